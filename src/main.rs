@@ -1,0 +1,2 @@
+//! revgate.
+fn main() {}
