@@ -1,1 +1,13 @@
-//! revgate.
+//! revgate: a deploy gate for Google Cloud Run services that speak WebSocket.
+//!
+//! One run is one walk along this path; every arrow except *probe* and the control-plane calls is a plain function
+//! of values:
+//!
+//! ```text
+//! Settings ─ locate ─► Target ─ readiness ─► Plan ─ probe ─► Observations ─ classify ─► Checks ─ judge ─► Verdict ─► Document ─► bytes
+//! ```
+//!
+//! The modules, in the order of that path.
+
+pub mod config;
+pub mod trust;

@@ -1,0 +1,437 @@
+//! The validated settings of one run: what is gated, how it is reached, provoked and judged.
+//!
+//! Every value here has been checked; code to the right of it asks no further questions. It holds no text that still
+//! has to be parsed. The surprising rule: a secret is held as [`Secret`] from the first moment on, so that printing the
+//! settings is always safe.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Template;
+use crate::trust::Secret;
+
+/// All that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The service whose candidate is gated; `None` when only `--url` was given.
+    pub service: Option<ServiceName>,
+    /// Which revision is the candidate.
+    pub choice: Choice,
+    /// `--tag`: a tag of the candidate, or the first part of the name of a tag to add.
+    pub tag: Option<Identifier>,
+    /// `--url`: the address itself, `ws` or `wss`, without the path of the socket.
+    pub url: Option<url::Url>,
+    /// Where the control plane is and who we are there.
+    pub api: ApiAccess,
+    /// Whether probes carry an IAM ID token.
+    pub id_token: IdTokenMode,
+    /// How long to wait for the candidate to be ready.
+    pub deadline: Duration,
+    /// How a socket is opened and what is said on it.
+    pub conversation: Conversation,
+    /// The application's own token, minted for each user.
+    pub token: Option<TokenSettings>,
+    /// The users whose sockets are opened; never empty, a single `revgate` where none is configured.
+    pub users: Vec<String>,
+    /// Where answers name the revision that gave them.
+    pub echo: Option<Echo>,
+    /// How long each step of a socket may take.
+    pub timeouts: Timeouts,
+    /// What is provoked, and how it is judged.
+    pub race: RaceSettings,
+    /// What the run may cost the service.
+    pub limits: Limits,
+    /// Which checks were asked for.
+    pub checks: Selection,
+    /// Print the plan and stop.
+    pub dry_run: bool,
+}
+
+/// A service's full name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceName {
+    /// Project id or number.
+    pub project: String,
+    /// Region, such as `europe-west1`.
+    pub region: String,
+    /// Short name of the service.
+    pub service: String,
+}
+
+impl ServiceName {
+    /// `projects/P/locations/L/services/S`.
+    pub fn resource(&self) -> String {
+        format!("projects/{}/locations/{}/services/{}", self.project, self.region, self.service)
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} · {}", self.service, self.region)
+    }
+}
+
+/// A name by the rules of Cloud Run: 1 to 63 lower-case letters, digits and hyphens, beginning with a letter, not
+/// ending with a hyphen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Identifier(String);
+
+impl Identifier {
+    /// `None` when `text` is not such a name.
+    pub fn new(text: &str) -> Option<Self> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let well_formed = text.len() <= 63
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(allowed)
+            && !text.ends_with('-');
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which revision is the candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// The newest by creation time.
+    Newest,
+    /// The one of this short name.
+    Revision(String),
+    /// The one with all of these labels.
+    Labels(Vec<(String, String)>),
+    /// The one whose image has this digest (`sha256:` and 64 hexadecimal digits).
+    ImageDigest(String),
+}
+
+/// Where the control plane is and who we are there.
+#[derive(Debug, Clone)]
+pub enum ApiAccess {
+    /// Google's own API with application default credentials.
+    Google,
+    /// Another endpoint (an emulator): anonymous unless a token is given. Evidence from it is marked as rehearsed.
+    Other {
+        /// Base address, without a trailing slash.
+        endpoint: url::Url,
+        /// Bearer token for it, from `--api-token-file`.
+        token: Option<Secret>,
+    },
+}
+
+/// Whether probes carry an IAM ID token in `X-Serverless-Authorization`.
+#[derive(Debug, Clone)]
+pub enum IdTokenMode {
+    /// When the service is private and the control plane is Google's.
+    Auto,
+    /// Never.
+    Never,
+    /// This one, from `--id-token-file`.
+    Given(Secret),
+}
+
+/// How a socket is opened, what is said on it and what must come back.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Path and query of the upgrade request.
+    pub path: Template,
+    /// Further headers of the upgrade request.
+    pub headers: Vec<(String, Secret)>,
+    /// Subprotocols that are offered, besides one that carries the token.
+    pub subprotocols: Vec<String>,
+    /// Whether a handshake without a chosen subprotocol fails (RFC 6455 allows it, so: not by default).
+    pub require_subprotocol: bool,
+    /// The text that is sent on each socket.
+    pub send: Option<Template>,
+    /// What the answer must look like.
+    pub expect: Option<Expect>,
+}
+
+/// What an answer must look like.
+#[derive(Debug, Clone)]
+pub enum Expect {
+    /// The frame is JSON and holds at least this: every key of an object with a matching value, arrays of the same
+    /// length, everything else equal.
+    JsonSubset(Template),
+    /// The frame's text matches this regular expression.
+    Regex(Template),
+}
+
+impl Expect {
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        match self {
+            Self::JsonSubset(template) | Self::Regex(template) => template.source(),
+        }
+    }
+}
+
+/// The application's own JWT, minted for each user.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// The HS256 key.
+    pub secret: Secret,
+    /// Claims; the values' texts may hold `{{user}}` and `{{nonce}}`. `sub`, `iat`, `exp` and `jti` are added where
+    /// they are not named.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// From minting to `exp`.
+    pub lifetime: Duration,
+    /// How the token travels, in each of these ways.
+    pub carriers: Vec<Carrier>,
+}
+
+/// How the application's token travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// `Authorization: Bearer TOKEN`.
+    Authorization,
+    /// Subprotocol `jwt.<base64url(TOKEN), unpadded>`.
+    Subprotocol,
+}
+
+/// Where an answer names the revision that gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Echo {
+    /// This header of the answer to the upgrade.
+    Header(String),
+    /// This JSON pointer (RFC 6901) into one of the first frames.
+    Pointer(String),
+}
+
+/// How long each step of a socket may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// From the first packet to the answer to the upgrade. Default 10 s.
+    pub opening: Duration,
+    /// The same for the first contact, where an instance may have to start. Default 30 s.
+    pub first_contact: Duration,
+    /// For each thing that is due on an open socket. Default 10 s.
+    pub answer: Duration,
+    /// How long a round's sockets are held beyond the last answer. Default 250 ms.
+    pub hold: Duration,
+    /// How long the sockets of `serves` are held. Default 3 s.
+    pub serves_hold: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            opening: Duration::from_secs(10),
+            first_contact: Duration::from_secs(30),
+            answer: Duration::from_secs(10),
+            hold: Duration::from_millis(250),
+            serves_hold: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What is provoked, and how it is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RaceSettings {
+    /// The patterns, in the order of the plan.
+    pub patterns: Vec<Pattern>,
+    /// At most so many rounds of each pattern; `None`: as many as the test needs.
+    pub rounds: Option<u32>,
+    /// Sockets of a round of distinct users. Default 5, at least 2.
+    pub sockets: u32,
+    /// How long the probing may take. Default 3 min.
+    pub time_budget: Duration,
+    /// Seed of users, nonces and orders; chosen by the run where not given.
+    pub seed: Option<u64>,
+    /// The rate of failing rounds below which a revision must be, as a fraction. Default 0.01.
+    pub tolerated: f64,
+    /// The rate of sockets that fail for reasons outside the application, as a fraction. Default 0.0001.
+    pub noise: f64,
+    /// Close codes of which a single one fails the revision. Default 1011.
+    pub zero_tolerance: Vec<u16>,
+}
+
+impl Default for RaceSettings {
+    fn default() -> Self {
+        Self {
+            patterns: Pattern::DEFAULT.to_vec(),
+            rounds: None,
+            sockets: 5,
+            time_budget: Duration::from_secs(180),
+            seed: None,
+            tolerated: 0.01,
+            noise: 1e-4,
+            zero_tolerance: vec![1011],
+        }
+    }
+}
+
+/// One way of provoking a race. Each is judged on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// The very first contact with the revision: a burst.
+    FirstContact,
+    /// One socket at a time: what happens without any race.
+    Control,
+    /// Sockets of distinct users, released together.
+    Users,
+    /// Two sockets of the same user, released together.
+    SameUser,
+    /// Two sockets that send at once, without waiting for anything.
+    FirstMessage,
+}
+
+impl Pattern {
+    /// All patterns, in the order of the plan.
+    pub const DEFAULT: [Self; 5] =
+        [Self::FirstContact, Self::Control, Self::Users, Self::SameUser, Self::FirstMessage];
+
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstContact => "first-contact",
+            Self::Control => "control",
+            Self::Users => "users",
+            Self::SameUser => "same-user",
+            Self::FirstMessage => "first-message",
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the run may cost the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Sockets open at once. Default 100.
+    pub sockets_at_once: u32,
+    /// Openings a second. Default 200.
+    pub openings_per_second: u32,
+    /// Sockets of the whole run. Default 5000.
+    pub sockets_per_run: u32,
+    /// Sockets of one user open at once, where sockets have users. Default 4.
+    pub sockets_per_user: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sockets_at_once: 100, openings_per_second: 200, sockets_per_run: 5000, sockets_per_user: 4 }
+    }
+}
+
+/// The checks that revgate knows, in the order of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckName {
+    /// The candidate is ready by its own conditions.
+    Ready,
+    /// The sockets reached the candidate and nothing else.
+    Identity,
+    /// Single sockets open, are answered and stay open.
+    Serves,
+    /// Rounds of sockets released together do not fail.
+    Race,
+    /// Agent runs complete. Not built yet.
+    Agent,
+    /// No user sees another's data. Not built yet.
+    Isolation,
+    /// Bad tokens are refused properly. Not built yet.
+    Auth,
+    /// Sockets last. Not built yet.
+    Hold,
+    /// HTTP endpoints answer. Not built yet.
+    Api,
+    /// Malformed frames are answered properly. Not built yet.
+    Frames,
+    /// The revision's log entries are clean. Not built yet.
+    Logs,
+}
+
+impl CheckName {
+    /// All of them, in the order of a report.
+    pub const ALL: [Self; 11] = [
+        Self::Ready,
+        Self::Identity,
+        Self::Serves,
+        Self::Race,
+        Self::Agent,
+        Self::Isolation,
+        Self::Auth,
+        Self::Hold,
+        Self::Api,
+        Self::Frames,
+        Self::Logs,
+    ];
+
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Identity => "identity",
+            Self::Serves => "serves",
+            Self::Race => "race",
+            Self::Agent => "agent",
+            Self::Isolation => "isolation",
+            Self::Auth => "auth",
+            Self::Hold => "hold",
+            Self::Api => "api",
+            Self::Frames => "frames",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// True for the four that are asked for without any configuration, which are also the four that exist so far.
+    pub fn is_built_in(self) -> bool {
+        matches!(self, Self::Ready | Self::Identity | Self::Serves | Self::Race)
+    }
+}
+
+impl fmt::Display for CheckName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which checks were asked for, and which of those were taken out again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// `--only`: nothing but these; empty: no restriction.
+    pub only: Vec<CheckName>,
+    /// `--skip`: not these.
+    pub skip: Vec<CheckName>,
+}
+
+impl Selection {
+    /// True when the check is to run: the four built-in ones unless taken out, and any that `--only` names.
+    pub fn runs(&self, check: CheckName) -> bool {
+        self.is_asked(check) && !self.is_skipped(check)
+    }
+
+    /// True when somebody wants it: built in, or named by `--only`.
+    pub fn is_asked(&self, check: CheckName) -> bool {
+        check.is_built_in() || self.only.contains(&check)
+    }
+
+    /// True when it would have been asked for and was taken out by `--skip` or `--only`.
+    pub fn is_skipped(&self, check: CheckName) -> bool {
+        self.skip.contains(&check) || (!self.only.is_empty() && !self.only.contains(&check))
+    }
+
+    /// The checks that were asked for and taken out.
+    pub fn skipped(&self) -> Vec<CheckName> {
+        CheckName::ALL.into_iter().filter(|&c| self.is_asked(c) && self.is_skipped(c)).collect()
+    }
+}

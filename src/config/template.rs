@@ -1,0 +1,157 @@
+//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`.
+//!
+//! Takes a text once, when the configuration is read, and gives the filled text for each socket. It knows no other
+//! names and no logic. The surprising rule: values are escaped for where they go (a URL, a JSON text), since a user's
+//! name may hold a quote or a slash.
+
+use std::fmt::Write as _;
+
+/// The values of one socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// The user whose token the socket carries.
+    pub user: &'a str,
+    /// A text that no other socket of any run has.
+    pub nonce: &'a str,
+    /// The number of the round inside its pattern, from 1.
+    pub round: u32,
+}
+
+/// How a value is written into the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escaping {
+    /// As it is.
+    None,
+    /// For a URL: everything but letters, digits and `-_.~` as `%XX`.
+    Url,
+    /// For the inside of a JSON string.
+    Json,
+    /// For a regular expression.
+    Regex,
+}
+
+/// A text with places for values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    source: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    User,
+    Nonce,
+    Round,
+}
+
+/// A place whose name is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}} and {{{{round}}}}")]
+pub struct TemplateError(pub String);
+
+impl Template {
+    /// Reads the places; `{{` without a word and `}}` behind it is ordinary text (JSON is full of braces).
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut rest = source;
+        while let Some(start) = rest.find("{{") {
+            let Some((word, after)) = word_at(&rest[start..]) else {
+                text.push_str(&rest[..=start]);
+                rest = &rest[start + 1..];
+                continue;
+            };
+            text.push_str(&rest[..start]);
+            let part = part_named(word).ok_or_else(|| TemplateError(word.to_owned()))?;
+            parts.extend([Part::Text(std::mem::take(&mut text)), part]);
+            rest = after;
+        }
+        text.push_str(rest);
+        parts.push(Part::Text(text));
+        Ok(Self { source: source.to_owned(), parts })
+    }
+
+    /// The text with its values.
+    pub fn fill(&self, values: Values<'_>, escaping: Escaping) -> String {
+        let mut filled = String::with_capacity(self.source.len());
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::User => filled.push_str(&escaped(values.user, escaping)),
+                Part::Nonce => filled.push_str(&escaped(values.nonce, escaping)),
+                Part::Round => {
+                    let _ = write!(filled, "{}", values.round);
+                }
+            }
+        }
+        filled
+    }
+
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// True when the text differs from user to user.
+    pub fn names_user(&self) -> bool {
+        self.parts.contains(&Part::User)
+    }
+}
+
+fn word_at(text: &str) -> Option<(&str, &str)> {
+    let (word, after) = text.strip_prefix("{{")?.split_once("}}")?;
+    let word = word.trim();
+    let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    is_word.then_some((word, after))
+}
+
+fn part_named(word: &str) -> Option<Part> {
+    match word {
+        "user" => Some(Part::User),
+        "nonce" => Some(Part::Nonce),
+        "round" => Some(Part::Round),
+        _ => None,
+    }
+}
+
+fn escaped(value: &str, escaping: Escaping) -> String {
+    match escaping {
+        Escaping::None => value.to_owned(),
+        Escaping::Regex => regex::escape(value),
+        Escaping::Json => {
+            let quoted = serde_json::to_string(value).unwrap_or_default();
+            quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
+        }
+        Escaping::Url => value.bytes().fold(String::new(), |mut url, byte| {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                url.push(char::from(byte));
+            } else {
+                let _ = write!(url, "%{byte:02X}");
+            }
+            url
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: Values<'static> = Values { user: "a\"b/c", nonce: "n1", round: 7 };
+
+    #[test]
+    fn fills_and_escapes_for_the_place() {
+        let template = Template::parse("/ws/{{user}}?n={{ nonce }}&r={{round}}").unwrap();
+        assert_eq!(template.fill(VALUES, Escaping::Url), "/ws/a%22b%2Fc?n=n1&r=7");
+        let json = Template::parse(r#"{"a":{"user":"{{user}}"}}"#).unwrap();
+        assert_eq!(json.fill(VALUES, Escaping::Json), r#"{"a":{"user":"a\"b/c"}}"#);
+    }
+
+    #[test]
+    fn braces_of_json_are_text_and_unknown_names_are_errors() {
+        let text = r#"{{"a":{"b":{}}}"#;
+        assert_eq!(Template::parse(text).unwrap().fill(VALUES, Escaping::None), text);
+        assert_eq!(Template::parse("{{usr}}"), Err(TemplateError("usr".to_owned())));
+    }
+}
