@@ -265,7 +265,7 @@ impl Default for RaceSettings {
             patterns: Pattern::DEFAULT.to_vec(),
             rounds: None,
             sockets: 5,
-            time_budget: Duration::from_secs(180),
+            time_budget: Duration::from_mins(3),
             seed: None,
             tolerated: 0.01,
             noise: 1e-4,
