@@ -10,4 +10,5 @@
 //! The modules, in the order of that path.
 
 pub mod config;
+pub mod probe;
 pub mod trust;

@@ -1,0 +1,32 @@
+//! Provoking the candidate: sockets opened, released together, spoken with, held and closed.
+//!
+//! Takes an address, a plan and the settings; gives rounds of observations. It never says whether what it saw is good
+//! or bad. The surprising rule: the sockets that were served stay open until the last one of their round is decided,
+//! since a client that closes early lets the server tidy up before the loser of the race arrives.
+
+mod campaign;
+mod expectation;
+mod frame;
+mod handshake;
+mod matcher;
+mod observation;
+mod plan;
+mod platform;
+mod release;
+mod response;
+mod round;
+mod socket;
+mod steering;
+mod token;
+mod transport;
+
+pub use campaign::{Campaign, CampaignError, Prober, StopReason};
+pub use expectation::{Declared, Learned, Standing, learn, standing};
+pub use frame::{Frame, FrameKind};
+pub use handshake::Identity;
+pub use observation::{End, EndKind, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline};
+pub use plan::{Capacity, HELD_SOCKETS, Plan, RoundSpec, SocketSpec, Stratum};
+pub use platform::PlatformPage;
+pub use steering::Steering;
+pub use token::{Purse, TokenError};
+pub use transport::{Address, AddressError};

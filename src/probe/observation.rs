@@ -1,0 +1,277 @@
+//! What was seen of one socket, and of one round: facts, with times, and no opinion.
+//!
+//! These values are all that the judgement knows of the wire; they are what a recorded run holds. They never contain
+//! a byte that was not escaped and redacted. The surprising rule: a socket that never opened has an observation like
+//! any other, so that the number attempted is always the sum of what is reported.
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::Frame;
+use super::platform::PlatformPage;
+use crate::config::Pattern;
+use crate::trust::Excerpt;
+
+/// What was seen of one socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Number of the socket in this run, from 1.
+    pub socket: u32,
+    /// The user whose token it carried; `None` where sockets have no users.
+    pub user: Option<String>,
+    /// How the opening ended.
+    pub opening: Opening,
+    /// The first frames, in order, at most [`super::frame::KEPT`].
+    pub frames: Vec<Frame>,
+    /// How many frames came in all.
+    pub frames_total: u32,
+    /// How many of them had come when the text was sent; `None` when nothing was sent.
+    pub sent_after: Option<u32>,
+    /// True when it was known at the time which frames come unasked.
+    pub knew_greeting: bool,
+    /// How the open socket ended; `None` when it never opened.
+    pub end: Option<End>,
+    /// The revision that the answer named.
+    pub echo: Option<Excerpt>,
+    /// When things happened.
+    pub timeline: Timeline,
+}
+
+/// Microseconds since the start of the run; `None` for what did not happen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The first step was taken.
+    pub began: u64,
+    /// TCP was connected.
+    pub connected: Option<u64>,
+    /// TLS was done.
+    pub secured: Option<u64>,
+    /// The last byte of the upgrade request was written.
+    pub released: Option<u64>,
+    /// The head of the answer was complete.
+    pub answered: Option<u64>,
+    /// The first frame came.
+    pub greeted: Option<u64>,
+    /// The text was sent.
+    pub sent: Option<u64>,
+    /// Everything that was due had come.
+    pub satisfied: Option<u64>,
+    /// We began to close.
+    pub closing: Option<u64>,
+    /// Nothing more came.
+    pub ended: u64,
+}
+
+/// How an opening ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "result")]
+pub enum Opening {
+    /// The name could not be resolved.
+    Dns {
+        /// What the resolver said.
+        error: Excerpt,
+    },
+    /// No TCP connection.
+    Tcp {
+        /// Which kind.
+        failure: TcpFailure,
+        /// What the system said.
+        error: Excerpt,
+    },
+    /// No TLS session.
+    Tls {
+        /// What TLS said.
+        error: Excerpt,
+    },
+    /// This machine had no file descriptor, port or memory left.
+    Local {
+        /// What the system said.
+        error: Excerpt,
+    },
+    /// Nothing decisive came in time.
+    TimedOut {
+        /// The step that did not end.
+        phase: Phase,
+    },
+    /// The connection ended in the middle of the opening.
+    Ended {
+        /// True for a reset, false for an orderly end.
+        reset: bool,
+        /// How many bytes of an answer had come.
+        bytes: usize,
+    },
+    /// The answer is not HTTP.
+    Malformed {
+        /// What is wrong with it.
+        what: Excerpt,
+    },
+    /// An HTTP answer other than 101.
+    Refused {
+        /// Its status.
+        status: u16,
+        /// Its body, shortened.
+        body: Excerpt,
+        /// Where a 3xx points; it is never followed.
+        location: Option<Excerpt>,
+        /// Which page of the platform's own it is, if it is one.
+        platform: Option<PlatformPage>,
+    },
+    /// A 101 that is not an answer to our request.
+    BadAccept {
+        /// What is wrong with it.
+        what: Excerpt,
+    },
+    /// A 101 whose subprotocol is not acceptable.
+    Subprotocol {
+        /// What is wrong with it.
+        what: Excerpt,
+    },
+    /// Open.
+    Opened {
+        /// The subprotocol that the server chose.
+        subprotocol: Option<Excerpt>,
+    },
+}
+
+/// Why there is no TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TcpFailure {
+    /// Nobody listens there.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// There is no way there from this machine.
+    NoRoute,
+    /// Reset, or anything else.
+    Other,
+}
+
+/// A step of a socket's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Resolving the name.
+    Dns,
+    /// Connecting.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// The upgrade request and its answer.
+    Opening,
+    /// What comes unasked.
+    Greeting,
+    /// The answer to what was sent.
+    Answer,
+    /// Held, with nothing due.
+    Hold,
+    /// After we began to close.
+    Closing,
+}
+
+/// How an open socket ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// In which way.
+    #[serde(flatten)]
+    pub kind: EndKind,
+    /// In which step of its life.
+    pub phase: Phase,
+}
+
+/// In which way an open socket ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "how")]
+pub enum EndKind {
+    /// With a close frame of the server's.
+    CloseFrame {
+        /// Its code; `None` when it had none.
+        code: Option<u16>,
+        /// Its reason.
+        reason: Excerpt,
+    },
+    /// TCP ended without a close frame (what a browser calls 1006).
+    NoCloseFrame,
+    /// TCP was reset.
+    Reset,
+    /// The server broke the protocol.
+    Violation {
+        /// What was wrong.
+        what: Excerpt,
+    },
+    /// The server did not answer our close frame; we cut the line.
+    CutByUs,
+}
+
+/// What a round was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The burst that is the first contact.
+    FirstContact,
+    /// A single socket from which the unasked frames are learned.
+    Learning,
+    /// Single sockets held for seconds.
+    Held,
+    /// Single sockets.
+    Control,
+    /// Distinct users, released together.
+    Users,
+    /// One user, released together.
+    SameUser,
+    /// Sent at the 101.
+    FirstMessage,
+}
+
+impl Stage {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Held => "held",
+            other => other.pattern().map_or("", Pattern::name),
+        }
+    }
+
+    /// The pattern whose round it is.
+    pub fn pattern(self) -> Option<Pattern> {
+        match self {
+            Self::FirstContact => Some(Pattern::FirstContact),
+            Self::Control => Some(Pattern::Control),
+            Self::Users => Some(Pattern::Users),
+            Self::SameUser => Some(Pattern::SameUser),
+            Self::FirstMessage => Some(Pattern::FirstMessage),
+            Self::Learning | Self::Held => None,
+        }
+    }
+}
+
+impl From<Pattern> for Stage {
+    fn from(pattern: Pattern) -> Self {
+        match pattern {
+            Pattern::FirstContact => Self::FirstContact,
+            Pattern::Control => Self::Control,
+            Pattern::Users => Self::Users,
+            Pattern::SameUser => Self::SameUser,
+            Pattern::FirstMessage => Self::FirstMessage,
+        }
+    }
+}
+
+/// What was seen of sockets that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// What it was for.
+    pub stage: Stage,
+    /// Its number inside its stage, from 1, in the order of the starts.
+    pub number: u32,
+    /// True when nothing else was in flight.
+    pub quiet: bool,
+    /// Microseconds since the start of the run.
+    pub started: u64,
+    /// Microseconds since the start of the run.
+    pub ended: u64,
+    /// Nanoseconds from the first to the last release; `None` with fewer than two released sockets.
+    pub release_spread: Option<u64>,
+    /// One for each socket that was attempted.
+    pub observations: Vec<Observation>,
+}

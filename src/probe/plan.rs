@@ -1,0 +1,233 @@
+//! What will be opened, and what it may cost, decided before the first socket.
+//!
+//! Takes the settings and what the revision's specification says of its capacity; gives strata, their sizes and the
+//! limits in force. It opens nothing. The surprising rule: users decide sizes: with one user there is no round of
+//! distinct users, and sockets that carry no identity count as everybody's.
+
+use serde::{Deserialize, Serialize};
+
+use super::expectation::Declared;
+use super::observation::Stage;
+use crate::config::{CheckName, Limits, Pattern, RaceSettings, Settings, Timeouts};
+
+/// Single sockets that `serves` holds for seconds (facts on races: at least 20 for at least 3 s).
+pub const HELD_SOCKETS: u32 = 20;
+/// Rounds of each pattern that run with nothing else in flight, before the others: some races re-arm only when the
+/// last socket has left.
+const QUIET_ROUNDS: u32 = 40;
+/// Sockets of the first burst.
+const FIRST_CONTACT_SOCKETS: u32 = 10;
+
+/// What will be opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Seed of users, nonces and orders.
+    pub seed: u64,
+    /// How many users there are; 0 where sockets carry no identity.
+    pub users: u32,
+    /// The patterns and their sizes.
+    pub strata: Vec<Stratum>,
+    /// Patterns that cannot be run, with the reason.
+    pub left_out: Vec<(Pattern, String)>,
+    /// Single sockets held for `serves`; 0 when it was not asked for.
+    pub held: u32,
+    /// Quiet rounds of each pattern.
+    pub quiet_rounds: u32,
+    /// The limits in force.
+    pub limits: Limits,
+    /// The steps' times.
+    pub timeouts: Timeouts,
+    /// What is provoked, and how it is judged.
+    pub race: RaceSettings,
+    /// What the configuration declares of a healthy socket.
+    pub declared: Declared,
+}
+
+/// One pattern with its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stratum {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// Sockets of a round.
+    pub sockets: u32,
+}
+
+/// What the revision's specification says of its capacity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// `maxInstanceRequestConcurrency`.
+    pub concurrency: Option<u32>,
+    /// `scaling.maxInstanceCount`.
+    pub max_instances: Option<u32>,
+}
+
+/// When the text is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SendAt {
+    /// At the 101.
+    Once,
+    /// When what comes unasked has come.
+    Greeted,
+    /// After listening: until nothing came for `quiet`, or `first` when nothing came at all.
+    Listened {
+        /// How long to wait for the first frame.
+        first: std::time::Duration,
+        /// How long to wait for another.
+        quiet: std::time::Duration,
+    },
+}
+
+/// One round, before it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundSpec {
+    /// What it is for.
+    pub stage: Stage,
+    /// Its number inside its stage, from 1.
+    pub number: u32,
+    /// True when nothing else is in flight.
+    pub quiet: bool,
+    /// Its sockets.
+    pub sockets: Vec<SocketSpec>,
+}
+
+/// One socket, before it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketSpec {
+    /// Number of the socket in this run, from 1.
+    pub number: u32,
+    /// Index of its user; `None` where sockets carry no identity.
+    pub user: Option<usize>,
+    /// A text that no other socket of any run has.
+    pub nonce: String,
+}
+
+impl Plan {
+    /// Plans a run.
+    pub fn new(settings: &Settings, capacity: Capacity, seed: u64) -> Self {
+        let users = if carries_identity(settings) { count(settings.users.len()) } else { 0 };
+        let limits = within(&settings.limits, capacity);
+        let declared = Declared {
+            send: settings.conversation.send.is_some(),
+            expect: settings.conversation.expect.is_some(),
+        };
+        let mut plan = Self {
+            seed,
+            users,
+            strata: Vec::new(),
+            left_out: Vec::new(),
+            held: if settings.checks.runs(CheckName::Serves) { HELD_SOCKETS } else { 0 },
+            quiet_rounds: QUIET_ROUNDS,
+            limits,
+            timeouts: settings.timeouts,
+            race: settings.race.clone(),
+            declared,
+        };
+        for pattern in wanted(settings) {
+            match plan.size(pattern) {
+                Ok(sockets) => plan.strata.push(Stratum { pattern, sockets }),
+                Err(reason) => plan.left_out.push((pattern, reason)),
+            }
+        }
+        plan
+    }
+
+    /// Sockets of a round of `pattern`, or why there is none.
+    fn size(&self, pattern: Pattern) -> Result<u32, String> {
+        let at_once = self.limits.sockets_at_once;
+        let for_users = if self.users == 0 { u32::MAX } else { self.users };
+        let for_one_user = if self.users == 0 { u32::MAX } else { self.limits.sockets_per_user };
+        match pattern {
+            Pattern::Control => Ok(1),
+            Pattern::FirstContact => {
+                Ok(FIRST_CONTACT_SOCKETS.min(at_once).min(for_users.saturating_mul(for_one_user)).max(1))
+            }
+            Pattern::Users if for_users < 2 => {
+                Err("there is only one user; name more with `users:`".to_owned())
+            }
+            Pattern::Users => at_least_two(self.race.sockets.min(at_once).min(for_users)),
+            Pattern::SameUser => at_least_two(at_once.min(for_one_user).min(2)),
+            Pattern::FirstMessage if !self.declared.send => {
+                Err("nothing is sent; name a text with --send".to_owned())
+            }
+            Pattern::FirstMessage => at_least_two(at_once.min(for_users.saturating_mul(for_one_user)).min(2)),
+        }
+    }
+
+    /// True when sockets carry no identity.
+    pub fn is_anonymous(&self) -> bool {
+        self.users == 0
+    }
+
+    /// The sockets of a round of this stage.
+    pub fn sockets_of(&self, stage: Stage) -> u32 {
+        stage
+            .pattern()
+            .and_then(|pattern| self.strata.iter().find(|stratum| stratum.pattern == pattern))
+            .map_or(1, |stratum| stratum.sockets)
+    }
+
+    /// The most sockets of one user that a round of this stage has.
+    pub(super) fn users_of_round(&self, stage: Stage, sockets: u32, start: usize) -> Vec<Option<usize>> {
+        let users = self.users as usize;
+        (0..sockets as usize)
+            .map(|index| match (users, stage) {
+                (0, _) => None,
+                (_, Stage::SameUser) => Some(start % users),
+                _ => Some((start + index) % users),
+            })
+            .collect()
+    }
+
+    /// One line a person can read before the first socket.
+    pub fn words(&self) -> String {
+        let patterns: Vec<String> =
+            self.strata.iter().map(|s| format!("{} ({})", s.pattern, s.sockets)).collect();
+        let limits = &self.limits;
+        format!(
+            "{}; at most {} sockets, {} at once, {} a second, {} s",
+            if patterns.is_empty() { "no pattern".to_owned() } else { patterns.join(", ") },
+            limits.sockets_per_run,
+            limits.sockets_at_once,
+            limits.openings_per_second,
+            self.race.time_budget.as_secs(),
+        )
+    }
+}
+
+/// The patterns that the settings ask for. `control` belongs to `serves` as much as to `race`.
+fn wanted(settings: &Settings) -> Vec<Pattern> {
+    let race = settings.checks.runs(CheckName::Race);
+    let serves = settings.checks.runs(CheckName::Serves);
+    Pattern::DEFAULT
+        .into_iter()
+        .filter(|pattern| {
+            let asked = race && settings.race.patterns.contains(pattern);
+            asked || (serves && *pattern == Pattern::Control)
+        })
+        .collect()
+}
+
+fn carries_identity(settings: &Settings) -> bool {
+    let conversation = &settings.conversation;
+    settings.token.is_some()
+        || conversation.path.names_user()
+        || conversation.send.as_ref().is_some_and(crate::config::Template::names_user)
+}
+
+/// At most half of what the revision can hold, so that its own users keep room.
+fn within(limits: &Limits, capacity: Capacity) -> Limits {
+    let mut limits = limits.clone();
+    if let (Some(concurrency), Some(instances)) = (capacity.concurrency, capacity.max_instances) {
+        let half = (concurrency.saturating_mul(instances) / 2).max(1);
+        limits.sockets_at_once = limits.sockets_at_once.min(half);
+    }
+    limits
+}
+
+fn at_least_two(sockets: u32) -> Result<u32, String> {
+    if sockets >= 2 { Ok(sockets) } else { Err("the limits leave room for one socket only".to_owned()) }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
