@@ -273,19 +273,19 @@ fn noise_rarely_fails() {
     assert!(standard_fails <= 3, "{standard_fails} of 800 failed");
 }
 
-/// Noise that comes as blips, each taking all of the 40 rounds in flight: without merging, every blip would
-/// be a fail; merged, the guarantee of [`noise_rarely_fails`] holds.
+/// Noise that comes as blips, each taking all of the 8 rounds in flight: without merging, every blip would
+/// be a fail and about 39 of 150 runs see one; merged, the guarantee of [`noise_rarely_fails`] holds.
 #[test]
 fn blips_across_lanes_rarely_fail() {
     let mut random = StdRng::seed_from_u64(3);
     let p0 = noise_of_round(10, 1e-4);
     let settings = TestSettings { fail_at: 20.0, pass_at: 4e9, ..TestSettings::standard(1) };
-    let runs_failed = (0..200).filter(|_| {
+    let runs_failed = (0..150).filter(|_| {
         let mut test = Sequential::new(settings).unwrap();
-        (0..25).any(|batch: u64| {
+        (0..300).any(|batch: u64| {
             // A batch fails as often as one of its rounds would alone.
             let outcome = if random.random_bool(p0) { Failing } else { Clean };
-            (0..40).any(|lane| {
+            (0..8).any(|lane| {
                 let started = batch * 1_000 + lane;
                 let trial = Trial { outcome, sockets: 10, started, ended: started + 500 };
                 test.push(&trial) == Decision::Fail
@@ -293,5 +293,5 @@ fn blips_across_lanes_rarely_fail() {
         })
     });
     let failed = runs_failed.count();
-    assert!(failed <= 19, "{failed} of 200 failed");
+    assert!(failed <= 15, "{failed} of 150 failed");
 }
