@@ -11,6 +11,11 @@ fn assert_close(ours: f64, theirs: f64, tolerance: f64) {
     assert!((ours - theirs).abs() <= tolerance * theirs.abs() + 1e-290, "{ours} is not {theirs}");
 }
 
+/// `smaller <= larger` but for rounding; below 1e-290 floats lose their digits.
+fn at_most(smaller: f64, larger: f64) -> bool {
+    smaller <= larger * (1.0 + 1e-9) + 1e-290
+}
+
 /// The mixture mean of [`e_pass`] by Simpson's rule, as the rule is written and not as we compute it.
 fn e_pass_by_quadrature(n: u32, k: u32, p1: f64) -> f64 {
     let (failing, clean) = (f64::from(k), f64::from(n - k));
@@ -18,7 +23,7 @@ fn e_pass_by_quadrature(n: u32, k: u32, p1: f64) -> f64 {
         let ln_failing = if k == 0 { 0.0 } else { failing * (q / p1).ln() };
         (ln_failing + clean * ((-q).ln_1p() - (-p1).ln_1p())).exp()
     };
-    let steps = 8_000_u32;
+    let steps = 20_000_u32;
     let sum: f64 = (0..=steps)
         .map(|step| {
             let weight = if step == 0 || step == steps { 1.0 } else { f64::from(2 + 2 * (step % 2)) };
@@ -130,7 +135,7 @@ fn fisher_counts_tables() {
 
 proptest! {
     #[test]
-    fn e_pass_is_its_integral(n in 0..6_000_u32, share in 0.0..0.1_f64, p1 in 0.005..0.2_f64) {
+    fn e_pass_is_its_integral(n in 0..3_000_u32, share in 0.0..0.1_f64, p1 in 0.005..0.2_f64) {
         let k = (0..=n).rev().find(|&k| f64::from(k) <= share * f64::from(n)).unwrap_or(0);
         assert_close(e_pass(n, k, p1), e_pass_by_quadrature(n, k, p1), 1e-7);
     }
@@ -138,13 +143,12 @@ proptest! {
     #[test]
     fn evidence_follows_the_counts(n in 1..1_000_000_u32, k in 0..1_000_u32, p in 1e-6..0.5_f64) {
         let k = k.min(n - 1);
-        let rounding = 1.0 + 1e-9;
-        prop_assert!(e_pass(n, k + 1, p) <= e_pass(n, k, p) * rounding);
-        prop_assert!(e_pass(n + 1, k + 1, p) <= e_pass(n, k, p) * rounding);
-        prop_assert!(e_pass(n, k, p) <= e_pass(n + 1, k, p) * rounding);
-        prop_assert!(e_fail(n, k, p) <= e_fail(n, k + 1, p) * rounding);
-        prop_assert!(e_fail(n, k, p) <= e_fail(n + 1, k + 1, p) * rounding);
-        prop_assert!(e_fail(n + 1, k, p) <= e_fail(n, k, p) * rounding);
+        prop_assert!(at_most(e_pass(n, k + 1, p), e_pass(n, k, p)));
+        prop_assert!(at_most(e_pass(n + 1, k + 1, p), e_pass(n, k, p)));
+        prop_assert!(at_most(e_pass(n, k, p), e_pass(n + 1, k, p)));
+        prop_assert!(at_most(e_fail(n, k, p), e_fail(n, k + 1, p)));
+        prop_assert!(at_most(e_fail(n, k, p), e_fail(n + 1, k + 1, p)));
+        prop_assert!(at_most(e_fail(n + 1, k, p), e_fail(n, k, p)));
     }
 
     /// The property behind both guarantees: one more round changes the evidence by a factor of 1 on average.
@@ -156,8 +160,8 @@ proptest! {
         };
         assert_close(after(e_pass, p), e_pass(n, k, p), 1e-9);
         assert_close(after(e_fail, p), e_fail(n, k, p), 1e-9);
-        prop_assert!(after(e_pass, p + at * (1.0 - p)) <= e_pass(n, k, p) * (1.0 + 1e-9));
-        prop_assert!(after(e_fail, p * at) <= e_fail(n, k, p) * (1.0 + 1e-9));
+        prop_assert!(at_most(after(e_pass, p + at * (1.0 - p)), e_pass(n, k, p)));
+        prop_assert!(at_most(after(e_fail, p * at), e_fail(n, k, p)));
     }
 
     #[test]
