@@ -134,12 +134,17 @@ fn fisher_counts_tables() {
 }
 
 proptest! {
+    // Each case sums 20 000 terms.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn e_pass_is_its_integral(n in 0..3_000_u32, share in 0.0..0.1_f64, p1 in 0.005..0.2_f64) {
         let k = (0..=n).rev().find(|&k| f64::from(k) <= share * f64::from(n)).unwrap_or(0);
         assert_close(e_pass(n, k, p1), e_pass_by_quadrature(n, k, p1), 1e-7);
     }
+}
 
+proptest! {
     #[test]
     fn evidence_follows_the_counts(n in 1..1_000_000_u32, k in 0..1_000_u32, p in 1e-6..0.5_f64) {
         let k = k.min(n - 1);
