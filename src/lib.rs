@@ -11,4 +11,5 @@
 
 pub mod config;
 pub mod probe;
+pub mod judge;
 pub mod trust;

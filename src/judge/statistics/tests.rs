@@ -1,0 +1,204 @@
+//! The figures of the decision rule, and the closed forms against independent ways to compute them.
+
+use super::*;
+use proptest::prelude::*;
+use statrs::distribution::{Beta, ContinuousCDF};
+
+const TOLERATED: f64 = 0.01;
+const NOISE: f64 = 1e-4;
+
+fn assert_close(ours: f64, theirs: f64, tolerance: f64) {
+    assert!((ours - theirs).abs() <= tolerance * theirs.abs() + 1e-290, "{ours} is not {theirs}");
+}
+
+/// `smaller <= larger` but for rounding; below 1e-290 floats lose their digits.
+fn at_most(smaller: f64, larger: f64) -> bool {
+    smaller <= larger * (1.0 + 1e-9) + 1e-290
+}
+
+/// The mixture mean of [`e_pass`] by Simpson's rule, as the rule is written and not as we compute it.
+fn e_pass_by_quadrature(n: u32, k: u32, p1: f64) -> f64 {
+    let (failing, clean) = (f64::from(k), f64::from(n - k));
+    let value = |q: f64| {
+        let ln_failing = if k == 0 { 0.0 } else { failing * (q / p1).ln() };
+        (ln_failing + clean * ((-q).ln_1p() - (-p1).ln_1p())).exp()
+    };
+    let steps = 20_000_u32;
+    let sum: f64 = (0..=steps)
+        .map(|step| {
+            let weight = if step == 0 || step == steps { 1.0 } else { f64::from(2 + 2 * (step % 2)) };
+            weight * value(p1 * f64::from(step) / f64::from(steps))
+        })
+        .sum();
+    let flawless = if k == 0 { (1.0 - p1).powf(-clean) } else { 0.0 };
+    0.8 * flawless + 0.2 * sum / (3.0 * f64::from(steps))
+}
+
+#[test]
+fn a_pass_takes_313_clean_rounds_896_with_one_failure_1110_with_two() {
+    for (p1, k, rounds) in [(0.01, 0, 313), (0.01, 1, 896), (0.01, 2, 1110), (0.1, 0, 30)] {
+        assert!(e_pass(rounds, k, p1) >= 20.0, "{k} failing of {rounds}");
+        assert!(e_pass(rounds - 1, k, p1) < 20.0, "{k} failing of {}", rounds - 1);
+    }
+}
+
+#[test]
+fn a_fail_takes_so_many_failures_within_so_many_rounds() {
+    let figures = [
+        (10, 3.0, [(2, 7), (3, 48), (4, 140), (5, 300)].as_slice()),
+        (10, 1.0, [(2, 12), (3, 65), (4, 200), (5, 363)].as_slice()),
+        (2, 3.0, [(2, 36), (3, 240)].as_slice()),
+    ];
+    for (sockets, strata, within) in figures {
+        let p0 = noise_of_round(sockets, NOISE);
+        for &(k, n) in within {
+            assert!(e_fail(n, k, p0) >= 1000.0 * strata, "N = {sockets}: {k} of {n}");
+            assert!(e_fail(n + 1, k, p0) < 1000.0 * strata, "N = {sockets}: {k} of {}", n + 1);
+        }
+    }
+}
+
+#[test]
+fn one_failing_round_alone_is_never_a_fail() {
+    for sockets in 1..=1_000 {
+        assert!(e_fail(1, 1, noise_of_round(sockets, NOISE)) < 1000.0);
+    }
+}
+
+/// Reference values by arbitrary-precision quadrature (50 digits).
+#[test]
+fn evidence_has_its_digits() {
+    assert_close(e_pass(1110, 2, TOLERATED), 20.037_054_704_189_16, 1e-13);
+    assert_close(e_fail(7, 2, noise_of_round(10, NOISE)), 3_548.306_044_920_918, 1e-12);
+}
+
+#[test]
+fn no_rounds_are_no_evidence() {
+    assert_close(e_pass(0, 0, TOLERATED), 1.0, 1e-14);
+    assert_close(e_fail(0, 0, 1e-3), 1.0, 1e-14);
+}
+
+#[test]
+fn rates_at_and_beyond_the_edges_stay_finite() {
+    for rate in [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0, 0.89, 0.9, 0.95, 1.0, 7.0, f64::INFINITY] {
+        for (n, k) in [(0, 0), (1, 0), (1, 1), (1_000_000, 0), (1_000_000, 500_000), (1_000_000, 1_000_000)] {
+            assert!(e_pass(n, k, rate).is_finite(), "e_pass({n}, {k}, {rate})");
+            assert!(e_fail(n, k, rate).is_finite(), "e_fail({n}, {k}, {rate})");
+        }
+    }
+    assert!(e_pass(1_000_000, 0, 0.0) <= 1.0 + 1e-12);
+    assert_close(e_fail(50, 25, 0.95), 1.0, 1e-12);
+    assert_close(e_fail(9, 1, 0.0), 625.0 / 4.0, 1e-12);
+}
+
+#[test]
+fn noise_of_a_round_grows_with_its_sockets() {
+    assert_close(noise_of_round(1, NOISE), NOISE, 1e-12);
+    assert_close(noise_of_round(10, NOISE), 9.995_501_199_790e-4, 1e-9);
+    assert!(noise_of_round(0, 0.5).abs() < f64::EPSILON);
+    assert_close(noise_of_round(3, 1.0), 1.0, 1e-15);
+    assert_close(noise_of_round(u32::MAX, 1.0), 1.0, 1e-15);
+}
+
+#[test]
+fn fixed_sample_figures() {
+    assert_eq!(rounds_needed(0.01, 0.95), Some(299));
+    assert_eq!(rounds_needed(1.0, 0.95), Some(1));
+    assert_eq!(rounds_needed(0.01, 0.0), Some(0));
+    assert_eq!(rounds_needed(0.0, 0.95), None);
+    assert_eq!(rounds_needed(0.01, 1.0), None);
+    assert_eq!(rounds_needed(1.0, 1.0), Some(1));
+    assert_eq!(rounds_needed(f64::NAN, 0.95), None);
+    assert_close(rule_of_three(300), 0.01, 1e-15);
+    assert_close(rule_of_three(0), 1.0, 1e-15);
+    for n in [6_u8, 30] {
+        let root = 1.0 - 0.05_f64.powf(f64::from(n).recip());
+        assert_close(clopper_pearson_upper(0, n.into(), 0.95), root, 1e-12);
+    }
+    assert_eq!(clopper_pearson(0, 0, 0.95), (0.0, 1.0));
+    let (lower, upper) = clopper_pearson(20, 50, 0.95);
+    assert_close(lower, 0.264_1, 1e-3);
+    assert_close(upper, 0.548_2, 1e-3);
+}
+
+/// Fisher's tea lady (3 of 4 against 1 of 4: 17/70), and tables whose tail is a plain fraction.
+#[test]
+fn fisher_counts_tables() {
+    assert_close(fisher_exact_greater(3, 4, 1, 4), 17.0 / 70.0, 1e-12);
+    assert_close(fisher_exact_greater(4, 4, 0, 4), 1.0 / 70.0, 1e-12);
+    assert_close(fisher_exact_greater(2, 2, 0, 8), 1.0 / 45.0, 1e-12);
+    for (a_fail, a_n, b_fail, b_n) in [(0, 9, 4, 9), (0, 0, 3, 5), (3, 5, 0, 0), (0, 5, 0, 5), (9, 5, 9, 5)] {
+        assert_close(fisher_exact_greater(a_fail, a_n, b_fail, b_n), 1.0, 1e-12);
+    }
+    assert!(fisher_exact_greater(20, 50, 0, 200) < 1e-14);
+}
+
+proptest! {
+    // Each case sums 20 000 terms.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn e_pass_is_its_integral(n in 0..3_000_u32, share in 0.0..0.1_f64, p1 in 0.005..0.2_f64) {
+        let k = (0..=n).rev().find(|&k| f64::from(k) <= share * f64::from(n)).unwrap_or(0);
+        assert_close(e_pass(n, k, p1), e_pass_by_quadrature(n, k, p1), 1e-7);
+    }
+}
+
+proptest! {
+    #[test]
+    fn evidence_follows_the_counts(n in 1..1_000_000_u32, k in 0..1_000_u32, p in 1e-6..0.5_f64) {
+        let k = k.min(n - 1);
+        prop_assert!(at_most(e_pass(n, k + 1, p), e_pass(n, k, p)));
+        prop_assert!(at_most(e_pass(n + 1, k + 1, p), e_pass(n, k, p)));
+        prop_assert!(at_most(e_pass(n, k, p), e_pass(n + 1, k, p)));
+        prop_assert!(at_most(e_fail(n, k, p), e_fail(n, k + 1, p)));
+        prop_assert!(at_most(e_fail(n, k, p), e_fail(n + 1, k + 1, p)));
+        prop_assert!(at_most(e_fail(n + 1, k, p), e_fail(n, k, p)));
+    }
+
+    /// The property behind both guarantees: one more round changes the evidence by a factor of 1 on average.
+    #[test]
+    fn neither_bet_gains_on_average(n in 0..3_000_u32, k in 0..30_u32, p in 1e-4..0.2_f64, at in 0.0..=1.0_f64) {
+        let k = k.min(n);
+        let after = |evidence: fn(u32, u32, f64) -> f64, rate: f64| {
+            rate * evidence(n + 1, k + 1, p) + (1.0 - rate) * evidence(n + 1, k, p)
+        };
+        assert_close(after(e_pass, p), e_pass(n, k, p), 1e-9);
+        assert_close(after(e_fail, p), e_fail(n, k, p), 1e-9);
+        prop_assert!(at_most(after(e_pass, p + at * (1.0 - p)), e_pass(n, k, p)));
+        prop_assert!(at_most(after(e_fail, p * at), e_fail(n, k, p)));
+    }
+
+    #[test]
+    fn evidence_is_finite_and_positive_or_zero(n in 0..=1_000_000_u32, k in 0..=1_000_000_u32, p in 0.0..=1.0_f64) {
+        for evidence in [e_pass(n, k, p), e_fail(n, k, p)] {
+            prop_assert!(evidence.is_finite() && evidence >= 0.0);
+        }
+    }
+
+    #[test]
+    fn clopper_pearson_is_the_beta_quantile(n in 1..400_u32, k in 0..400_u32, confidence in 0.5..0.999_f64) {
+        let k = k.min(n - 1);
+        let upper = clopper_pearson_upper(k, n, confidence);
+        let posterior = Beta::new(f64::from(k) + 1.0, f64::from(n - k)).unwrap();
+        assert_close(posterior.cdf(upper), confidence, 1e-9);
+        let (lower, higher) = clopper_pearson(k, n, confidence);
+        let rate = f64::from(k) / f64::from(n);
+        prop_assert!(lower <= rate && rate < upper && upper < higher);
+    }
+
+    #[test]
+    fn rounds_needed_is_the_smallest(rate in 1e-6..0.999_f64, confidence in 0.5..0.9999_f64) {
+        let n = rounds_needed(rate, confidence).unwrap();
+        prop_assert!(clopper_pearson_upper(0, n, confidence) <= rate * (1.0 + 1e-9));
+        prop_assert!(n == 1 || clopper_pearson_upper(0, n - 1, confidence) >= rate * (1.0 - 1e-9));
+    }
+
+    #[test]
+    fn fisher_falls_with_failures_in_a(a_n in 1..60_u32, b_n in 1..200_u32, a in 0..60_u32, b in 0..200_u32) {
+        let (a, b) = (a.min(a_n - 1), b.min(b_n));
+        let p = fisher_exact_greater(a, a_n, b, b_n);
+        prop_assert!((0.0..=1.0).contains(&p));
+        prop_assert!(fisher_exact_greater(a + 1, a_n, b, b_n) <= p * (1.0 + 1e-9));
+    }
+}
