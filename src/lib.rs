@@ -1,1 +1,3 @@
 //! revgate.
+
+pub mod emulator;
