@@ -10,6 +10,7 @@
 //! The modules, in the order of that path.
 
 pub mod config;
-pub mod probe;
+pub mod emulator;
 pub mod judge;
+pub mod probe;
 pub mod trust;

@@ -1,11 +1,27 @@
-//! How sure may we be of a revision, given what its rounds did?
+//! What does the evidence say, and how sure may we be?
 //!
-//! Takes decided rounds and counts, gives decisions, evidence and intervals. Pure functions and values:
-//! nothing here does I/O, reads a clock or draws a random number, so that a verdict can be repeated from its
-//! record. What a round *is*, and when it is void, is settled before it comes here. The unit is always the
-//! round and never the socket: failures inside one round are almost one event, and counting them apart would
-//! make ten sockets look like ten trials.
+//! Takes the evidence of a run and gives findings, checks and one verdict. Pure functions and values: nothing here
+//! does I/O, reads a clock or draws a random number, so that a verdict can be repeated from its record. The unit is
+//! always the round and never the socket: failures inside one round are almost one event, and counting them apart
+//! would make ten sockets look like ten trials.
 
 mod beta;
+mod check;
+mod checks;
+mod classify;
+mod evidence;
+mod live;
+mod race;
 pub mod sequential;
 pub mod statistics;
+mod tally;
+mod verdict;
+
+pub use check::{Check, Outcome};
+pub use classify::{Class, Finding, Kind, Rules, classify};
+pub use evidence::{
+    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Probing, ReadyEvidence, Target,
+};
+pub use live::{LiveJudge, Progress};
+pub use tally::Tally;
+pub use verdict::{Judgement, Verdict, judge};

@@ -1,0 +1,68 @@
+//! The emulator's own endpoints, for tests from outside the process.
+//!
+//! `POST deploy` with a revision entry, `POST faults` with the faults that are to hold from now on, `GET state`. They
+//! are no part of Cloud Run's API and stand under a path that it does not have.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+
+use super::{error::ApiError, render, render_revision};
+use crate::emulator::{deploy::deploy, faults::Faults, scenario::RevisionEntry, state::World};
+
+/// Answers `METHOD /__emulator/TAIL`.
+pub(crate) fn answer(
+    world: &Arc<World>,
+    method: &Method,
+    tail: &str,
+    body: Value,
+) -> Result<Value, ApiError> {
+    match (method.as_str(), tail) {
+        ("POST", "deploy") => {
+            let entry: RevisionEntry = read(body)?;
+            let revision =
+                deploy(world, &entry.deployment()).map_err(|error| ApiError::invalid(error.to_string()))?;
+            Ok(json!({"revision": revision}))
+        }
+        ("POST", "faults") => {
+            let faults: Faults = read(body)?;
+            world.lock().faults = faults;
+            world.changed();
+            Ok(json!({}))
+        }
+        ("GET", "state") => Ok(state(world)),
+        _ => Err(ApiError::no_route(method.as_str(), &format!("/__emulator/{tail}"))),
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, ApiError> {
+    serde_json::from_value(body).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+fn state(world: &World) -> Value {
+    let state = world.lock();
+    let mut services = Map::new();
+    for service in state.services.values() {
+        let revisions: Vec<Value> = service
+            .revisions
+            .iter()
+            .map(|revision| render_revision::revision(world, service, revision))
+            .collect();
+        let logs: Map<String, Value> = service
+            .revisions
+            .iter()
+            .map(|revision| (revision.name.clone(), json!(revision.backend.log().lines())))
+            .collect();
+        let told = json!({
+            "service": render::service(world, service, &state.faults), "revisions": revisions, "logs": logs,
+        });
+        services.insert(service.name.clone(), told);
+    }
+    let requests: Vec<Value> = state
+        .requests
+        .iter()
+        .map(|request| json!({"method": request.method, "path": request.path, "body": request.body}))
+        .collect();
+    json!({"services": services, "faults": state.faults, "requests": requests})
+}

@@ -1,0 +1,273 @@
+//! How does a deployment become a revision, and a revision ready?
+//!
+//! Takes a template and a workload, gives a revision in the state and a task that brings it up. The first revision of
+//! a service takes all traffic by LATEST; a later one without traffic leaves the split where it is, pinned by name, as
+//! `gcloud run deploy --no-traffic` does.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{
+    error::EmulatorError,
+    front::{Entrance, listen},
+    instance::{Backend, Failure, Log, Process, split},
+    model::{Progress, Readiness, Revision, Service, Target},
+    options::{Deployment, Workload},
+    reconcile,
+    sample::Sample,
+    state::{State, World},
+    traffic, wait,
+};
+
+/// The image of a deployment that names none.
+const IMAGE: &str = "us-docker.pkg.dev/cloudrun/container/hello";
+/// Who writes when nobody says so.
+pub(crate) const AUTHOR: &str = "dev@example.com";
+
+/// What happens to a new revision before it is ready.
+#[derive(Debug, Default)]
+pub(crate) struct BringUp {
+    pending_for: Duration,
+    fail: Option<String>,
+}
+
+/// A service without revisions, and the port that stands for it.
+pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> io::Result<Service> {
+    let port = listen(world, Entrance { service: name.to_owned(), tag: None })?;
+    let now = world.clock.tick();
+    Ok(Service {
+        name: name.to_owned(),
+        uid: state.uuid(),
+        generation: 0,
+        observed: 0,
+        created: now,
+        updated: now,
+        last_modifier: AUTHOR.to_owned(),
+        metadata: BTreeMap::new(),
+        template: json!({}),
+        traffic: vec![traffic::all_to_latest()],
+        routed: Vec::new(),
+        progress: Progress::Reconciling,
+        progress_since: now,
+        revisions: Vec::new(),
+        latest_created: None,
+        latest_ready: None,
+        port,
+        tag_ports: BTreeMap::new(),
+        tags: BTreeMap::new(),
+    })
+}
+
+/// Deploys to the service of the options, which is made when it is not there yet; gives the revision's short name.
+pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<String, EmulatorError> {
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let id = world.options.service.clone();
+    let mut service = match state.services.remove(&id) {
+        Some(service) => service,
+        None => new_service(world, state, &id).map_err(|source| EmulatorError::Listen { port: 0, source })?,
+    };
+    let made = deploy_to(world, state, &mut service, deployment);
+    if service.generation > 0 {
+        state.services.insert(id.clone(), service);
+    }
+    let name = made?;
+    let operation = reconcile::begin(world, state, &id, Some(name.clone()));
+    drop(guard);
+    world.changed();
+    debug_assert!(!operation.is_empty(), "every write has an operation");
+    Ok(name)
+}
+
+fn deploy_to(
+    world: &Arc<World>,
+    state: &mut State,
+    service: &mut Service,
+    deployment: &Deployment,
+) -> Result<String, EmulatorError> {
+    let refuse = |reason: String| EmulatorError::Deployment { reason };
+    if deployment.traffic_percent > 100 {
+        return Err(refuse(format!("{} percent of traffic", deployment.traffic_percent)));
+    }
+    let first = service.revisions.is_empty();
+    let before = service.latest_ready.clone().or_else(|| service.latest_created.clone());
+    let template = template_of(deployment);
+    let name = deployment.revision.clone();
+    let name = add_revision(world, state, service, (name, template), &deployment.workload, deployment)?;
+    service.written(AUTHOR, world.clock.tick());
+    let mut targets = service.traffic.clone();
+    if !first {
+        pin(&mut targets, before.as_deref());
+        if deployment.traffic_percent > 0 {
+            targets = traffic::give(&targets, &name, u32::from(deployment.traffic_percent));
+        }
+    }
+    if let Some(tag) = &deployment.tag {
+        targets
+            .iter_mut()
+            .filter(|target| target.tag.as_ref() == Some(tag))
+            .for_each(|target| target.tag = None);
+        targets.retain(|target| target.percent > 0 || target.tag.is_some());
+        targets.push(Target { tag: Some(tag.clone()), ..Target::share(&name, 0) });
+    }
+    // Through the API's own rules, so that a deployment cannot make what a write could not.
+    let rendered: Vec<Value> = targets.iter().map(|target| traffic::render(target, None)).collect();
+    service.traffic = traffic::parse(Some(&Value::Array(rendered))).map_err(refuse)?;
+    Ok(name)
+}
+
+/// Names the revision that LATEST meant until now.
+fn pin(targets: &mut [Target], before: Option<&str>) {
+    for target in targets.iter_mut().filter(|target| target.revision.is_none()) {
+        target.revision = before.map(str::to_owned);
+    }
+}
+
+fn template_of(deployment: &Deployment) -> Value {
+    let image = match &deployment.image_digest {
+        Some(digest) if digest.contains('@') => digest.clone(),
+        Some(digest) => format!("{IMAGE}@{digest}"),
+        None => IMAGE.to_owned(),
+    };
+    let mut template = json!({
+        "scaling": {"maxInstanceCount": deployment.max_instances},
+        "timeout": "300s",
+        "serviceAccount": "123456789012-compute@developer.gserviceaccount.com",
+        "containers": [{
+            "image": image,
+            "ports": [{"name": "http1", "containerPort": 8080}],
+            "startupProbe": {
+                "timeoutSeconds": 240, "periodSeconds": 240, "failureThreshold": 1, "tcpSocket": {"port": 8080},
+            },
+            "resources": {"limits": {"cpu": "1000m", "memory": "512Mi"}, "cpuIdle": true},
+        }],
+        "maxInstanceRequestConcurrency": deployment.concurrency,
+    });
+    if !deployment.labels.is_empty() {
+        template["labels"] = json!(deployment.labels);
+    }
+    template
+}
+
+/// Adds a revision to a service and starts what runs in it; gives the short name.
+pub(crate) fn add_revision(
+    world: &Arc<World>,
+    state: &mut State,
+    service: &mut Service,
+    (name, mut template): (Option<String>, Value),
+    workload: &Workload,
+    deployment: &Deployment,
+) -> Result<String, EmulatorError> {
+    let name =
+        name.unwrap_or_else(|| format!("{}-{:05}-{}", service.name, service.generation + 1, state.suffix()));
+    if service.revision(&name).is_some() {
+        let reason = format!("Revision named '{name}' with different configuration already exists.");
+        return Err(EmulatorError::Deployment { reason });
+    }
+    let backend = backend(world, service, &name, workload)?;
+    template.as_object_mut().map(|fields| fields.shift_remove("revision"));
+    service.template = template.clone();
+    service.template["revision"] = json!(name);
+    let image = template["containers"][0]["image"].as_str().unwrap_or(IMAGE).to_owned();
+    let digest = if image.contains('@') { image } else { format!("{image}@sha256:{}", state.hex(64)) };
+    let created = world.clock.tick();
+    service.revisions.push(Revision {
+        name: name.clone(),
+        uid: state.uuid(),
+        created: earlier(created, deployment.created_ago),
+        changed: created,
+        readiness: Readiness::Pending,
+        template,
+        digest,
+        backend: backend.clone(),
+    });
+    service.latest_created = Some(name.clone());
+    let plan = BringUp {
+        pending_for: Some(deployment.pending_for)
+            .filter(|wait| !wait.is_zero())
+            .unwrap_or(state.faults.pending_for),
+        fail: deployment.fail.clone().or_else(|| state.faults.fail_revision.clone()),
+    };
+    spawn_bring_up(world, (service.name.clone(), name.clone()), backend, plan);
+    Ok(name)
+}
+
+fn earlier(time: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(time)
+}
+
+fn backend(
+    world: &World,
+    service: &Service,
+    name: &str,
+    workload: &Workload,
+) -> Result<Backend, EmulatorError> {
+    let log = Log::new(name, world.log_lines.clone());
+    match workload {
+        Workload::Sample(settings) => {
+            Ok(Backend::Sample(Arc::new(Sample::new(settings.clone(), name, log, world.clock.now()))))
+        }
+        Workload::Command(command) => {
+            let words = split(command).ok_or_else(|| EmulatorError::Command { command: command.clone() })?;
+            let names = (service.name.as_str(), name);
+            let process = Process::new(words, names, log, world.stop.clone(), world.tasks.clone());
+            Ok(Backend::Process(Arc::new(process)))
+        }
+    }
+}
+
+fn spawn_bring_up(world: &Arc<World>, names: (String, String), backend: Backend, plan: BringUp) {
+    let owned = Arc::clone(world);
+    world.tasks.spawn(async move {
+        let stop = owned.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = bring_up(&owned, names, backend, plan) => {}
+        }
+    });
+}
+
+async fn bring_up(world: &Arc<World>, (service, name): (String, String), backend: Backend, plan: BringUp) {
+    let started = backend.start(world.options.startup_deadline).await;
+    wait::pass(plan.pending_for).await;
+    let readiness = match (plan.fail, started) {
+        (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
+        (None, Err(())) => Readiness::Failed(not_listening(world, &service, &name)),
+        (None, Ok(())) => Readiness::Ready,
+    };
+    let now = world.clock.tick();
+    if let Some(service) = world.lock().services.get_mut(&service) {
+        become_ready(service, &name, readiness, now);
+    }
+    world.changed();
+}
+
+fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Timestamp) {
+    let at = |name: &str| service.revisions.iter().position(|revision| revision.name == name);
+    let (this, latest) = (at(name), service.latest_ready.as_deref().and_then(at));
+    if readiness == Readiness::Ready && this >= latest {
+        service.latest_ready = Some(name.to_owned());
+    }
+    if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
+        revision.readiness = readiness;
+        revision.changed = now;
+    }
+}
+
+fn not_listening(world: &World, service: &str, revision: &str) -> Failure {
+    let project = &world.options.project;
+    Failure {
+        reason: "HEALTH_CHECK_CONTAINER_ERROR",
+        message: format!(
+            "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
+             environment variable within the allocated timeout. This can happen when the container port is \
+             misconfigured or if the timeout is too short. The health check timeout can be extended. Logs for this \
+             revision might contain more information.\n\nLogs URL: https://console.cloud.google.com/logs/viewer\
+             ?project={project}&resource=cloud_run_revision/service_name/{service}/revision_name/{revision}\n\
+             For more troubleshooting guidance, see \
+             https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
+        ),
+    }
+}

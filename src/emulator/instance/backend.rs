@@ -1,0 +1,42 @@
+//! The two kinds of instance behind one name.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Log, Process};
+use crate::emulator::sample::Sample;
+
+/// What answers the requests of a revision.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    /// In this process.
+    Sample(Arc<Sample>),
+    /// A child process that listens on loopback.
+    Process(Arc<Process>),
+}
+
+/// Why a revision cannot serve, as its conditions say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// A value of `revisionReason`.
+    pub(crate) reason: &'static str,
+    /// The message for people.
+    pub(crate) message: String,
+}
+
+impl Backend {
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(&self, deadline: Duration) -> Result<(), ()> {
+        match self {
+            Self::Sample(_) => Ok(()),
+            Self::Process(process) => process.start(deadline).await,
+        }
+    }
+
+    /// What it wrote.
+    pub(crate) fn log(&self) -> &Log {
+        match self {
+            Self::Sample(sample) => sample.log(),
+            Self::Process(process) => process.log(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What a service is, inside the emulator.
+//!
+//! Values and questions about them; no JSON, no clock, no network. `traffic` is what was asked for and `routed` what
+//! the front end does: they differ while a write is being reconciled, and for good after one that failed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::instance::{Backend, Failure};
+
+/// A service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The short name.
+    pub(crate) name: String,
+    /// A UUID.
+    pub(crate) uid: String,
+    /// Grows by one with each write.
+    pub(crate) generation: u64,
+    /// The last generation that was reconciled.
+    pub(crate) observed: u64,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// The last write; its microseconds are the version behind the etag.
+    pub(crate) updated: Timestamp,
+    /// Who wrote last.
+    pub(crate) last_modifier: String,
+    /// Labels and annotations, as they were sent.
+    pub(crate) metadata: BTreeMap<&'static str, Value>,
+    /// The template, as it was sent.
+    pub(crate) template: Value,
+    /// The traffic that was asked for.
+    pub(crate) traffic: Vec<Target>,
+    /// The traffic that the front end serves.
+    pub(crate) routed: Vec<Target>,
+    /// How the last write goes.
+    pub(crate) progress: Progress,
+    /// Since when.
+    pub(crate) progress_since: Timestamp,
+    /// In the order of their making.
+    pub(crate) revisions: Vec<Revision>,
+    /// The short name of the newest.
+    pub(crate) latest_created: Option<String>,
+    /// The short name of the newest ready one.
+    pub(crate) latest_ready: Option<String>,
+    /// The port that stands in for its run.app name.
+    pub(crate) port: u16,
+    /// The ports of all tags there ever were.
+    pub(crate) tag_ports: BTreeMap<String, u16>,
+    /// When each tag last moved, and from where.
+    pub(crate) tags: BTreeMap<String, TagMove>,
+}
+
+/// An entry of the traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Target {
+    /// A revision's short name; `None` is the newest ready one.
+    pub(crate) revision: Option<String>,
+    /// 0 to 100.
+    pub(crate) percent: u32,
+    /// A tag.
+    pub(crate) tag: Option<String>,
+}
+
+/// How far a write has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// On its way.
+    Reconciling,
+    /// As asked.
+    Done,
+    /// It will not be as asked, for this reason.
+    Failed(String),
+}
+
+/// A tag's last move.
+#[derive(Debug)]
+pub(crate) struct TagMove {
+    /// Where it points.
+    pub(crate) revision: String,
+    /// Where it pointed before; `None` for a name never seen before.
+    pub(crate) previous: Option<String>,
+    /// Since when.
+    pub(crate) since: Instant,
+}
+
+/// A revision.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    /// The short name.
+    pub(crate) name: String,
+    /// A UUID.
+    pub(crate) uid: String,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// When its readiness last changed.
+    pub(crate) changed: Timestamp,
+    /// Whether it can serve.
+    pub(crate) readiness: Readiness,
+    /// The template that it was made from, without the name.
+    pub(crate) template: Value,
+    /// `image@sha256:…`
+    pub(crate) digest: String,
+    /// What answers.
+    pub(crate) backend: Backend,
+}
+
+/// Whether a revision can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Not yet known.
+    Pending,
+    /// It can.
+    Ready,
+    /// It cannot.
+    Failed(Failure),
+}
+
+/// A long-running operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    /// The service it is about.
+    pub(crate) service: String,
+    /// Whether it has ended.
+    pub(crate) done: bool,
+    /// The code and message of its failure.
+    pub(crate) error: Option<(u32, String)>,
+}
+
+impl Target {
+    /// A share for a named revision.
+    pub(crate) fn share(revision: &str, percent: u32) -> Self {
+        Self { revision: Some(revision.to_owned()), percent, tag: None }
+    }
+}
+
+impl Service {
+    /// The revision of this short name.
+    pub(crate) fn revision(&self, name: &str) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.name == name)
+    }
+
+    /// The revision to which a target leads now.
+    pub(crate) fn resolve(&self, target: &Target) -> Option<String> {
+        target.revision.clone().or_else(|| self.latest_ready.clone())
+    }
+
+    /// The version that etag and conflict texts carry.
+    pub(crate) fn version(&self) -> i64 {
+        self.updated.as_microsecond()
+    }
+
+    /// Whether a revision has a share or a tag.
+    pub(crate) fn routes_to(&self, name: &str) -> bool {
+        self.routed.iter().any(|target| self.resolve(target).as_deref() == Some(name))
+    }
+
+    /// Records a write by `author`: a new generation that is not reconciled yet.
+    pub(crate) fn written(&mut self, author: &str, now: Timestamp) {
+        self.generation += 1;
+        self.updated = now;
+        author.clone_into(&mut self.last_modifier);
+        self.progress = Progress::Reconciling;
+        self.progress_since = now;
+    }
+
+    /// The URL of a tag, once a port stands for it.
+    pub(crate) fn tag_url(&self, tag: &str) -> Option<String> {
+        self.tag_ports.get(tag).map(|port| format!("http://127.0.0.1:{port}"))
+    }
+}

@@ -1,0 +1,133 @@
+//! What the emulator is told: its own options, and what is deployed to it.
+//!
+//! Values only, with defaults that make the shortest test short.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{faults::Faults, sample::SampleBackend};
+
+/// How the emulator is set up.
+#[derive(Debug, Clone)]
+pub struct EmulatorOptions {
+    /// The API's loopback port; `None` or 0 for a free one.
+    pub port: Option<u16>,
+    /// The project's id.
+    pub project: String,
+    /// The region.
+    pub region: String,
+    /// The service to which [`Emulator::deploy`](super::Emulator::deploy) deploys.
+    pub service: String,
+    /// The wall clock at the start; all later times are this plus the time elapsed.
+    pub started_at: Timestamp,
+    /// How long a write takes to be reconciled.
+    pub pace: Duration,
+    /// The size of a page of a list when the caller asks for none; also its upper limit.
+    pub page_size: usize,
+    /// How long a command may take until it listens.
+    pub startup_deadline: Duration,
+    /// What runs in a revision made by an API write, whose image nobody can pull.
+    pub default_workload: Workload,
+    /// The faults in force from the start.
+    pub faults: Faults,
+    /// The seed for names, ids and draws.
+    pub seed: u64,
+}
+
+impl EmulatorOptions {
+    /// The defaults, at `started_at`.
+    pub fn new(started_at: Timestamp) -> Self {
+        Self {
+            port: None,
+            project: "demo-project".to_owned(),
+            region: "us-central1".to_owned(),
+            service: "demo".to_owned(),
+            started_at,
+            pace: Duration::from_millis(200),
+            page_size: 100,
+            startup_deadline: Duration::from_secs(60),
+            default_workload: Workload::Sample(SampleBackend::default()),
+            faults: Faults::default(),
+            seed: 1,
+        }
+    }
+}
+
+/// What runs in a revision.
+#[derive(Debug, Clone)]
+pub enum Workload {
+    /// The sample agent backend, inside this process.
+    Sample(SampleBackend),
+    /// A command of the user's own; `$PORT`, `$K_SERVICE` and `$K_REVISION` are expanded, there is no shell.
+    Command(String),
+}
+
+/// One `gcloud run deploy`.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The revision's name; `None` lets the service choose `SERVICE-00001-abc`.
+    pub revision: Option<String>,
+    /// What runs in it.
+    pub workload: Workload,
+    /// A tag to point at it; the tag leaves the revision that it pointed at before.
+    pub tag: Option<String>,
+    /// The share of traffic; 0 is `--no-traffic`. The first revision of a service gets everything, whatever stands here.
+    pub traffic_percent: u8,
+    /// Labels of the revision.
+    pub labels: BTreeMap<String, String>,
+    /// `sha256:…` or `image@sha256:…`; `None` makes one up.
+    pub image_digest: Option<String>,
+    /// Requests that one instance takes at once.
+    pub concurrency: u32,
+    /// The most instances.
+    pub max_instances: u32,
+    /// How long before now it says it was created; zero for now.
+    pub created_ago: Duration,
+    /// Overrides [`Faults::pending_for`] for this revision, when not zero.
+    pub pending_for: Duration,
+    /// Overrides [`Faults::fail_revision`] for this revision.
+    pub fail: Option<String>,
+}
+
+impl Deployment {
+    /// `gcloud run deploy --no-traffic` of this workload, without a tag.
+    pub fn new(workload: Workload) -> Self {
+        Self {
+            revision: None,
+            workload,
+            tag: None,
+            traffic_percent: 0,
+            labels: BTreeMap::new(),
+            image_digest: None,
+            concurrency: 80,
+            max_instances: 100,
+            created_ago: Duration::ZERO,
+            pending_for: Duration::ZERO,
+            fail: None,
+        }
+    }
+}
+
+/// A call that reached the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query, as sent, without scheme and authority.
+    pub path: String,
+    /// The JSON body; null without one.
+    pub body: Value,
+}
+
+/// A line that a revision wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The revision's short name.
+    pub revision: String,
+    /// `stdout`, `stderr` or `system`.
+    pub stream: &'static str,
+    /// The line without its end.
+    pub text: String,
+}

@@ -1,0 +1,203 @@
+//! When does a write take effect?
+//!
+//! Every write opens an operation and a task. The task waits for the pace, then for the revisions that the write
+//! needs, and then makes the routed traffic what was asked, or says why not. A write that a later one has overtaken
+//! ends its operation and leaves the state to the later one.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    front::{Entrance, listen},
+    model::{Operation, Progress, Readiness, Service, TagMove, Target},
+    state::{State, World},
+    wait,
+};
+
+/// `google.rpc.Code` of a write that names a missing revision.
+const INTERNAL: u32 = 13;
+/// `google.rpc.Code` of a write that names a failed revision.
+const FAILED_PRECONDITION: u32 = 9;
+/// Who writes between our own writes.
+pub(crate) const FOREIGNER: &str = "someone-else@example.com";
+
+/// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
+pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
+    let id = state.uuid();
+    let operation = Operation { service: service.to_owned(), done: false, error: None };
+    state.operations.insert(id.clone(), operation);
+    let generation = state.services.get(service).map_or(0, |service| service.generation);
+    let write = Write { service: service.to_owned(), generation, operation: id.clone(), created };
+    let owned = Arc::clone(world);
+    world.tasks.spawn(async move {
+        let stop = owned.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = run(&owned, &write) => {}
+        }
+    });
+    id
+}
+
+/// A write on its way.
+#[derive(Debug)]
+struct Write {
+    service: String,
+    generation: u64,
+    operation: String,
+    /// The revision that it made.
+    created: Option<String>,
+}
+
+async fn run(world: &Arc<World>, write: &Write) {
+    let mut changes = world.changes.subscribe();
+    wait::pass(world.options.pace).await;
+    loop {
+        changes.mark_unchanged();
+        if let Some(new_tags) = attempt(world, write) {
+            world.changed();
+            return remove_tags(world, &write.service, new_tags).await;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Ends the write if it can be ended now; gives the tags that are new.
+fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let service = state.services.get_mut(&write.service)?;
+    let overtaken = service.generation != write.generation;
+    let mut new_tags = Vec::new();
+    let mut error = None;
+    if !overtaken {
+        let needed = needed(service, write.created.as_deref());
+        if needed.iter().any(|name| is_pending(service, name)) {
+            return None;
+        }
+        error = needed.iter().find_map(|name| problem(service, name));
+        let now = world.clock.tick();
+        service.progress_since = now;
+        service.observed = service.generation;
+        service.progress = match &error {
+            Some((_, message)) => Progress::Failed(message.clone()),
+            None => {
+                new_tags = apply(world, service);
+                Progress::Done
+            }
+        };
+    }
+    if let Some(operation) = state.operations.get_mut(&write.operation) {
+        operation.done = true;
+        operation.error = error;
+    }
+    Some(new_tags)
+}
+
+fn needed(service: &Service, created: Option<&str>) -> Vec<String> {
+    let named = service.traffic.iter().filter_map(|target| target.revision.clone());
+    named.chain(created.map(str::to_owned)).collect()
+}
+
+fn is_pending(service: &Service, name: &str) -> bool {
+    service.revision(name).is_some_and(|revision| revision.readiness == Readiness::Pending)
+}
+
+fn problem(service: &Service, name: &str) -> Option<(u32, String)> {
+    let Some(revision) = service.revision(name) else {
+        let message = format!(
+            "Revision '{name}' does not exist or is deleted. Update all traffic to route to currently available \
+             revisions."
+        );
+        return Some((INTERNAL, message));
+    };
+    match &revision.readiness {
+        Readiness::Failed(failure) => Some((
+            FAILED_PRECONDITION,
+            format!("Revision '{name}' is not ready and cannot serve traffic. {}", failure.message),
+        )),
+        _ => None,
+    }
+}
+
+/// Makes the routed traffic what was asked; gives the tags that were never seen before.
+fn apply(world: &Arc<World>, service: &mut Service) -> Vec<String> {
+    service.routed = service.traffic.clone();
+    let tagged: Vec<(String, Option<String>)> = service
+        .routed
+        .iter()
+        .filter_map(|target| Some((target.tag.clone()?, service.resolve(target))))
+        .collect();
+    let mut new_tags = Vec::new();
+    for (tag, revision) in tagged {
+        open_port(world, service, &tag);
+        let Some(revision) = revision else { continue };
+        let before = service.tags.get(&tag).map(|known| known.revision.clone());
+        if before.as_ref() == Some(&revision) {
+            continue;
+        }
+        if before.is_none() {
+            new_tags.push(tag.clone());
+        }
+        service.tags.insert(tag, TagMove { revision, previous: before, since: Instant::now() });
+    }
+    new_tags
+}
+
+fn open_port(world: &Arc<World>, service: &mut Service, tag: &str) {
+    if service.tag_ports.contains_key(tag) {
+        return;
+    }
+    let entrance = Entrance { service: service.name.clone(), tag: Some(tag.to_owned()) };
+    // Without a port the status has no `uri`, which is what a client must be ready for anyway.
+    if let Ok(port) = listen(world, entrance) {
+        service.tag_ports.insert(tag.to_owned(), port);
+    }
+}
+
+/// The fault by which new tags go away again.
+async fn remove_tags(world: &Arc<World>, service: &str, tags: Vec<String>) {
+    let after = world.lock().faults.tag_removed_under_us;
+    if after.is_zero() || tags.is_empty() {
+        return;
+    }
+    wait::pass(after).await;
+    foreign_write(world, service, |service| {
+        for target in &mut service.traffic {
+            target.tag.take_if(|tag| tags.contains(tag));
+        }
+        service.traffic.retain(|target| target.percent > 0 || target.tag.is_some());
+    });
+}
+
+/// A write by somebody else.
+pub(crate) fn foreign_write(world: &Arc<World>, service: &str, change: impl FnOnce(&mut Service)) {
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let Some(found) = state.services.get_mut(service) else { return };
+    change(found);
+    found.written(FOREIGNER, world.clock.tick());
+    begin(world, state, service, None);
+    drop(guard);
+    world.changed();
+}
+
+/// Moves ten percent of traffic to another revision, or adds a tag where there is no other.
+pub(crate) fn move_some_traffic(service: &mut Service) {
+    let Some(largest) = (0..service.traffic.len()).max_by_key(|at| service.traffic[*at].percent) else {
+        return;
+    };
+    let from = service.resolve(&service.traffic[largest]);
+    let other = service.revisions.iter().find(|revision| Some(&revision.name) != from.as_ref());
+    match other.map(|other| other.name.clone()) {
+        Some(other) => {
+            let moved = service.traffic[largest].percent.min(10);
+            service.traffic[largest].percent -= moved;
+            service.traffic.push(Target::share(&other, moved));
+        }
+        None => service.traffic.push(Target { revision: from, percent: 0, tag: Some("foreign".to_owned()) }),
+    }
+}

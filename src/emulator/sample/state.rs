@@ -1,0 +1,76 @@
+//! What one sample instance remembers between sockets.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::time::Instant;
+
+use super::{
+    race::CheckThenAct,
+    settings::{Behaviour, SampleBackend},
+};
+use crate::emulator::instance::Log;
+
+/// One instance of the sample backend.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// What was chosen about it.
+    pub(crate) settings: SampleBackend,
+    /// The revision's short name.
+    pub(crate) revision: String,
+    /// The race of check-then-act and lazy-singleton.
+    pub(crate) race: CheckThenAct,
+    log: Log,
+    started: (Timestamp, Instant),
+    first_contact: OnceLock<Instant>,
+    draws: Mutex<StdRng>,
+}
+
+impl Sample {
+    /// A fresh instance; `now` is for checking tokens.
+    pub(crate) fn new(settings: SampleBackend, revision: &str, log: Log, now: Timestamp) -> Self {
+        let draws = Mutex::new(StdRng::seed_from_u64(settings.seed));
+        Self {
+            settings,
+            revision: revision.to_owned(),
+            race: CheckThenAct::default(),
+            log,
+            started: (now, Instant::now()),
+            first_contact: OnceLock::new(),
+            draws,
+        }
+    }
+
+    /// What it wrote.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Writes a line to its standard output.
+    pub(crate) fn say(&self, line: impl Into<String>) {
+        self.log.push("stdout", line.into());
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        let (wall, monotonic) = self.started;
+        SignedDuration::try_from(monotonic.elapsed())
+            .ok()
+            .and_then(|elapsed| wall.checked_add(elapsed).ok())
+            .unwrap_or(wall)
+    }
+
+    /// What the next socket meets: the chosen behaviour by `rate`, else a healthy server.
+    pub(crate) fn draw(&self) -> Behaviour {
+        let rate = self.settings.rate.clamp(0.0, 1.0);
+        let drawn = self.draws.lock().unwrap_or_else(PoisonError::into_inner).random_bool(rate);
+        if drawn { self.settings.behaviour } else { Behaviour::Fixed }
+    }
+
+    /// Whether the service behind the sockets is set yet; the first call starts its start-up.
+    pub(crate) fn is_set_up(&self) -> bool {
+        let first = self.first_contact.get_or_init(Instant::now);
+        self.settings.behaviour != Behaviour::StartupRace || first.elapsed() >= self.settings.race_window()
+    }
+}

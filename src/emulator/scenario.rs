@@ -1,0 +1,193 @@
+//! How a rehearsal is written down.
+//!
+//! YAML or JSON: a service, its revisions in the order of their deployment, and the faults. The last revision is the
+//! candidate: those before it are deployed in good health and ready first, and the faults hold from then on. Unknown
+//! keys are refused.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    error::EmulatorError,
+    faults::Faults,
+    options::{Deployment, EmulatorOptions, Workload},
+    sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho},
+    wait,
+};
+
+/// A rehearsal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The service's name; `demo` without it.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// The project's id; `demo-project` without it.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// The region; `us-central1` without it.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// How long a write takes; zero or absent is the default of 200 ms.
+    #[serde(default, with = "wait")]
+    pub pace: Duration,
+    /// The page size of lists; 100 without it.
+    #[serde(default)]
+    pub page_size: Option<usize>,
+    /// How long a command may take until it listens; zero or absent is 60 s.
+    #[serde(default, with = "wait")]
+    pub startup_deadline: Duration,
+    /// The revisions, first deployed first.
+    pub revisions: Vec<RevisionEntry>,
+    /// The faults that hold once all revisions but the last are ready.
+    #[serde(default)]
+    pub faults: Faults,
+}
+
+/// One deployment of a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevisionEntry {
+    /// The revision's name; without it the service chooses one.
+    pub name: Option<String>,
+    /// What the sample backend does wrong.
+    pub behaviour: Behaviour,
+    /// The share of sockets, 0.0 to 1.0, that meet it; 1.0 without it.
+    pub rate: Option<f64>,
+    /// The width of a race; zero or absent is the behaviour's own.
+    #[serde(with = "wait")]
+    pub window: Duration,
+    /// The seed that decides which sockets misbehave.
+    pub seed: Option<u64>,
+    /// A tag.
+    pub tag: Option<String>,
+    /// The share of traffic; 0 without it. The first revision gets all.
+    pub percent: u8,
+    /// Labels of the revision.
+    pub labels: BTreeMap<String, String>,
+    /// `sha256:…` or `image@sha256:…`.
+    pub image_digest: Option<String>,
+    /// A command of the user's own instead of the sample backend.
+    pub exec: Option<String>,
+    /// Name the revision in each answer.
+    pub echo_revision: bool,
+    /// The HS256 secret that tokens need.
+    pub jwt_secret: Option<String>,
+    /// How a bad token is refused.
+    pub jwt_refusal: JwtRefusal,
+    /// Which subprotocol the 101 echoes.
+    pub subprotocol_echo: SubprotocolEcho,
+    /// The WebSocket's path; `/ws` without it.
+    pub path: Option<String>,
+    /// How long before the start it says it was created.
+    pub created_minutes_ago: u32,
+    /// Requests that one instance takes at once; 80 without it.
+    pub concurrency: Option<u32>,
+    /// The most instances; 100 without it.
+    pub max_instances: Option<u32>,
+    /// How long it stays pending before it is ready; `never` is possible.
+    #[serde(with = "wait")]
+    pub pending_for: Duration,
+    /// The message with which it fails.
+    pub fail: Option<String>,
+}
+
+impl Scenario {
+    /// Reads a scenario from YAML or JSON.
+    ///
+    /// # Errors
+    /// What is not a scenario, with the parser's line and column; a scenario without revisions.
+    pub fn parse(text: &str) -> Result<Self, EmulatorError> {
+        let scenario: Self =
+            serde_yaml::from_str(text).map_err(|source| EmulatorError::Scenario { source })?;
+        if scenario.revisions.is_empty() {
+            return Err(EmulatorError::NoRevision);
+        }
+        Ok(scenario)
+    }
+
+    /// The emulator's options; the faults are left out, because they hold later.
+    pub(crate) fn options(&self, port: Option<u16>, started_at: Timestamp) -> EmulatorOptions {
+        let defaults = EmulatorOptions::new(started_at);
+        let or = |value: &Option<String>, default: String| value.clone().unwrap_or(default);
+        EmulatorOptions {
+            port,
+            project: or(&self.project, defaults.project),
+            region: or(&self.region, defaults.region),
+            service: or(&self.service, defaults.service),
+            pace: or_default(self.pace, defaults.pace),
+            page_size: self.page_size.unwrap_or(defaults.page_size),
+            startup_deadline: or_default(self.startup_deadline, defaults.startup_deadline),
+            ..EmulatorOptions::new(started_at)
+        }
+    }
+}
+
+fn or_default(value: Duration, default: Duration) -> Duration {
+    if value.is_zero() { default } else { value }
+}
+
+impl RevisionEntry {
+    /// The deployment that it describes.
+    pub fn deployment(&self) -> Deployment {
+        let workload = match &self.exec {
+            Some(command) => Workload::Command(command.clone()),
+            None => Workload::Sample(self.sample()),
+        };
+        let defaults = Deployment::new(workload);
+        Deployment {
+            revision: self.name.clone(),
+            tag: self.tag.clone(),
+            traffic_percent: self.percent,
+            labels: self.labels.clone(),
+            image_digest: self.image_digest.clone(),
+            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
+            max_instances: self.max_instances.unwrap_or(defaults.max_instances),
+            created_ago: Duration::from_secs(u64::from(self.created_minutes_ago) * 60),
+            pending_for: self.pending_for,
+            fail: self.fail.clone(),
+            ..defaults
+        }
+    }
+
+    fn sample(&self) -> SampleBackend {
+        let defaults = SampleBackend::default();
+        SampleBackend {
+            behaviour: self.behaviour,
+            rate: self.rate.unwrap_or(defaults.rate),
+            window: self.window,
+            path: self.path.clone().unwrap_or(defaults.path),
+            echo_revision: self.echo_revision,
+            jwt_secret: self.jwt_secret.clone(),
+            jwt_refusal: self.jwt_refusal,
+            subprotocol_echo: self.subprotocol_echo,
+            seed: self.seed.unwrap_or(defaults.seed),
+            ..SampleBackend::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_and_json_are_read_alike() {
+        let json = r#"{"revisions": [{"behaviour": "close-1011", "rate": 0.05, "window": "2ms"}], "faults": {"pending_for": "never"}}"#;
+        let yaml = "revisions:\n  - behaviour: close-1011\n    rate: 0.05\n    window: 2ms\nfaults:\n  pending_for: never\n";
+        let (json, yaml) = (Scenario::parse(json).unwrap(), Scenario::parse(yaml).unwrap());
+        assert_eq!(json.revisions, yaml.revisions);
+        assert_eq!(json.faults, yaml.faults);
+        assert_eq!(yaml.revisions[0].behaviour, Behaviour::Close1011);
+        assert_eq!(yaml.faults.pending_for, wait::NEVER);
+    }
+
+    #[test]
+    fn unknown_keys_and_no_revisions_are_refused() {
+        let error = Scenario::parse("revisions:\n  - behavior: fixed\n").unwrap_err();
+        assert!(matches!(error, EmulatorError::Scenario { .. }));
+        assert!(matches!(Scenario::parse("revisions: []"), Err(EmulatorError::NoRevision)));
+    }
+}

@@ -1,0 +1,146 @@
+//! All that a verdict is made of: what a recorded run holds.
+//!
+//! Takes no decision. Everything right of *probe* is a function of this value, so `revgate judge FILE` gives the same
+//! verdict as the run did. The surprising rule: evidence from another API endpoint than Google's is marked as
+//! rehearsed, once, here, and never loses that mark.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CheckName, Echo, Selection, ServiceName};
+use crate::probe::{Learned, Plan, Round, StopReason};
+use crate::trust::Excerpt;
+
+/// Version of the recorded form; raised when an old one can no longer be read.
+pub const EVIDENCE_VERSION: u32 = 1;
+
+/// The evidence of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// [`EVIDENCE_VERSION`].
+    pub version: u32,
+    /// The program that recorded it.
+    pub recorded_by: String,
+    /// The wall clock at the start.
+    pub started_at: Timestamp,
+    /// How long the run took, in milliseconds.
+    pub took_ms: u64,
+    /// What was gated.
+    pub target: Target,
+    /// Which checks were asked for.
+    pub selection: Selection,
+    /// A dry run: nothing was opened.
+    pub dry_run: bool,
+    /// What the candidate's conditions said.
+    pub ready: ReadyEvidence,
+    /// What proves that the candidate was reached.
+    pub identity: IdentityEvidence,
+    /// What was opened and what came of it; `None` when nothing was.
+    pub probing: Option<Probing>,
+    /// Milliseconds that each part took.
+    pub times: Vec<(CheckName, u64)>,
+}
+
+/// What was gated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The service; `None` when only an address was given.
+    pub service: Option<ServiceName>,
+    /// The candidate's short name.
+    pub revision: Option<String>,
+    /// The candidate's uid.
+    pub revision_uid: Option<String>,
+    /// Which rule chose it.
+    pub rule: String,
+    /// Percent of traffic that it already has.
+    pub serving_percent: i64,
+    /// The revision that has most of the traffic.
+    pub previous: Option<String>,
+    /// Where sockets were opened, without the path.
+    pub address: Option<String>,
+    /// The path, as configured.
+    pub path: String,
+    /// True when the control plane was not Google's.
+    pub rehearsed: bool,
+    /// Whether the address lies behind Google's front end (or the emulator's).
+    pub behind_front_end: bool,
+    /// Remarks on how it was found.
+    pub notes: Vec<String>,
+}
+
+/// What the candidate's conditions said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "state")]
+pub enum ReadyEvidence {
+    /// Ready.
+    Ready {
+        /// Remarks, such as a retired revision at 0 %.
+        notes: Vec<String>,
+    },
+    /// Failed for good.
+    Failed {
+        /// The condition.
+        condition: String,
+        /// Its reason.
+        reason: String,
+        /// Its message.
+        message: Excerpt,
+        /// Where its logs are.
+        log: Option<String>,
+    },
+    /// Not ready when the time was over.
+    Late {
+        /// How long it was waited for, in seconds.
+        waited_s: u64,
+        /// What it was waiting for.
+        last: String,
+    },
+    /// There is no control plane to ask.
+    Unknown,
+}
+
+/// What proves that the candidate was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityEvidence {
+    /// What kind of address was probed.
+    pub address: AddressKind,
+    /// Where answers were to name their revision.
+    pub echo: Option<Echo>,
+    /// Whether the tag's status named the candidate before probing; `None` without a tag.
+    pub before: Option<bool>,
+    /// The same after probing.
+    pub after: Option<bool>,
+}
+
+/// What kind of address was probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "kind")]
+pub enum AddressKind {
+    /// A tag that this run added under a name never used before.
+    FreshTag {
+        /// Its name.
+        tag: String,
+    },
+    /// A tag that was there.
+    Tag {
+        /// Its name.
+        tag: String,
+    },
+    /// `--url`.
+    Url,
+    /// None yet.
+    None,
+}
+
+/// What was opened and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probing {
+    /// What was planned.
+    pub plan: Plan,
+    /// What comes unasked.
+    pub learned: Option<Learned>,
+    /// Rounds, in the order of their starts.
+    pub rounds: Vec<Round>,
+    /// Why it ended.
+    pub stopped: StopReason,
+}

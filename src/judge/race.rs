@@ -1,0 +1,239 @@
+//! Rounds on their way through the tests: the same code during a run and from a record.
+//!
+//! Takes rounds in the order of their starts, classifies their sockets and feeds two kinds of test: one for each
+//! pattern, on rounds, and one for `serves`, on single sockets. It decides nothing beyond those tests. The surprising
+//! rule: a single close of zero tolerance fails its test at once, whatever the counts say.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::classify::{Class, Finding, Rules, classify};
+use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial, TrialOutcome};
+use super::statistics;
+use super::tally::Tally;
+use crate::config::Pattern;
+use crate::probe::{Learned, Observation, Plan, Round, Stage};
+
+/// One test and what it has seen.
+#[derive(Debug)]
+pub(super) struct Bench {
+    test: Sequential,
+    settings: TestSettings,
+    /// Counts of its sockets.
+    pub(super) tally: Tally,
+    /// The first failures, for the report.
+    pub(super) failures: Vec<Failure>,
+    /// A single failure fails this test.
+    strict: bool,
+    zero: Option<Failure>,
+    /// Release spreads, nanoseconds.
+    pub(super) spreads: Vec<u64>,
+}
+
+/// A failed socket, with where to find it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Failure {
+    /// The stage.
+    pub(super) stage: Stage,
+    /// The round's number inside its stage.
+    pub(super) round: u32,
+    /// The socket's number in the run.
+    pub(super) socket: u32,
+    /// Its user.
+    pub(super) user: Option<String>,
+    /// What was seen.
+    pub(super) finding: Finding,
+}
+
+/// How many failures a report shows in words.
+const SHOWN: usize = 12;
+
+impl Bench {
+    fn new(settings: TestSettings, strict: bool) -> Result<Self, SettingsError> {
+        Ok(Self {
+            test: Sequential::new(settings)?,
+            settings,
+            tally: Tally::default(),
+            failures: Vec::new(),
+            strict,
+            zero: None,
+            spreads: Vec::new(),
+        })
+    }
+
+    /// What it has decided so far.
+    pub(super) fn decision(&self) -> Decision {
+        if self.zero.is_some() || (self.strict && self.test.failing() > 0) {
+            return Decision::Fail;
+        }
+        if self.strict {
+            return if self.test.valid() > 0 { Decision::Pass } else { Decision::Undecided };
+        }
+        self.test.decision()
+    }
+
+    /// The failure of zero tolerance, if there was one.
+    pub(super) fn zero(&self) -> Option<&Failure> {
+        self.zero.as_ref()
+    }
+
+    /// The counts of its trials.
+    pub(super) fn test(&self) -> &Sequential {
+        &self.test
+    }
+
+    /// True when `more` further clean rounds would not be enough for a pass.
+    fn wants(&self, more: u32) -> bool {
+        if self.decision() != Decision::Undecided {
+            return false;
+        }
+        let test = &self.test;
+        let counted = test.valid().saturating_add(test.void()).saturating_add(more);
+        let against = test.failing().saturating_add(test.void());
+        statistics::e_pass(counted, against, self.settings.tolerated) < self.settings.pass_at
+    }
+}
+
+/// All tests of a run.
+#[derive(Debug)]
+pub(super) struct Tests {
+    /// One for each pattern that provokes, in the order of the plan.
+    pub(super) patterns: BTreeMap<Pattern, Bench>,
+    /// Single sockets; `None` when the plan has none.
+    pub(super) serves: Option<Bench>,
+    /// Counts of all sockets.
+    pub(super) tally: Tally,
+    /// Sockets of the held stage that were served.
+    pub(super) held_ok: u32,
+    declared: crate::probe::Declared,
+    platform_counts: bool,
+    zero_tolerance: Vec<u16>,
+}
+
+impl Tests {
+    /// The tests of a plan.
+    pub(super) fn new(plan: &Plan, platform_counts: bool) -> Result<Self, SettingsError> {
+        let provoking: Vec<Pattern> =
+            plan.strata.iter().map(|s| s.pattern).filter(|&p| p != Pattern::Control).collect();
+        let has_control = plan.strata.iter().any(|s| s.pattern == Pattern::Control);
+        let strata = u32::try_from(provoking.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let settings = TestSettings {
+            tolerated: plan.race.tolerated,
+            noise: plan.race.noise,
+            ..TestSettings::standard(strata)
+        };
+        let mut patterns = BTreeMap::new();
+        for pattern in provoking {
+            patterns.insert(pattern, Bench::new(settings, pattern == Pattern::FirstContact)?);
+        }
+        Ok(Self {
+            patterns,
+            serves: has_control.then(|| Bench::new(settings, false)).transpose()?,
+            tally: Tally::default(),
+            held_ok: 0,
+            declared: plan.declared,
+            platform_counts,
+            zero_tolerance: plan.race.zero_tolerance.clone(),
+        })
+    }
+
+    /// Takes in one round.
+    pub(super) fn add(&mut self, round: &Round, learned: Option<&Learned>) {
+        let rules = Rules { declared: self.declared, learned, platform_counts: self.platform_counts };
+        let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
+        for finding in &findings {
+            self.tally.add(finding);
+        }
+        let zero = &self.zero_tolerance;
+        match round.stage {
+            Stage::Learning | Stage::Held | Stage::Control => {
+                if round.stage == Stage::Held {
+                    self.held_ok += findings.iter().map(|f| u32::from(f.class == Class::Ok)).sum::<u32>();
+                }
+                if let Some(bench) = &mut self.serves {
+                    bench.add(round, &findings, zero);
+                }
+            }
+            stage => {
+                if let Some(bench) = stage.pattern().and_then(|pattern| self.patterns.get_mut(&pattern)) {
+                    bench.add(round, &findings, zero);
+                }
+            }
+        }
+    }
+
+    /// True when another round of this stage would tell something while `in_flight` are under way.
+    pub(super) fn wants(&self, stage: Stage, in_flight: u32) -> bool {
+        let bench = match stage {
+            Stage::Control => self.serves.as_ref(),
+            other => other.pattern().and_then(|pattern| self.patterns.get(&pattern)),
+        };
+        bench.is_some_and(|bench| bench.wants(in_flight))
+    }
+
+    fn benches(&self) -> impl Iterator<Item = &Bench> {
+        self.patterns.values().chain(self.serves.as_ref())
+    }
+
+    /// True when one test has failed, or all have passed.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_failed() || self.benches().all(|bench| bench.decision() == Decision::Pass)
+    }
+
+    /// True when one test has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.benches().any(|bench| bench.decision() == Decision::Fail)
+    }
+
+    /// True when something has failed at least once.
+    pub(super) fn has_failures(&self) -> bool {
+        self.benches().any(|bench| bench.test.failing() > 0)
+    }
+}
+
+impl Bench {
+    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16]) {
+        for (observation, finding) in round.observations.iter().zip(findings) {
+            self.tally.add(finding);
+            if finding.class == Class::AppFail {
+                self.note(round, observation, finding, zero_tolerance);
+            }
+        }
+        self.spreads.extend(round.release_spread);
+        self.test.push(&Trial {
+            outcome: outcome(findings),
+            sockets: u32::try_from(findings.len()).unwrap_or(u32::MAX),
+            started: round.started,
+            ended: round.ended,
+        });
+    }
+
+    fn note(&mut self, round: &Round, observation: &Observation, finding: &Finding, zero_tolerance: &[u16]) {
+        let failure = Failure {
+            stage: round.stage,
+            round: round.number,
+            socket: observation.socket,
+            user: observation.user.clone(),
+            finding: finding.clone(),
+        };
+        let zero = finding.code.is_some_and(|code| zero_tolerance.contains(&code)) && !finding.is_keepalive();
+        if zero && self.zero.is_none() {
+            self.zero = Some(failure.clone());
+        }
+        if self.failures.len() < SHOWN {
+            self.failures.push(failure);
+        }
+    }
+}
+
+/// One failing socket makes a valid, failing round; a round that met only the platform is void.
+fn outcome(findings: &[Finding]) -> TrialOutcome {
+    let of_class = |class| findings.iter().filter(|finding| finding.class == class).count();
+    if of_class(Class::AppFail) > 0 {
+        return TrialOutcome::Failing;
+    }
+    // A race needs two: fewer past the handshake provoke nothing.
+    let needed = findings.len().clamp(1, 2);
+    if of_class(Class::Ok) >= needed { TrialOutcome::Clean } else { TrialOutcome::Void }
+}
