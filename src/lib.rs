@@ -9,5 +9,6 @@
 //!
 //! The modules, in the order of that path.
 
+pub mod cloudrun;
 pub mod config;
 pub mod trust;
