@@ -11,4 +11,6 @@
 
 pub mod cloudrun;
 pub mod config;
+pub mod promote;
+pub mod revision;
 pub mod trust;

@@ -18,6 +18,7 @@ use crate::trust::Excerpt;
 /// A service. Source: `google.cloud.run.v2.Service`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the API's own, each about another thing")]
 pub struct Service {
     /// `projects/P/locations/L/services/S`.
     #[serde(deserialize_with = "lenient::name")]
