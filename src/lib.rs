@@ -10,7 +10,10 @@
 //! The modules, in the order of that path.
 
 pub mod config;
-pub mod emulator;
-pub mod judge;
+pub mod cloudrun;
+pub mod revision;
 pub mod probe;
+pub mod judge;
+pub mod promote;
+pub mod emulator;
 pub mod trust;

@@ -1,0 +1,273 @@
+//! Adds a tag to the candidate for the time of the check, and takes it away again.
+//!
+//! Takes a service, a revision and a name never used before; gives the tag's address once the platform has acted upon
+//! it. It never moves a tag and never touches anybody's requests. The surprising rule: a tag that we added can vanish
+//! again, when another run read the service before our write and wrote after it; so ours is looked for and added again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::error::{About, ApiError};
+use super::retry::Backoff;
+use super::wire::Service;
+use super::write::{WriteError, Written, write_traffic};
+use crate::config::{Identifier, ServiceName};
+use crate::revision::{command, tag, traffic};
+
+/// How often a write is tried again after somebody else's.
+const TRIES: u32 = 5;
+/// How long the removal of a tag may take.
+const REMOVAL: Duration = Duration::from_mins(1);
+
+/// The tag that is to be added.
+#[derive(Debug, Clone)]
+pub struct TagToAdd {
+    /// A name never used before: `revision::tag::fresh`.
+    pub name: String,
+    /// What the name was made from; tags of earlier runs of the same base are cleaned up in the same write.
+    pub base: Identifier,
+    /// Short name of the candidate.
+    pub revision: String,
+}
+
+/// A tag that was added and leads to the candidate, by its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedTag {
+    /// Its name.
+    pub name: String,
+    /// Its address, as reported.
+    pub uri: String,
+    /// Tags that earlier runs left behind and that were taken away in the same write.
+    pub dropped: Vec<String>,
+    /// What the reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Why a tag could not be added or taken away.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TagError {
+    /// The name is another revision's.
+    #[error("the tag {tag} already belongs to {holder}")]
+    Taken {
+        /// The tag.
+        tag: String,
+        /// Short name of its revision, or `LATEST`.
+        holder: String,
+        /// The service.
+        service: Box<ServiceName>,
+    },
+    /// It was not added, or the platform did not act upon it.
+    #[error("the tag {tag} was not added to {revision}: {cause}")]
+    NotAdded {
+        /// The tag.
+        tag: String,
+        /// Short name of the revision.
+        revision: String,
+        /// The service.
+        service: Box<ServiceName>,
+        /// Why not.
+        cause: Box<ApiError>,
+    },
+    /// It could not be taken away.
+    #[error("the tag {tag} could not be taken away: {cause}")]
+    NotRemoved {
+        /// The tag.
+        tag: String,
+        /// The service.
+        service: Box<ServiceName>,
+        /// Why not.
+        cause: Box<ApiError>,
+    },
+}
+
+impl TagError {
+    /// What to do, with the command to type.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Taken { service, .. } => {
+                format!("see who has which tag: {}", command::describe(service))
+            }
+            Self::NotAdded { service, cause, revision, .. } => match cause.as_ref() {
+                ApiError::TimedOut { .. } | ApiError::OperationFailed { .. } => format!(
+                    "see how the service stands (a tag on a deleted revision stops every change): {}",
+                    command::describe(service)
+                ),
+                _ => format!(
+                    "{}; or add a tag yourself: {}",
+                    cause.help(),
+                    command::add_tag(service, "gate", revision)
+                ),
+            },
+            Self::NotRemoved { service, tag, .. } => {
+                format!("take it away by hand: {}", command::remove_tag(service, tag))
+            }
+        }
+    }
+}
+
+/// Adds the tag and waits until its address is reported and its status names the revision, or until `deadline`.
+///
+/// On any error, and when this future is dropped, the tag may have been written: call [`remove_tag`] all the same.
+///
+/// # Errors
+/// The name is taken, the write is refused five times, or the platform does not act upon it in time.
+pub async fn add_tag(
+    client: &Client,
+    service: &ServiceName,
+    wanted: &TagToAdd,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<AddedTag, TagError> {
+    let mut added =
+        AddedTag { name: wanted.name.clone(), uri: String::new(), dropped: vec![], notes: vec![] };
+    let failed = |cause: ApiError| TagError::NotAdded {
+        tag: wanted.name.clone(),
+        revision: wanted.revision.clone(),
+        service: Box::new(service.clone()),
+        cause: Box::new(cause),
+    };
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match write_tag(client, service, wanted, now, deadline, &mut added).await? {
+            Ok(()) => {}
+            Err(WriteError::Conflict(_)) if tries < TRIES && backoff.sleep(None, deadline).await => continue,
+            Err(error) => return Err(failed(error.into_cause())),
+        }
+        match await_tag(client, service, wanted, deadline).await.map_err(failed)? {
+            Some(uri) => return Ok(AddedTag { uri, ..added }),
+            None if tries < TRIES => added
+                .notes
+                .push(format!("the tag {} was overwritten by another writer and added again", wanted.name)),
+            None => return Err(failed(client.timed_out(about(service), Duration::ZERO))),
+        }
+    }
+}
+
+/// Reads and writes once. The outer error is final, the inner one is the write's.
+async fn write_tag(
+    client: &Client,
+    service: &ServiceName,
+    wanted: &TagToAdd,
+    now: Timestamp,
+    deadline: Instant,
+    added: &mut AddedTag,
+) -> Result<Result<(), WriteError>, TagError> {
+    let before = match client.get_service(service).await {
+        Ok(before) => before,
+        Err(error) => return Ok(Err(WriteError::Refused(error))),
+    };
+    let mut entries = before.traffic_entries();
+    let stale = tag::stale(&entries, wanted.base.as_str(), now);
+    for old in &stale {
+        entries = traffic::without_tag(&entries, old);
+    }
+    let asked = traffic::with_tag(&entries, &wanted.name, &wanted.revision).map_err(|taken| {
+        TagError::Taken { tag: taken.tag, holder: taken.holder, service: Box::new(service.clone()) }
+    })?;
+    if traffic::same_traffic(&asked, &before.traffic_entries()) {
+        return Ok(Ok(()));
+    }
+    let written = write_traffic(client, service, &before, &asked, deadline).await;
+    Ok(written.map(|written| {
+        added.dropped.extend(stale);
+        added.notes.extend(contested(&written, &before, service));
+    }))
+}
+
+/// A warning when our write may have gone over somebody else's.
+fn contested(written: &Written, before: &Service, service: &ServiceName) -> Option<String> {
+    written.contested.then(|| {
+        format!(
+            "somebody else changed the service while a tag was written (generation {} to {}); see that their change \
+             is still there: {}",
+            before.generation,
+            written.service.generation,
+            command::describe(service)
+        )
+    })
+}
+
+/// Waits until the tag has an address and leads to the revision. `None` when the tag has vanished.
+async fn await_tag(
+    client: &Client,
+    service: &ServiceName,
+    wanted: &TagToAdd,
+    deadline: Instant,
+) -> Result<Option<String>, ApiError> {
+    let begun = Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+    loop {
+        let now = client.get_service(service).await?;
+        if traffic::holder(&now.traffic_entries(), &wanted.name).is_none() {
+            return Ok(None);
+        }
+        if let Some(uri) = tag_address(&now, &wanted.name, &wanted.revision).filter(|_| now.is_settled()) {
+            return Ok(Some(uri.to_owned()));
+        }
+        if !backoff.sleep(None, deadline).await {
+            return Err(client.timed_out(about(service), begun.elapsed()));
+        }
+    }
+}
+
+/// The address of `tag` by the statuses, as long as it leads to `revision`.
+pub fn tag_address<'a>(service: &'a Service, tag: &str, revision: &str) -> Option<&'a str> {
+    let status = service.traffic_statuses.iter().find(|status| status.tag.as_deref() == Some(tag))?;
+    status.uri.as_deref().filter(|_| status.revision.as_deref() == Some(revision))
+}
+
+/// Takes the tag away, and waits until the platform has acted upon it. Nothing happens when it is not there. Tries for
+/// a minute, also while the service is reconciling.
+///
+/// # Errors
+/// It is still there, or that is not known; help names the command to take it away by hand.
+pub async fn remove_tag(client: &Client, service: &ServiceName, tag: &str) -> Result<(), TagError> {
+    let deadline = Instant::now() + REMOVAL;
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+    loop {
+        let cause = match remove_once(client, service, tag, deadline).await {
+            Ok(()) | Err(ApiError::NotFound { .. }) => return Ok(()),
+            Err(cause) => cause,
+        };
+        let passing = cause.is_passing() || matches!(cause, ApiError::OperationFailed { .. });
+        if !passing || !backoff.sleep(None, deadline).await {
+            return Err(TagError::NotRemoved {
+                tag: tag.to_owned(),
+                service: Box::new(service.clone()),
+                cause: Box::new(cause),
+            });
+        }
+    }
+}
+
+/// Reads, writes once and looks whether the tag is gone.
+async fn remove_once(
+    client: &Client,
+    service: &ServiceName,
+    tag: &str,
+    deadline: Instant,
+) -> Result<(), ApiError> {
+    let before = client.get_service(service).await?;
+    let entries = before.traffic_entries();
+    if traffic::holder(&entries, tag).is_none() {
+        return Ok(());
+    }
+    let asked = traffic::without_tag(&entries, tag);
+    let cause = match write_traffic(client, service, &before, &asked, deadline).await {
+        Ok(written) if traffic::holder(&written.service.traffic_entries(), tag).is_none() => return Ok(()),
+        Ok(_) => client.timed_out(about(service), REMOVAL),
+        Err(error) => error.into_cause(),
+    };
+    // A write whose operation fails for another reason has taken the tag away all the same.
+    let now = client.get_service(service).await?;
+    if traffic::holder(&now.traffic_entries(), tag).is_none() { Ok(()) } else { Err(cause) }
+}
+
+fn about(service: &ServiceName) -> About {
+    About { service: service.clone(), what: "see the tag take effect", permission: "run.services.get" }
+}

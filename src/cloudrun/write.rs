@@ -1,0 +1,110 @@
+//! One write of traffic, and whether it happened.
+//!
+//! Takes the service as it was read last and the entries to write; gives what became of it. It writes once and never
+//! again: the caller reads, decides and comes back. The surprising rule: an etag that the API accepted proves nothing,
+//! only the generation does, which must be the next one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::client::{Client, PatchError};
+use super::error::ApiError;
+use super::wire::Service;
+use crate::config::ServiceName;
+use crate::revision::traffic::same_traffic;
+
+/// How long a write whose answer was lost is looked for.
+const LOOK_BACK: Duration = Duration::from_secs(10);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A write that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    /// The service as it is now.
+    pub(crate) service: Service,
+    /// True when somebody else wrote between our reading and our writing, so that we may have overwritten them.
+    pub(crate) contested: bool,
+}
+
+/// A write that did not happen as it should.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// Nothing was written; read again, and decide again.
+    Conflict(ApiError),
+    /// Nothing was written.
+    Refused(ApiError),
+    /// It is not known whether something was written.
+    Unknown(ApiError),
+    /// It was written, and acting upon it failed or took too long.
+    Failed(ApiError),
+}
+
+impl WriteError {
+    /// The cause.
+    pub(crate) fn into_cause(self) -> ApiError {
+        match self {
+            Self::Conflict(cause) | Self::Refused(cause) | Self::Unknown(cause) | Self::Failed(cause) => {
+                cause
+            }
+        }
+    }
+}
+
+/// Writes `asked` over the traffic of `before`, awaits the operation and reads the service again.
+pub(crate) async fn write_traffic(
+    client: &Client,
+    service: &ServiceName,
+    before: &Service,
+    asked: &[Value],
+    deadline: Instant,
+) -> Result<Written, WriteError> {
+    let next = before.generation + 1;
+    let own = match client.patch_traffic(service, &before.etag, asked, false).await {
+        Ok(operation) => {
+            let own = operation.generation();
+            let ended = client.wait_operation(service, operation, deadline).await;
+            ended.map_err(WriteError::Failed)?;
+            own
+        }
+        Err(PatchError::Refused(cause @ ApiError::Conflict { .. })) => {
+            return Err(WriteError::Conflict(cause));
+        }
+        Err(PatchError::Refused(cause)) => return Err(WriteError::Refused(cause)),
+        Err(PatchError::Ambiguous(cause)) => {
+            return look_back(client, service, before, asked, cause).await;
+        }
+    };
+    let now = client.get_service(service).await.map_err(WriteError::Unknown)?;
+    let contested = own.unwrap_or(now.generation) != next;
+    Ok(Written { service: now, contested })
+}
+
+/// Looks whether a write whose answer was lost happened.
+async fn look_back(
+    client: &Client,
+    service: &ServiceName,
+    before: &Service,
+    asked: &[Value],
+    cause: ApiError,
+) -> Result<Written, WriteError> {
+    let deadline = Instant::now() + LOOK_BACK;
+    loop {
+        let now = client.get_service(service).await.map_err(WriteError::Unknown)?;
+        if now.generation > before.generation {
+            if same_traffic(&now.traffic_entries(), asked) {
+                let contested = now.generation != before.generation + 1;
+                return Ok(Written { service: now, contested });
+            }
+            // Somebody else's write came first or on top: the caller sees by reading again.
+            return Err(WriteError::Conflict(cause));
+        }
+        if Instant::now() + LOOK >= deadline {
+            // Should it happen later after all, it is the same write that the caller makes again.
+            return Err(WriteError::Conflict(cause));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
