@@ -10,10 +10,15 @@
 //! The modules, in the order of that path.
 
 pub mod config;
+pub mod engine;
+pub mod event;
+pub mod exit;
 pub mod cloudrun;
 pub mod revision;
 pub mod probe;
 pub mod judge;
+pub mod report;
+pub mod progress;
 pub mod promote;
 pub mod emulator;
 pub mod trust;

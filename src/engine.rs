@@ -1,0 +1,347 @@
+//! One run, read top to bottom: locate, await ready, address, probe, and hand the evidence over.
+//!
+//! Takes settings and gives evidence; the verdict is made from that by `judge`. A bad revision is no error here: an
+//! error means "could not find out". The surprising rule: a tag that this run added is removed on every way out,
+//! also when the run is interrupted, before anything else is said.
+
+mod error;
+mod probing;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use error::EngineError;
+
+use crate::cloudrun::{self, AddedTag, Client, Invokers, ReadyOutcome, TagToAdd, tag_address, wire::Service};
+use crate::config::{ApiAccess, CheckName, IdTokenMode, ServiceName, Settings};
+use crate::event::Event;
+use crate::judge::{AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, ReadyEvidence, Target};
+use crate::probe::Capacity;
+use crate::revision::{
+    AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, locate, reachable, tag,
+};
+use crate::trust::{Excerpt, Redactor, Secret};
+
+/// How long adding a tag may take.
+const TAG_TIME: Duration = Duration::from_mins(3);
+
+/// What surrounds a run.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The wall clock at `epoch`.
+    pub started_at: Timestamp,
+    /// Zero of all times.
+    pub epoch: Instant,
+    /// Takes secrets out of texts.
+    pub redactor: Redactor,
+    /// Who listens.
+    pub events: UnboundedSender<Event>,
+    /// Cancelled when the run is to end early.
+    pub interrupted: CancellationToken,
+}
+
+impl Surroundings {
+    fn say(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    fn note(&self, words: impl Into<String>) {
+        self.say(Event::Note { words: words.into() });
+    }
+
+    fn now(&self) -> Timestamp {
+        self.started_at + self.epoch.elapsed()
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Checked {
+    /// The evidence.
+    pub evidence: Evidence,
+    /// For a promotion: the control plane, and the traffic when the run began.
+    pub control: Option<(Client, TrafficSnapshot)>,
+}
+
+/// Gates one revision.
+pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked, EngineError> {
+    let mut run = Run::new(settings, around);
+    let control = match &settings.service {
+        Some(service) => Some(run.locate(service).await?),
+        None => None,
+    };
+    let Some(control) = control else {
+        run.evidence.ready = ReadyEvidence::Unknown;
+        let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
+        run.probe(&address, Capacity::default(), None).await?;
+        return Ok(Checked { evidence: run.finish(), control: None });
+    };
+    let mut snapshot = TrafficSnapshot::of(&control.service);
+    run.await_ready(&control).await?;
+    if matches!(run.evidence.ready, ReadyEvidence::Ready { .. }) || !settings.checks.runs(CheckName::Ready) {
+        let added = run.probe_candidate(&control).await?;
+        if let Some(added) = added {
+            snapshot.ignore(&added.name);
+        }
+    }
+    Ok(Checked { evidence: run.finish(), control: Some((control.client, snapshot)) })
+}
+
+/// The control plane's view of the candidate.
+struct Control {
+    client: Client,
+    name: ServiceName,
+    service: Service,
+    located: Located,
+    capacity: Capacity,
+}
+
+struct Run<'a> {
+    settings: &'a Settings,
+    around: &'a Surroundings,
+    evidence: Evidence,
+}
+
+impl<'a> Run<'a> {
+    fn new(settings: &'a Settings, around: &'a Surroundings) -> Self {
+        let target = Target {
+            service: settings.service.clone(),
+            revision: None,
+            revision_uid: None,
+            rule: "no control plane: the address itself".to_owned(),
+            serving_percent: 0,
+            previous: None,
+            address: None,
+            path: settings.conversation.path.source().to_owned(),
+            rehearsed: matches!(settings.api, ApiAccess::Other { .. }),
+            behind_front_end: false,
+            notes: Vec::new(),
+        };
+        let evidence = Evidence {
+            version: EVIDENCE_VERSION,
+            recorded_by: concat!("revgate ", env!("CARGO_PKG_VERSION")).to_owned(),
+            started_at: around.started_at,
+            took_ms: 0,
+            target,
+            selection: settings.checks.clone(),
+            dry_run: settings.dry_run,
+            ready: ReadyEvidence::Unknown,
+            identity: IdentityEvidence {
+                address: AddressKind::None,
+                echo: settings.echo.clone(),
+                before: None,
+                after: None,
+            },
+            probing: None,
+            times: Vec::new(),
+        };
+        Self { settings, around, evidence }
+    }
+
+    fn finish(mut self) -> Evidence {
+        self.evidence.took_ms = milliseconds(self.around.epoch.elapsed());
+        self.evidence
+    }
+
+    /// Runs `work` unless the run is interrupted.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.around.interrupted.cancelled() => Err(EngineError::Interrupted),
+        }
+    }
+
+    /// Service, revisions, candidate; says what was found.
+    async fn locate(&mut self, name: &ServiceName) -> Result<Control, EngineError> {
+        let client = Client::new(&self.settings.api, &self.around.redactor)?;
+        let reading = async { Ok((client.get_service(name).await?, client.list_revisions(name).await?)) };
+        let (service, revisions) = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
+        let located = locate(&service, &revisions, &self.settings.choice)?;
+        if self.settings.url.is_none() {
+            reachable(&service)?;
+        }
+        let target = &mut self.evidence.target;
+        target.revision = Some(located.revision.clone());
+        target.revision_uid = Some(located.uid.clone());
+        target.rule.clone_from(&located.rule);
+        target.serving_percent = located.serving_percent;
+        target.previous = located.previous.as_ref().map(|serving| serving.revision.clone());
+        target.notes.clone_from(&located.notes);
+        if located.serving_percent > 0 {
+            target
+                .notes
+                .push(format!("the candidate already serves {} % of the traffic", located.serving_percent));
+        }
+        self.around.say(Event::Located {
+            headline: format!(
+                "{name} · revision {} ({}, {} % of traffic)",
+                located.revision, located.rule, located.serving_percent
+            ),
+        });
+        for note in &self.evidence.target.notes {
+            self.around.note(note.clone());
+        }
+        let capacity = revisions.iter().find(|r| r.short_name() == located.revision).map_or_else(
+            Capacity::default,
+            |revision| Capacity {
+                concurrency: u32::try_from(revision.max_instance_request_concurrency).ok().filter(|&c| c > 0),
+                max_instances: None,
+            },
+        );
+        Ok(Control { client, name: name.clone(), service, located, capacity })
+    }
+
+    async fn await_ready(&mut self, control: &Control) -> Result<(), EngineError> {
+        let begun = Instant::now();
+        let around = self.around;
+        let patience = if self.settings.dry_run { Duration::ZERO } else { self.settings.deadline };
+        let waiting = cloudrun::await_ready(
+            &control.client,
+            &control.name,
+            &control.located.revision,
+            control.located.serving_percent,
+            patience,
+            |readiness| around.say(Event::Waiting { words: readiness.summary() }),
+        );
+        let outcome = self.unless_interrupted(waiting).await?.map_err(EngineError::Api)?;
+        self.evidence.ready = match outcome {
+            ReadyOutcome::Ready { notes, .. } => ReadyEvidence::Ready { notes },
+            ReadyOutcome::Failed { last, .. } => failed(last),
+            ReadyOutcome::NeverReady { after, last } => {
+                ReadyEvidence::Late { waited_s: after.as_secs(), last: last.summary() }
+            }
+        };
+        self.evidence.times.push((CheckName::Ready, milliseconds(begun.elapsed())));
+        Ok(())
+    }
+
+    /// Finds or makes the candidate's address, probes it, and cleans up. Gives the tag that was added.
+    async fn probe_candidate(&mut self, control: &Control) -> Result<Option<AddedTag>, EngineError> {
+        self.evidence.target.behind_front_end = true;
+        let id_token = self.id_token(control).await?;
+        if let Some(url) = &self.settings.url {
+            self.evidence.identity.address = AddressKind::Url;
+            self.probe(url, control.capacity, id_token).await?;
+            return Ok(None);
+        }
+        let plan = choose_address(&control.service, &control.located, self.settings.tag.as_ref())?;
+        if self.settings.dry_run {
+            self.around.note(match &plan {
+                AddressPlan::Use { tag, .. } => format!("would probe tag {tag}"),
+                AddressPlan::Add { base } => {
+                    format!("would add a tag {base}-… at 0 %, and remove it afterwards")
+                }
+            });
+            self.plan_only(control.capacity);
+            return Ok(None);
+        }
+        match plan {
+            AddressPlan::Use { tag, uri } => {
+                let uri = uri.ok_or_else(|| EngineError::TagWithoutAddress { tag: tag.clone() })?;
+                self.evidence.identity.address = AddressKind::Tag { tag: tag.clone() };
+                self.probe_tag(control, &tag, &uri, id_token).await?;
+                Ok(None)
+            }
+            AddressPlan::Add { base } => {
+                let name = tag::fresh(&base, &control.service, self.around.now(), rand::random())?;
+                let revision = control.located.revision.clone();
+                let wanted = TagToAdd { name, base, revision };
+                let until = Instant::now() + TAG_TIME;
+                let added =
+                    cloudrun::add_tag(&control.client, &control.name, &wanted, self.around.now(), until)
+                        .await?;
+                self.around.note(format!("added tag {} at 0 %", added.name));
+                self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
+                let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
+                // On every way out, also an interrupted one; its own failure must not hide the evidence.
+                let removed = cloudrun::remove_tag(&control.client, &control.name, &added.name).await;
+                if let Err(error) = removed {
+                    let words = format!("tag {} was not removed: {error}; {}", added.name, error.help());
+                    self.evidence.target.notes.push(words.clone());
+                    self.around.note(words);
+                } else {
+                    self.around.note(format!("removed tag {}", added.name));
+                }
+                probed?;
+                Ok(Some(added))
+            }
+        }
+    }
+
+    /// Probes a tag's address, and looks before and after whether the tag names the candidate.
+    async fn probe_tag(
+        &mut self,
+        control: &Control,
+        tag: &str,
+        uri: &str,
+        id_token: Option<Secret>,
+    ) -> Result<(), EngineError> {
+        self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
+        let url = url::Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
+        self.probe(&url, control.capacity, id_token).await?;
+        self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
+        Ok(())
+    }
+
+    async fn names_candidate(&self, control: &Control, tag: &str) -> Result<bool, EngineError> {
+        let reading = control.client.get_service(&control.name);
+        let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
+        Ok(tag_address(&service, tag, &control.located.revision).is_some())
+    }
+
+    /// The ID token that a private service asks for.
+    async fn id_token(&self, control: &Control) -> Result<Option<Secret>, EngineError> {
+        match &self.settings.id_token {
+            IdTokenMode::Never => return Ok(None),
+            IdTokenMode::Given(token) => return Ok(Some(token.clone())),
+            IdTokenMode::Auto => {}
+        }
+        let google = matches!(self.settings.api, ApiAccess::Google);
+        if self.settings.dry_run || !google || control.service.invoker_iam_disabled {
+            return Ok(None);
+        }
+        let Some(audience) = &control.service.uri else { return Ok(None) };
+        let asking = async {
+            match control.client.invoker_policy(&control.name).await? {
+                Invokers::Everybody => Ok(None),
+                Invokers::Some => Ok(Some(
+                    cloudrun::id_token(audience, &self.around.redactor).await.map_err(EngineError::from),
+                )),
+                // Who may call it is not ours to read: a token does no harm where none is needed.
+                Invokers::Unknown { reason } => {
+                    let token = cloudrun::id_token(audience, &self.around.redactor).await;
+                    if let Err(error) = &token {
+                        self.around.note(format!("going without an ID token: {error} ({reason})"));
+                    }
+                    Ok(token.ok().map(Ok))
+                }
+            }
+        };
+        self.unless_interrupted(asking).await?.map_err(EngineError::Api)?.transpose()
+    }
+}
+
+fn failed(readiness: Readiness) -> ReadyEvidence {
+    match readiness {
+        Readiness::Failed { condition, reason, message, log_uri } => ReadyEvidence::Failed {
+            condition,
+            reason: reason.unwrap_or_else(|| "no reason given".to_owned()),
+            message,
+            log: log_uri,
+        },
+        other => ReadyEvidence::Failed {
+            condition: "Ready".to_owned(),
+            reason: "no reason given".to_owned(),
+            message: Excerpt::new(&other.summary()),
+            log: None,
+        },
+    }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

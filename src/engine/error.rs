@@ -1,0 +1,98 @@
+//! Why it could not be found out.
+
+use crate::cloudrun::{ApiError, CredentialError, TagError};
+use crate::judge::sequential::SettingsError;
+use crate::probe::{AddressError, CampaignError, TokenError};
+use crate::revision::{self, LocateError, Unreachable, tag::TagTooLong};
+
+/// Why a run gave no evidence.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The control plane could not be asked.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// There are no credentials for what must be asked.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// The candidate could not be told from the others.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// The service cannot be reached from here.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The candidate has no address of its own.
+    #[error(transparent)]
+    Address(#[from] revision::AddressError),
+    /// The tag's name is too long for this service.
+    #[error(transparent)]
+    TagTooLong(#[from] TagTooLong),
+    /// The tag could not be added.
+    #[error(transparent)]
+    Tag(#[from] TagError),
+    /// The tag has no address yet.
+    #[error("tag {tag} of the candidate has no usable address in the service's status")]
+    TagWithoutAddress {
+        /// The tag.
+        tag: String,
+    },
+    /// The address cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] AddressError),
+    /// The application's token could not be minted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The campaign could not begin.
+    #[error(transparent)]
+    Campaign(#[from] CampaignError),
+    /// The settings guarantee nothing.
+    #[error("the settings of the test guarantee nothing: {0}")]
+    Settings(SettingsError),
+    /// Neither a service nor an address.
+    #[error("neither a service nor an address is named")]
+    NoAddress,
+    /// The run was interrupted.
+    #[error("interrupted; what this run added was removed")]
+    Interrupted,
+}
+
+impl EngineError {
+    /// The next command to type.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Api(error) => error.help(),
+            Self::Credentials(error) => error.help(),
+            Self::Locate(error) => error.help(),
+            Self::Unreachable(error) => error.help(),
+            Self::Address(error) => error.help(),
+            Self::TagTooLong(error) => error.help(),
+            Self::Tag(error) => error.help(),
+            Self::TagWithoutAddress { .. } => {
+                "wait until the service is reconciled, then run it again".to_owned()
+            }
+            Self::Unusable(error) => error.help(),
+            Self::Token(error) => error.help(),
+            Self::Campaign(_) => {
+                "is the tag still there? look at the service's traffic, then run it again".to_owned()
+            }
+            Self::Settings(_) => "look at race.tolerated and race.noise".to_owned(),
+            Self::NoAddress => {
+                "revgate check --project P --region R --service S, or --url wss://HOST".to_owned()
+            }
+            Self::Interrupted => "run it again".to_owned(),
+        }
+    }
+
+    /// True when the one who typed the command is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Locate(_)
+                | Self::Address(_)
+                | Self::TagTooLong(_)
+                | Self::Unusable(AddressError::Unusable(_))
+                | Self::Token(_)
+                | Self::Settings(_)
+                | Self::NoAddress
+        ) || matches!(self, Self::Tag(TagError::Taken { .. }))
+    }
+}

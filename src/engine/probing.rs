@@ -1,0 +1,83 @@
+//! The probing part of a run: plan, campaign, evidence.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::{EngineError, Run, milliseconds};
+use crate::config::CheckName;
+use crate::event::Event;
+use crate::judge::{AddressKind, LiveJudge, Probing, Progress};
+use crate::probe::{Address, Campaign, Capacity, Plan, Prober};
+use crate::trust::Secret;
+
+impl Run<'_> {
+    /// Plans, says so, and probes `url` unless nothing is asked of it.
+    pub(super) async fn probe(
+        &mut self,
+        url: &Url,
+        capacity: Capacity,
+        id_token: Option<Secret>,
+    ) -> Result<(), EngineError> {
+        let address = Address::new(url)?;
+        self.evidence.target.address = Some(address.display());
+        self.evidence.target.behind_front_end |= address.is_google_host();
+        if self.evidence.identity.address == AddressKind::None {
+            self.evidence.identity.address = AddressKind::Url;
+        }
+        let plan = self.plan_only(capacity);
+        if self.settings.dry_run || plan.strata.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let around = self.around;
+        let prober = Prober::new(
+            address,
+            self.settings,
+            id_token,
+            around.redactor.clone(),
+            around.epoch,
+            around.started_at.as_second(),
+        );
+        prober.mint_all()?;
+        let behind_front_end = self.evidence.target.behind_front_end;
+        let mut judge = LiveJudge::new(&plan, behind_front_end, |progress| around.say(round(progress)))
+            .map_err(EngineError::Settings)?;
+        let run = format!("{:016x}", rand::random::<u64>());
+        let new_host =
+            matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
+        let campaign = Campaign::new(prober, &plan, &mut judge, run);
+        let (rounds, learned, stopped) = self.unless_interrupted(campaign.run(new_host)).await??;
+        self.evidence.probing = Some(Probing { plan, learned, rounds, stopped });
+        self.time(begun.elapsed());
+        Ok(())
+    }
+
+    /// Makes the plan and says what it may cost.
+    pub(super) fn plan_only(&self, capacity: Capacity) -> Plan {
+        let seed = self.settings.race.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        let plan = Plan::new(self.settings, capacity, seed);
+        self.around.say(Event::Planned { words: plan.words(), sockets: plan.limits.sockets_per_run });
+        for (pattern, reason) in &plan.left_out {
+            self.around.note(format!("{pattern} is left out: {reason}"));
+        }
+        plan
+    }
+
+    fn time(&mut self, took: Duration) {
+        for check in [CheckName::Identity, CheckName::Serves, CheckName::Race] {
+            self.evidence.times.push((check, milliseconds(took)));
+        }
+    }
+}
+
+fn round(progress: Progress) -> Event {
+    Event::Round {
+        stage: progress.stage.name().to_owned(),
+        number: progress.number,
+        sockets: progress.sockets,
+        failed: progress.failed,
+        infra: progress.infra,
+    }
+}

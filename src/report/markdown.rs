@@ -1,0 +1,63 @@
+//! The report as Markdown, for the summary of a CI step: capped, because an oversized one is dropped whole.
+
+use std::fmt::Write as _;
+
+use super::document::Document;
+use crate::judge::Outcome;
+
+/// Well below the megabyte over which a step summary is dropped.
+const LARGEST: usize = 256 * 1024;
+
+/// The report as Markdown.
+pub fn render(document: &Document<'_>) -> String {
+    let mut text = format!("## revgate: {}\n\n", document.verdict.word().to_uppercase());
+    for words in &document.weakened {
+        let _ = writeln!(text, "> **weakened**: {}\n", plain(words));
+    }
+    let _ = writeln!(text, "{}\n", plain(&document.headline));
+    text.push_str("| check | outcome | numbers |\n|---|---|---|\n");
+    for check in document.worst_first() {
+        if check.outcome != Outcome::NotAsked {
+            let _ = writeln!(text, "| {} | {} | {} |", check.name, check.outcome, plain(&check.summary));
+        }
+    }
+    text.push('\n');
+    for next in &document.next {
+        let _ = writeln!(text, "    {next}");
+    }
+    let _ = writeln!(text, "\nexit code {}", document.exit_code);
+    if text.len() > LARGEST {
+        let end = (0..=LARGEST).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("\n\n(cut)\n");
+    }
+    text
+}
+
+/// Text that cannot become markup: what a server said must not draw a link or an image.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '[' | ']' | '`' | '*' | '_' | '!' | '\\' | '@' | '#' => {
+                out.push('\\');
+                out.push(character);
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_text_cannot_become_markup() {
+        assert_eq!(plain("<img> [a](b) ![x](y) a|b"), "&lt;img&gt; \\[a\\](b) \\!\\[x\\](y) a\\|b");
+    }
+}
