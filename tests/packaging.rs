@@ -142,7 +142,9 @@ fn every_flag_of_the_binary_is_an_input_of_the_action() {
     let action = yaml("action.yml");
     let inputs = flag_inputs(&action);
     for command in COMMANDS {
-        for flag in flags(&help(command)) {
+        let flags = flags(&help(command));
+        assert!(!flags.is_empty(), "{command} --help defines no flag");
+        for flag in flags {
             let known = inputs.contains(flag.as_str()) || NO_INPUT.contains(&flag.as_str());
             assert!(known, "--{flag} of {command} is no input of the action");
         }
