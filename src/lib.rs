@@ -9,6 +9,7 @@
 //!
 //! The modules, in the order of that path.
 
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod event;

@@ -4,11 +4,32 @@
 //! and no environment itself: `cli` does. The surprising rule: a flag beats the environment, the environment beats the
 //! file, the file beats the default, and each value knows where it came from, so that an error can point there.
 
+mod conversation;
+mod duplicates;
+mod error;
+mod file;
+mod locate;
+mod merge;
+mod race;
+mod scalars;
+mod secrets;
 mod settings;
+mod snippet;
+mod sources;
+mod suggest;
+mod target;
 mod template;
+mod typed;
+mod values;
+mod wire;
 
+pub use error::{ConfigError, Place};
+pub use file::{FileConfig, LARGEST_FILE};
+pub use merge::{Merged, Purpose, merge, needed};
+pub use secrets::{Lookup, SecretSource};
 pub use settings::{
     ApiAccess, Carrier, CheckName, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits,
     Pattern, RaceSettings, Selection, ServiceName, Settings, Timeouts, TokenSettings,
 };
 pub use template::{Escaping, Template, TemplateError, Values};
+pub use typed::{Given, Origin, Typed, variable};

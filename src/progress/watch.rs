@@ -35,7 +35,7 @@ pub async fn watch(mut events: UnboundedReceiver<Event>, manner: Manner) {
         bar.enable_steady_tick(Duration::from_millis(120));
     }
     while let Some(event) = events.recv().await {
-        let passing = matches!(&event, Event::Round { number, .. } if number % EVERY != 0);
+        let passing = matches!(&event, Event::Round { number, .. } if !number.is_multiple_of(EVERY));
         let line = line(&event);
         match manner {
             Manner::None => {}

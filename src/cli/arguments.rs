@@ -1,0 +1,162 @@
+//! The command line, built from the tables of options.
+
+use clap::{Arg, ArgAction, Command};
+
+use super::options::{Choosable, Many, OUTPUTS, SETTINGS};
+use crate::config::variable;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   approved                        10  blocked: a check failed
+  1   a defect in revgate             11  inconclusive: too little evidence
+  2   usage or configuration          13  traffic is not as it should be: look
+  3   could not ask: credentials,     130, 143  interrupted, after clean-up
+      permissions, API, network";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  revgate check --project P --region R --service S --tag gate
+  revgate check --url ws://127.0.0.1:8080 --path /ws --skip ready,identity
+
+Settings come from flags, then REVGATE_* variables, then revgate.yaml (-f, else ./revgate.yaml).
+";
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("revgate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A deploy gate for Google Cloud Run services that speak WebSocket")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(check())
+        .subcommand(promote())
+        .subcommand(
+            Command::new("judge")
+                .about("Judge a recorded run again: the same evidence, the same verdict")
+                .arg(Arg::new("file").value_name("FILE").required(true).help("What --record wrote"))
+                .args(outputs()),
+        )
+        .subcommand(rehearse())
+        .subcommand(emulator())
+        .subcommand(
+            Command::new("explain")
+                .about("What a check looks for, and what its failures mean")
+                .arg(Arg::new("name").value_name("CHECK").required(true)),
+        )
+        .after_help(EXIT_CODES)
+}
+
+fn check() -> Command {
+    Command::new("check")
+        .about("Gate one revision and say whether it may take traffic")
+        .args(settings())
+        .args(outputs())
+        .after_help(format!("{CHECK_EXAMPLES}\n{EXIT_CODES}"))
+}
+
+fn promote() -> Command {
+    let yes = Arg::new("yes")
+        .long("yes")
+        .action(ArgAction::SetTrue)
+        .help_heading("What is gated")
+        .help("Do not ask before traffic moves [env: REVGATE_YES=true]");
+    let recorded = Arg::new("recorded")
+        .long("recorded")
+        .value_name("FILE")
+        .help_heading("What is gated")
+        .help("Promote on this recorded check of the very same revision [env: REVGATE_RECORDED]");
+    Command::new("promote")
+        .about("Gate one revision and, approved, give it all traffic by name")
+        .args(settings())
+        .args([yes, recorded])
+        .args(outputs())
+        .after_help(EXIT_CODES)
+}
+
+fn rehearse() -> Command {
+    Command::new("rehearse")
+        .about("Gate three revisions of a sample backend, or your own server, on the embedded emulator")
+        .arg(
+            Arg::new("exec")
+                .long("exec")
+                .value_name("CMD")
+                .help("Your server, started with $PORT; no shell [env: REVGATE_EXEC]"),
+        )
+        .args(settings())
+        .args(outputs())
+        .after_help(EXIT_CODES)
+}
+
+fn emulator() -> Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", variable(name)))
+    };
+    Command::new("emulator")
+        .about("Cloud Run on loopback, until it is interrupted")
+        .arg(option("port", "N", "Port of the Admin API; default: a free one"))
+        .arg(option("exec", "CMD", "The candidate is this command, started with $PORT; no shell"))
+        .arg(option("scenario", "FILE", "Service, revisions and faults from this file (YAML or JSON)"))
+        .arg(option("behaviour", "NAME", "What the candidate, a sample backend, does wrong"))
+}
+
+fn settings() -> Vec<Arg> {
+    let config = Arg::new("config")
+        .short('f')
+        .long("config")
+        .value_name("FILE")
+        .help_heading("What is gated")
+        .help("The configuration file [env: REVGATE_CONFIG] [default: revgate.yaml where there is one]");
+    // Neither variable nor file: it must stand where whoever reads the command sees it.
+    let dry_run = Arg::new("dry-run")
+        .long("dry-run")
+        .action(ArgAction::SetTrue)
+        .help_heading("What is checked")
+        .help("Print the plan, open nothing, end 11");
+    let mut arguments = vec![config];
+    arguments.extend(SETTINGS.iter().map(argument));
+    arguments.push(dry_run);
+    arguments
+}
+
+fn outputs() -> Vec<Arg> {
+    let verbose = Arg::new("verbose")
+        .short('v')
+        .long("verbose")
+        .action(ArgAction::SetTrue)
+        .help_heading("What is shown")
+        .help("Every failed socket, and the checks nobody asked for [env: REVGATE_VERBOSE=true]");
+    OUTPUTS.iter().map(argument).chain([verbose]).collect()
+}
+
+fn argument(option: &Choosable) -> Arg {
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .value_name(option.value)
+        .help_heading(option.group)
+        .help(format!("{} [env: {}]", option.help, variable(option.name)))
+        .allow_hyphen_values(matches!(option.name, "send" | "expect"));
+    if option.many == Many::No { argument } else { argument.action(ArgAction::Append) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_long_flag_names_its_variable_but_dry_run() {
+        let command = command();
+        for sub in command.get_subcommands() {
+            for argument in sub.get_arguments().filter(|a| a.get_long().is_some()) {
+                let long = argument.get_long().unwrap();
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let named = help.contains(&format!("[env: {}", variable(long)));
+                assert_eq!(named, long != "dry-run", "{} --{long}: {help}", sub.get_name());
+            }
+        }
+    }
+}

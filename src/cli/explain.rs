@@ -1,0 +1,26 @@
+//! `revgate explain CHECK`: the same words as the documentation.
+
+use clap::ArgMatches;
+
+use super::output::{Failure, print};
+use crate::exit::Exit;
+
+const PAGES: &[(&str, &str)] = &[
+    ("ready", include_str!("../../docs/checks/ready.md")),
+    ("identity", include_str!("../../docs/checks/identity.md")),
+    ("serves", include_str!("../../docs/checks/serves.md")),
+    ("race", include_str!("../../docs/checks/race.md")),
+];
+
+/// Prints a page.
+pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
+    let name = matches.get_one::<String>("name").map_or("", String::as_str);
+    let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
+        return Err(Failure::usage(
+            format!("there is no page {}", crate::trust::escape(name)),
+            "revgate explain ready, identity, serves or race",
+        ));
+    };
+    print(page);
+    Ok(Exit::Success)
+}

@@ -1,0 +1,148 @@
+//! From what was typed to settings: the place where environment and files are read.
+
+use std::path::Path;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::options::{Many, SETTINGS};
+use super::output::Failure;
+use crate::config::{
+    FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource, Typed, merge, needed,
+    variable,
+};
+use crate::trust::Secret;
+
+/// The value of an environment variable; an empty one counts as absent.
+#[expect(clippy::disallowed_methods, reason = "cli is the sole reader of the environment")]
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// An option that was typed, else its variable.
+pub(super) fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned().or_else(|| environment(&variable(name)))
+}
+
+/// A switch that was typed, else its variable: `true` or `1`.
+pub(super) fn switch(matches: &ArgMatches, name: &str) -> bool {
+    let typed = matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
+    typed || environment(&variable(name)).is_some_and(|value| value == "true" || value == "1")
+}
+
+/// Settings and secrets from flags, environment and file.
+pub(super) fn settings(matches: &ArgMatches, purpose: Purpose) -> Result<Merged, Failure> {
+    let typed = typed(matches);
+    let file = file(matches)?;
+    let mut lookup = Lookup::default();
+    for source in needed(&typed, file.as_ref(), purpose)? {
+        let found = read_secret(&source);
+        lookup.insert(source, found);
+    }
+    Ok(merge(&typed, file.as_ref(), &lookup, purpose)?)
+}
+
+/// The configuration file that was named, else `revgate.yaml` where there is one.
+fn file(matches: &ArgMatches) -> Result<Option<FileConfig>, Failure> {
+    let named = text(matches, "config");
+    let name = named.clone().unwrap_or_else(|| "revgate.yaml".to_owned());
+    if named.is_none() && !Path::new(&name).exists() {
+        return Ok(None);
+    }
+    let bytes = read(Path::new(&name)).map_err(|cause| {
+        Failure::usage(
+            format!("{} could not be read: {cause}", crate::trust::escape(&name)),
+            "name the configuration file with -f FILE",
+        )
+    })?;
+    Ok(Some(FileConfig::parse(&name, &bytes)?))
+}
+
+/// Reads a file, one byte more than the largest that is accepted.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_secret(source: &SecretSource) -> Result<Secret, String> {
+    match source {
+        SecretSource::Environment(name) => {
+            environment(name).map(Secret::new).ok_or_else(|| "is not set".to_owned())
+        }
+        SecretSource::File(path) => {
+            let bytes = read(Path::new(path)).map_err(|error| format!("could not be read: {error}"))?;
+            let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+            let text =
+                text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+            Ok(Secret::new(text))
+        }
+    }
+}
+
+/// Every option that was typed, with its origin.
+fn typed(matches: &ArgMatches) -> Typed {
+    let mut typed = Typed::default();
+    for option in SETTINGS {
+        if let Some(given) = given(matches, option.name, option.many) {
+            set(&mut typed, option.name, given);
+        }
+    }
+    typed.ambient_project = environment("GOOGLE_CLOUD_PROJECT")
+        .map(|text| Given::new("project", Origin::Ambient("GOOGLE_CLOUD_PROJECT"), vec![text]));
+    typed.dry_run = matches.get_flag("dry-run");
+    typed
+}
+
+fn given(matches: &ArgMatches, name: &'static str, many: Many) -> Option<Given> {
+    let (origin, texts) = if matches.value_source(name) == Some(ValueSource::CommandLine) {
+        (Origin::Flag, matches.get_many::<String>(name)?.cloned().collect())
+    } else {
+        (Origin::Environment, vec![environment(&variable(name))?])
+    };
+    let texts: Vec<String> = if many == Many::Commas || (many == Many::Repeated && name == "label") {
+        texts.iter().flat_map(|text: &String| text.split(',')).map(|text| text.trim().to_owned()).collect()
+    } else {
+        texts
+    };
+    Some(Given::new(name, origin, texts))
+}
+
+/// Puts an option into its field.
+fn set(typed: &mut Typed, name: &str, given: Given) {
+    let field = match name {
+        "project" => &mut typed.project,
+        "region" => &mut typed.region,
+        "service" => &mut typed.service,
+        "revision" => &mut typed.revision,
+        "label" => &mut typed.label,
+        "image-digest" => &mut typed.image_digest,
+        "tag" => &mut typed.tag,
+        "deadline" => &mut typed.deadline,
+        "api-endpoint" => &mut typed.api_endpoint,
+        "api-token-file" => &mut typed.api_token_file,
+        "url" => &mut typed.url,
+        "path" => &mut typed.path,
+        "send" => &mut typed.send,
+        "expect" => &mut typed.expect,
+        "header" => &mut typed.header,
+        "subprotocol" => &mut typed.subprotocol,
+        "user" => &mut typed.user,
+        "token-secret-env" => &mut typed.token_secret_env,
+        "token-secret-file" => &mut typed.token_secret_file,
+        "token-carry" => &mut typed.token_carry,
+        "identity-header" => &mut typed.identity_header,
+        "identity-pointer" => &mut typed.identity_pointer,
+        "id-token-file" => &mut typed.id_token_file,
+        "skip" => &mut typed.skip,
+        "only" => &mut typed.only,
+        "pattern" => &mut typed.pattern,
+        "rounds" => &mut typed.rounds,
+        "sockets" => &mut typed.sockets,
+        "time-budget" => &mut typed.time_budget,
+        "seed" => &mut typed.seed,
+        _ => return,
+    };
+    *field = Some(given);
+}

@@ -1,0 +1,136 @@
+//! `revgate promote`: the check, then one write.
+//!
+//! Asks before the first socket, not after the last. The surprising rule: a recorded check counts only for the very
+//! same revision of the very same service, freshly recorded, and never a rehearsed one for Google's own API.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use clap::ArgMatches;
+
+use super::check::{gate, listen};
+use super::output::{Failure, Wanted, print, report};
+use super::{Clock, input, judge::load};
+use crate::cloudrun::Client;
+use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
+use crate::engine::Checked;
+use crate::exit::Exit;
+use crate::judge::{Evidence, Verdict, judge};
+use crate::promote::{PromoteError, promote};
+use crate::revision::{TrafficSnapshot, locate};
+use crate::trust::Redactor;
+
+/// How old a recorded check may be, in seconds.
+const FRESH: i64 = 3600;
+
+/// Gates one revision and, approved, gives it all traffic.
+pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
+    let wanted = Wanted::new(matches)?;
+    let merged = input::settings(matches, Purpose::Gate)?;
+    let Some(service) = merged.settings.service.clone() else {
+        return Err(Failure::usage(
+            "a promotion needs a service, not only an address",
+            "name --project, --region and --service",
+        ));
+    };
+    consent(matches, &merged, &service)?;
+    wanted.check_record()?;
+    let (evidence, client, snapshot) = match input::text(matches, "recorded") {
+        Some(path) => recorded(&path, &merged, &service, clock).await?,
+        None => {
+            let signals = listen()?;
+            let (checked, _) = gate(&merged, clock, &wanted, &signals).await?;
+            let Checked { evidence, control: Some((client, snapshot)) } = checked else {
+                return Err(Failure::usage(
+                    "there is no control plane",
+                    "name --project, --region and --service",
+                ));
+            };
+            (evidence, client, snapshot)
+        }
+    };
+    let judgement = judge(&evidence)
+        .map_err(|error| Failure::usage(error.to_string(), "look at race.tolerated and race.noise"))?;
+    let exit = report(&evidence, &judgement, &wanted)?;
+    let Some(revision) =
+        evidence.target.revision.as_deref().filter(|_| judgement.verdict == Verdict::Approved)
+    else {
+        return Ok(exit);
+    };
+    let promoted = promote(&client, &service, revision, &snapshot).await.map_err(failure)?;
+    if !wanted.json {
+        print(&format!("PROMOTED  {} has 100 % (before: {})\n", promoted.revision, promoted.before));
+        for note in &promoted.notes {
+            print(&format!("note: {note}\n"));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn failure(error: PromoteError) -> Failure {
+    let exit = match &error {
+        PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
+        _ => Exit::CouldNotAsk,
+    };
+    Failure { exit, words: error.to_string(), help: error.help() }
+}
+
+/// Traffic moves only when somebody said so: `--yes`, or an answer on the terminal.
+fn consent(matches: &ArgMatches, merged: &Merged, service: &ServiceName) -> Result<(), Failure> {
+    if input::switch(matches, "yes") || merged.settings.dry_run {
+        return Ok(());
+    }
+    let refused =
+        || Failure::usage("nobody agreed to move traffic", "add --yes, or answer yes on a terminal");
+    if !std::io::stdin().is_terminal() {
+        return Err(refused());
+    }
+    let _ = write!(
+        std::io::stderr(),
+        "Give the candidate of {service} all traffic when it is approved? [yes/no] "
+    );
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|_| refused())?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(refused()) }
+}
+
+/// A recorded check, where it is one of this very revision, and the traffic as it is now.
+async fn recorded(
+    path: &str,
+    merged: &Merged,
+    service: &ServiceName,
+    clock: Clock,
+) -> Result<(Evidence, Client, TrafficSnapshot), Failure> {
+    let evidence = load(path)?;
+    let refuse = |words: String| {
+        Failure::usage(format!("{path}: {words}"), "check again: revgate promote without --recorded")
+    };
+    if evidence.target.service.as_ref() != Some(service) {
+        return Err(refuse("this record is of another service".to_owned()));
+    }
+    if evidence.target.rehearsed && matches!(merged.settings.api, ApiAccess::Google) {
+        return Err(refuse("this record was rehearsed and proves nothing about the real service".to_owned()));
+    }
+    let age = clock.started_at.as_second() - evidence.started_at.as_second();
+    if !(-300..=FRESH).contains(&age) {
+        return Err(refuse(format!("this record is {} min old", age / 60)));
+    }
+    let redactor = Redactor::default();
+    redactor.learn_all(&merged.secrets);
+    let ask = |error: crate::cloudrun::ApiError| Failure::could_not_ask(error.to_string(), error.help());
+    let client = Client::new(&merged.settings.api, &redactor).map_err(ask)?;
+    let now = client.get_service(service).await.map_err(ask)?;
+    let revisions = client.list_revisions(service).await.map_err(ask)?;
+    let choice = match (&merged.settings.choice, &evidence.target.revision) {
+        (Choice::Newest, Some(revision)) => Choice::Revision(revision.clone()),
+        (choice, _) => choice.clone(),
+    };
+    let located =
+        locate(&now, &revisions, &choice).map_err(|error| Failure::usage(error.to_string(), error.help()))?;
+    if evidence.target.revision_uid.as_deref() != Some(&located.uid) {
+        return Err(refuse(format!("this record is not of revision {}", located.revision)));
+    }
+    if !evidence.selection.runs(CheckName::Ready) || !evidence.selection.runs(CheckName::Identity) {
+        return Err(refuse("ready or identity was left out of it".to_owned()));
+    }
+    Ok((evidence, client, TrafficSnapshot::of(&now)))
+}

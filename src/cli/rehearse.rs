@@ -1,0 +1,149 @@
+//! `revgate rehearse`: the whole path on the embedded emulator, nothing else needed.
+//!
+//! Without `--exec`, three revisions of a sample backend: one racy, one dead, one fixed; it ends 0 when the three
+//! verdicts are as they should be. With `--exec`, the user's own server, and it ends with its verdict's code. The very
+//! code of `check` runs here; only the control plane is another.
+
+use std::time::Duration;
+
+use clap::ArgMatches;
+
+use super::check::{gate, listen};
+use super::output::{Failure, Wanted, print, report};
+use super::signals::Signals;
+use super::{Clock, input};
+use crate::config::{ApiAccess, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template};
+use crate::emulator::{
+    Behaviour, Deployment, Emulator, EmulatorError, EmulatorOptions, SampleBackend, Workload,
+};
+use crate::exit::Exit;
+use crate::judge::Verdict;
+
+/// Rehearses.
+pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
+    let wanted = Wanted::new(matches)?;
+    let merged = input::settings(matches, Purpose::Rehearsal)?;
+    let signals = listen()?;
+    match input::text(matches, "exec") {
+        Some(command) => {
+            let stage = Stage::new(clock, Workload::Command(command)).await?;
+            let settings = stage.aim(merged)?;
+            wanted.check_record()?;
+            let gated = gate(&settings, clock, &wanted, &signals).await;
+            let log = stage.emulator.logs(&stage.revision);
+            stage.emulator.shutdown().await;
+            let (checked, judgement) = gated?;
+            if judgement.verdict != Verdict::Approved && !wanted.json {
+                show_log(&log);
+            }
+            report(&checked.evidence, &judgement, &wanted)
+        }
+        None => three(merged, clock, &wanted, &signals).await,
+    }
+}
+
+/// The three revisions and what must become of them.
+async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals) -> Result<Exit, Failure> {
+    let trials: [(&str, Behaviour, &[Verdict]); 3] = [
+        ("racy", Behaviour::CheckThenAct, &[Verdict::Blocked]),
+        ("dead behind 503", Behaviour::Always503, &[Verdict::Blocked, Verdict::Inconclusive]),
+        ("fixed", Behaviour::Fixed, &[Verdict::Approved]),
+    ];
+    let mut lines = Vec::new();
+    let mut as_expected = true;
+    for (name, behaviour, due) in trials {
+        if !wanted.json {
+            print(&format!("──── a revision that is {name}\n"));
+        }
+        let backend = SampleBackend { behaviour, echo_revision: true, ..SampleBackend::default() };
+        let stage = Stage::new(clock, Workload::Sample(backend)).await?;
+        let settings = sample(stage.aim(merged.clone())?)?;
+        let gated = gate(&settings, clock, wanted, signals).await;
+        stage.emulator.shutdown().await;
+        let (checked, judgement) = gated?;
+        let exit = report(&checked.evidence, &judgement, wanted)?;
+        as_expected &= due.contains(&judgement.verdict);
+        let word = judgement.verdict.word().to_uppercase();
+        lines.push(format!("  {name:<16} {word:<13} exit code {}\n", exit.code()));
+    }
+    let end =
+        if as_expected { "all three as they should be" } else { "NOT as they should be: please report this" };
+    let summary = format!("──── rehearsed\n{}{end}\n", lines.concat());
+    if wanted.json {
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), "{summary}");
+    } else {
+        print(&summary);
+    }
+    Ok(if as_expected { Exit::Success } else { Exit::Defect })
+}
+
+/// An emulator with a good revision that has the traffic, and the candidate.
+struct Stage {
+    emulator: Emulator,
+    revision: String,
+    service: ServiceName,
+}
+
+impl Stage {
+    async fn new(clock: Clock, candidate: Workload) -> Result<Self, Failure> {
+        let options = EmulatorOptions::new(clock.started_at);
+        let service = ServiceName {
+            project: options.project.clone(),
+            region: options.region.clone(),
+            service: options.service.clone(),
+        };
+        let emulator = Emulator::start(options).await.map_err(|error| failed(&error))?;
+        let old = Deployment {
+            created_ago: Duration::from_hours(1),
+            ..Deployment::new(Workload::Sample(SampleBackend::default()))
+        };
+        emulator.deploy(old).await.map_err(|error| failed(&error))?;
+        emulator.settled().await;
+        let revision = emulator.deploy(Deployment::new(candidate)).await.map_err(|error| failed(&error))?;
+        Ok(Self { emulator, revision, service })
+    }
+
+    /// The settings, aimed at the emulator.
+    fn aim(&self, mut merged: Merged) -> Result<Merged, Failure> {
+        let settings = &mut merged.settings;
+        settings.service = Some(self.service.clone());
+        settings.choice = Choice::Newest;
+        settings.tag = Identifier::new("gate");
+        settings.url = None;
+        let endpoint = url::Url::parse(&self.emulator.api_endpoint())
+            .map_err(|error| Failure::usage(error.to_string(), "please report this"))?;
+        settings.api = ApiAccess::Other { endpoint, token: None };
+        Ok(merged)
+    }
+}
+
+/// What the sample backend speaks, on limits of its own: it lives in this very process.
+fn sample(mut merged: Merged) -> Result<Merged, Failure> {
+    let template = |text: &str| {
+        Template::parse(text).map_err(|error| Failure::usage(error.to_string(), "please report this"))
+    };
+    let settings = &mut merged.settings;
+    settings.conversation.path = template("/ws?user={{user}}")?;
+    settings.conversation.send = Some(template(r#"{"type":"ping","nonce":"{{nonce}}"}"#)?);
+    settings.conversation.expect = Some(Expect::JsonSubset(template(r#"{"type":"pong"}"#)?));
+    settings.users = (1..=20).map(|number| format!("user-{number:03}")).collect();
+    settings.echo = Some(Echo::Header("x-revision".to_owned()));
+    settings.limits.openings_per_second = settings.limits.openings_per_second.max(1000);
+    Ok(merged)
+}
+
+fn show_log(log: &[String]) {
+    if log.is_empty() {
+        return;
+    }
+    let skipped = log.len().saturating_sub(10);
+    print("\nthe last lines of the server's output:\n");
+    for line in &log[skipped..] {
+        print(&format!("  | {}\n", crate::trust::escape(line)));
+    }
+}
+
+fn failed(error: &EmulatorError) -> Failure {
+    Failure::could_not_ask(error.to_string(), error.help())
+}

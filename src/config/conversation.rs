@@ -1,0 +1,278 @@
+//! How a socket is opened and what is said on it, and the tokens and users it is opened with.
+//!
+//! Takes the sources and what was read from outside, and gives the conversation, the token, the users and the echo. It
+//! mints and sends nothing. The surprising rule: headers of flags and file are joined by name, unlike all other lists, so
+//! that one more header on the command line does not drop the file's credentials.
+
+use super::error::ConfigError;
+use super::locate::KeyPath;
+use super::scalars::{HeaderText, Text, TextOrJson};
+use super::secrets::{self, Lookup, SecretSource};
+use super::settings::{Carrier, Conversation, Echo, TokenSettings};
+use super::sources::{Found, Rival, Sources, Spot};
+use super::template::Template;
+use super::values::{self, Flaw};
+use super::wire;
+use crate::trust::Secret;
+
+/// A header before its value was read.
+pub(crate) struct Header {
+    pub(crate) name: String,
+    pub(crate) value: HeaderValue,
+    pub(crate) spot: Spot,
+}
+
+/// A header's value, here or elsewhere.
+pub(crate) enum HeaderValue {
+    Literal(String),
+    Kept(SecretSource),
+}
+
+/// The conversation, and the values of headers that came from outside.
+pub(crate) fn conversation(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    path_of_url: Option<String>,
+) -> Result<(Conversation, Vec<Secret>), ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model);
+    let text_of = |value: &TextOrJson| Text(value.text());
+    let send = file.send.as_ref().map(text_of);
+    let expect = file.expect.as_ref().map(text_of);
+    let (headers, from_outside) = read_headers(sources, lookup)?;
+    let conversation = Conversation {
+        path: path(sources, path_of_url)?,
+        headers,
+        subprotocols: subprotocols(sources)?,
+        require_subprotocol: file.require_subprotocol.unwrap_or(false),
+        send: sources
+            .one(typed.send.as_ref(), send.as_ref(), &["send"], wire::send)?
+            .map(|found| found.value),
+        expect: sources
+            .one(typed.expect.as_ref(), expect.as_ref(), &["expect"], wire::expect)?
+            .map(|found| found.value),
+    };
+    Ok((conversation, from_outside))
+}
+
+fn path(sources: &Sources<'_>, path_of_url: Option<String>) -> Result<Template, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model);
+    if let Some(found) = sources.one(typed.path.as_ref(), file.path.as_ref(), &["path"], wire::path)? {
+        return Ok(found.value);
+    }
+    let path = path_of_url.unwrap_or_else(|| "/".to_owned());
+    wire::path(&path).map_err(|flaw| sources.error(&Spot::of(typed.url.as_ref(), &["url"]), flaw))
+}
+
+fn subprotocols(sources: &Sources<'_>) -> Result<Vec<String>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model);
+    let found = sources.many(
+        typed.subprotocol.as_ref(),
+        file.subprotocols.as_ref(),
+        &["subprotocols"],
+        wire::subprotocol,
+    )?;
+    distinct(sources, found, "subprotocol")
+}
+
+/// The list without its place, when no element stands in it twice.
+fn distinct(
+    sources: &Sources<'_>,
+    found: Option<Found<Vec<String>>>,
+    what: &str,
+) -> Result<Vec<String>, ConfigError> {
+    let Some(Found { value: list, spot }) = found else { return Ok(Vec::new()) };
+    let twice = list.iter().enumerate().find(|(index, element)| list[..*index].contains(element));
+    let Some((index, element)) = twice else { return Ok(list) };
+    let spot = match spot {
+        Spot::File(path) => Spot::File(path.index(index)),
+        typed @ Spot::Typed(_) => typed,
+    };
+    let flaw = Flaw::new(format!("the {what} {} is named twice", values::quoted(element)));
+    Err(sources.error(&spot, flaw))
+}
+
+/// All headers: those of the file, replaced and followed by those that were typed.
+pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError> {
+    let mut headers = Vec::new();
+    for (name, value) in sources.file.model.headers.iter().flat_map(|pairs| &pairs.0) {
+        let spot = Spot::File(KeyPath::of(&["headers"]).key(name));
+        let value = match value {
+            HeaderText::Literal(text) => wire::header_value(text).map(HeaderValue::Literal),
+            HeaderText::Environment(name) => secrets::environment(name).map(HeaderValue::Kept),
+            HeaderText::File(path) => secrets::file(path, Some(sources.file.name())).map(HeaderValue::Kept),
+        };
+        match wire::header_name(name).and_then(|name| Ok((name, value?))) {
+            Ok((name, value)) => headers.push(Header { name, value, spot }),
+            Err(flaw) => return Err(sources.error(&spot, flaw)),
+        }
+    }
+    if let Some(Found { value: typed, spot }) =
+        sources.many(sources.typed.header.as_ref(), None, &["headers"], wire::header)?
+    {
+        headers.retain(|header| !typed.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)));
+        headers.extend(typed.into_iter().map(|(name, value)| Header {
+            name,
+            value: HeaderValue::Literal(value),
+            spot: spot.clone(),
+        }));
+    }
+    Ok(headers)
+}
+
+type Headers = Vec<(String, Secret)>;
+
+fn read_headers(sources: &Sources<'_>, lookup: &Lookup) -> Result<(Headers, Vec<Secret>), ConfigError> {
+    let carriers = carriers(sources)?;
+    let has_token = token_source(sources)?.is_some();
+    let (mut read, mut from_outside) = (Vec::new(), Vec::new());
+    for Header { name, value, spot } in headers(sources)? {
+        if has_token
+            && carriers.contains(&Carrier::Authorization)
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            let flaw = Flaw::new("the header Authorization already carries the minted token")
+                .help("carry the token as a subprotocol: --token-carry subprotocol");
+            return Err(sources.error(&spot, flaw));
+        }
+        let value = match value {
+            HeaderValue::Literal(text) => Secret::new(text),
+            HeaderValue::Kept(source) => {
+                let secret = lookup.secret(sources, &Found { value: source, spot: spot.clone() })?;
+                let text = wire::header_value(secret.expose()).map_err(|flaw| sources.error(&spot, flaw))?;
+                from_outside.push(Secret::new(text.clone()));
+                Secret::new(text)
+            }
+        };
+        read.push((name, value));
+    }
+    Ok((read, from_outside))
+}
+
+/// Where the token's secret is kept, when there is one.
+pub(crate) fn token_source(sources: &Sources<'_>) -> Result<Option<Found<SecretSource>>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.token);
+    let (by_env, by_file) = (typed.token_secret_env.as_ref(), typed.token_secret_file.as_ref());
+    let env_keys = ["token", "secret-env"];
+    let file_keys = ["token", "secret-file"];
+    let winner = sources.exclusive(&[
+        Rival { given: by_env, is_in_file: file.secret_env.is_some(), keys: &env_keys },
+        Rival { given: by_file, is_in_file: file.secret_file.is_some(), keys: &file_keys },
+    ])?;
+    let by_env = sources.one(by_env, file.secret_env.as_ref(), &env_keys, secrets::environment)?;
+    let by_file = secrets::file_option(sources, by_file, file.secret_file.as_ref(), &file_keys)?;
+    Ok(match winner {
+        Some(0) => by_env,
+        Some(_) => by_file,
+        None => None,
+    })
+}
+
+fn carriers(sources: &Sources<'_>) -> Result<Vec<Carrier>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.token);
+    let keys = ["token", "carry"];
+    let found = sources.many(typed.token_carry.as_ref(), file.carry.as_ref(), &keys, values::carrier)?;
+    let Some(found) = found else { return Ok(vec![Carrier::Authorization]) };
+    if found.value.is_empty() {
+        return Err(sources.error(&found.spot, Flaw::new("the token travels nowhere: name at least one way")));
+    }
+    let mut carriers = found.value;
+    let mut seen = Vec::new();
+    carriers.retain(|carrier| {
+        let is_new = !seen.contains(carrier);
+        seen.push(*carrier);
+        is_new
+    });
+    Ok(carriers)
+}
+
+/// The application's own token.
+pub(crate) fn token(sources: &Sources<'_>, lookup: &Lookup) -> Result<Option<TokenSettings>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.token);
+    let lifetime =
+        sources.one(None, file.lifetime.as_ref(), &["token", "lifetime"], values::positive_duration)?;
+    sources.one(None, file.algorithm.as_ref(), &["token", "algorithm"], |text| match text {
+        "HS256" => Ok(()),
+        _ => Err(Flaw::new(format!(
+            "{} is not an algorithm that revgate signs with: HS256",
+            values::quoted(text)
+        ))),
+    })?;
+    let claims = claims(sources)?;
+    let carriers = carriers(sources)?;
+    let Some(source) = token_source(sources)? else {
+        let is_asked = typed.token_carry.is_some()
+            || file.claims.is_some()
+            || file.carry.is_some()
+            || file.lifetime.is_some()
+            || file.algorithm.is_some();
+        if !is_asked {
+            return Ok(None);
+        }
+        let spot = Spot::of(typed.token_carry.as_ref(), &["token"]);
+        let flaw = Flaw::new("a token is described and no secret to sign it with")
+            .help("give --token-secret-env NAME, or `secret-env: NAME` under `token:`");
+        return Err(sources.error(&spot, flaw));
+    };
+    Ok(Some(TokenSettings {
+        secret: lookup.secret(sources, &source)?,
+        claims,
+        lifetime: lifetime.map_or(DEFAULT_LIFETIME, |found| found.value),
+        carriers,
+    }))
+}
+
+/// From minting to `exp`, where nothing else is configured.
+const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_mins(30);
+
+fn claims(sources: &Sources<'_>) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
+    let mut claims = serde_json::Map::new();
+    for (name, value) in sources.file.model.token.claims.iter().flat_map(|pairs| &pairs.0) {
+        check_places(value)
+            .map_err(|flaw| sources.error(&Spot::of(None, &["token", "claims", name]), flaw))?;
+        claims.insert(name.clone(), value.clone());
+    }
+    Ok(claims)
+}
+
+/// Refuses an unknown place in any text of a claim.
+fn check_places(value: &serde_json::Value) -> Result<(), Flaw> {
+    match value {
+        serde_json::Value::String(text) => wire::template(text).map(|_| ()),
+        serde_json::Value::Array(list) => list.iter().try_for_each(check_places),
+        serde_json::Value::Object(map) => map.values().try_for_each(check_places),
+        _ => Ok(()),
+    }
+}
+
+/// The users; a single `revgate` where none is configured.
+pub(crate) fn users(sources: &Sources<'_>) -> Result<Vec<String>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model);
+    let found = sources.many(typed.user.as_ref(), file.users.as_ref(), &["users"], values::text)?;
+    match found {
+        None => Ok(vec!["revgate".to_owned()]),
+        Some(Found { value, spot }) if value.is_empty() => {
+            Err(sources
+                .error(&spot, Flaw::new("no user is named").help("leave `users` out for a single user")))
+        }
+        found => distinct(sources, found, "user"),
+    }
+}
+
+/// Where answers name their revision.
+pub(crate) fn echo(sources: &Sources<'_>) -> Result<Option<Echo>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.identity);
+    let (header, pointer) = (typed.identity_header.as_ref(), typed.identity_pointer.as_ref());
+    let header_keys = ["identity", "header"];
+    let pointer_keys = ["identity", "pointer"];
+    let winner = sources.exclusive(&[
+        Rival { given: header, is_in_file: file.header.is_some(), keys: &header_keys },
+        Rival { given: pointer, is_in_file: file.pointer.is_some(), keys: &pointer_keys },
+    ])?;
+    let header = sources.one(header, file.header.as_ref(), &header_keys, wire::echo_header)?;
+    let pointer = sources.one(pointer, file.pointer.as_ref(), &pointer_keys, wire::pointer)?;
+    Ok(match winner {
+        Some(0) => header.map(|found| Echo::Header(found.value)),
+        Some(_) => pointer.map(|found| Echo::Pointer(found.value)),
+        None => None,
+    })
+}

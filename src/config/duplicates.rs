@@ -1,0 +1,115 @@
+//! Is any key of the file written twice?
+//!
+//! Takes the text and gives nothing, or the parser's error at the second of two equal keys. It judges nothing else. The
+//! surprising rule: it compares keys at every depth, also where the user's own keys stand, since a duplicate claim or
+//! header would be lost as silently as a duplicate option.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// What the error says, followed by the key.
+pub(crate) const TWICE: &str = "the same key is written twice: ";
+
+/// Refuses a text with a duplicate key.
+pub(crate) fn refuse(text: &str) -> Result<(), serde_yaml::Error> {
+    Walk.deserialize(serde_yaml::Deserializer::from_str(text))
+}
+
+struct Walk;
+
+impl<'de> DeserializeSeed<'de> for Walk {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while map.next_key_seed(Key { seen: &mut seen })?.is_some() {
+            map.next_value_seed(Walk)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Walk)?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A key, which must not be among those seen before.
+struct Key<'s> {
+    seen: &'s mut HashSet<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key that is a text")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        if self.seen.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(format!("{TWICE}{key}"))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_at_the_second_key() {
+        let at = |text: &str| {
+            let location = refuse(text).unwrap_err().location().unwrap();
+            (location.line(), location.column())
+        };
+        assert_eq!(at("a: 1\nb: 2\na: 3\n"), (3, 1));
+        assert_eq!(at("race:\n  seed: 1\n  'seed': 2\n"), (3, 3));
+        assert_eq!(at("token: {claims: {a: [{x: 1, x: 2}]}}"), (1, 29));
+        assert!(refuse("a: {b: 1}\nc: {b: 1}\n1: x\n").is_ok());
+    }
+}

@@ -1,0 +1,273 @@
+//! `revgate.yaml` as it was written: which keys are there, and are they of the right kind?
+//!
+//! Takes the file's bytes and gives its texts, lists and mappings. It judges no value: the merge does, by the same rules as
+//! for flags. The surprising rule: the text is parsed twice, first only to refuse duplicate keys, since the typed form would
+//! silently let the last one win.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+
+use super::duplicates;
+use super::error::{ConfigError, Place};
+use super::locate::{KeyPath, locate};
+use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
+use super::suggest::did_you_mean;
+use super::values::quoted;
+use crate::trust::escape;
+
+/// The largest file that is read, in bytes.
+pub const LARGEST_FILE: usize = 1 << 20;
+
+/// A configuration file that could be read: its name, its text, and what is written in it.
+pub struct FileConfig {
+    name: String,
+    text: String,
+    pub(crate) model: Model,
+}
+
+impl fmt::Debug for FileConfig {
+    /// The name only: the text may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileConfig({:?})", self.name)
+    }
+}
+
+/// The keys at the root.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct Model {
+    pub(crate) project: Option<Text>,
+    pub(crate) region: Option<Text>,
+    pub(crate) service: Option<Text>,
+    pub(crate) revision: Option<Text>,
+    pub(crate) label: Option<Pairs<Text>>,
+    pub(crate) image_digest: Option<Text>,
+    pub(crate) tag: Option<Text>,
+    pub(crate) deadline: Option<Text>,
+    pub(crate) api_endpoint: Option<Text>,
+    pub(crate) api_token_file: Option<Text>,
+    pub(crate) url: Option<Text>,
+    pub(crate) path: Option<Text>,
+    pub(crate) send: Option<TextOrJson>,
+    pub(crate) expect: Option<TextOrJson>,
+    pub(crate) headers: Option<Pairs<HeaderText>>,
+    pub(crate) subprotocols: Option<Vec<Text>>,
+    pub(crate) require_subprotocol: Option<bool>,
+    pub(crate) users: Option<Vec<Text>>,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) token: TokenModel,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) identity: IdentityModel,
+    pub(crate) id_token: Option<Text>,
+    pub(crate) id_token_file: Option<Text>,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) timeouts: TimeoutsModel,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) race: RaceModel,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) limits: LimitsModel,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) checks: ChecksModel,
+}
+
+/// A block whose keys are all commented out is a null, and as good as none.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// `token:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct TokenModel {
+    pub(crate) secret_env: Option<Text>,
+    pub(crate) secret_file: Option<Text>,
+    pub(crate) algorithm: Option<Text>,
+    pub(crate) claims: Option<Pairs<serde_json::Value>>,
+    pub(crate) lifetime: Option<Text>,
+    pub(crate) carry: Option<Vec<Text>>,
+}
+
+/// `identity:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct IdentityModel {
+    pub(crate) header: Option<Text>,
+    pub(crate) pointer: Option<Text>,
+}
+
+/// `timeouts:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct TimeoutsModel {
+    pub(crate) opening: Option<Text>,
+    pub(crate) first_contact: Option<Text>,
+    pub(crate) answer: Option<Text>,
+    pub(crate) hold: Option<Text>,
+    pub(crate) serves_hold: Option<Text>,
+}
+
+/// `race:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct RaceModel {
+    pub(crate) patterns: Option<Vec<Text>>,
+    pub(crate) rounds: Option<Text>,
+    pub(crate) sockets: Option<Text>,
+    pub(crate) time_budget: Option<Text>,
+    pub(crate) seed: Option<Text>,
+    pub(crate) tolerated: Option<Text>,
+    pub(crate) noise: Option<Text>,
+    pub(crate) zero_tolerance: Option<Vec<Text>>,
+}
+
+/// `limits:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct LimitsModel {
+    pub(crate) sockets_at_once: Option<Text>,
+    pub(crate) openings_per_second: Option<Text>,
+    pub(crate) sockets_per_run: Option<Text>,
+    pub(crate) sockets_per_user: Option<Text>,
+}
+
+/// `checks:`
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct ChecksModel {
+    pub(crate) skip: Option<Vec<Text>>,
+    pub(crate) only: Option<Vec<Text>>,
+}
+
+impl FileConfig {
+    /// Reads the content of the file called `name` (as the user named it; it stands in every error).
+    ///
+    /// # Errors
+    /// The person who wrote the file is at fault: too large, not UTF-8, not YAML, a duplicate or unknown key, a value of
+    /// the wrong kind. All but the first have a line and a column.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let whole = |message: &str| ConfigError::new(message, Some(Place::File(name.to_owned())));
+        if bytes.len() > LARGEST_FILE {
+            return Err(whole("the file is larger than 1 MiB"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(name, bytes, error.valid_up_to()))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        duplicates::refuse(text).map_err(|error| located(name, text, &error))?;
+        // An empty file is a null.
+        let model =
+            serde_yaml::from_str::<Option<Model>>(text).map_err(|error| located(name, text, &error))?;
+        let model = model.unwrap_or_default();
+        Ok(Self { name: name.to_owned(), text: text.to_owned(), model })
+    }
+
+    /// Stands for a file where there is none.
+    pub(crate) fn none() -> Self {
+        Self { name: "revgate.yaml".to_owned(), text: String::new(), model: Model::default() }
+    }
+
+    /// The file, as it was named.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The place of the value at `path`; the file as a whole when it is not there.
+    pub(crate) fn place(&self, path: &KeyPath) -> Place {
+        match locate(&self.text, path) {
+            Some((line, column)) => Place::line(&self.name, &self.text, line, column),
+            None => Place::File(self.name.clone()),
+        }
+    }
+}
+
+fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> ConfigError {
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let text = String::from_utf8_lossy(bytes);
+    ConfigError::new("the file is not UTF-8 text", Some(Place::line(name, &text, line, column)))
+}
+
+/// The parser's error in our words, with the line it speaks of.
+fn located(name: &str, text: &str, error: &serde_yaml::Error) -> ConfigError {
+    let place = error.location().map_or_else(
+        || Place::File(name.to_owned()),
+        |location| Place::line(name, text, location.line(), location.column()),
+    );
+    let full = error.to_string();
+    // The place says the line; the parser's own mention of it goes.
+    let message = full.split(" at line ").next().unwrap_or_default();
+    let (message, help) = in_our_words(message);
+    let error = ConfigError::new(message, Some(place));
+    match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    }
+}
+
+fn in_our_words(message: &str) -> (String, Option<String>) {
+    if let Some((path, rest)) = message.split_once("unknown field `") {
+        return unknown_key(path, rest);
+    }
+    if let Some((_, key)) = message.split_once(duplicates::TWICE) {
+        return (format!("the key {} is written twice", quoted(key)), None);
+    }
+    if let Some((path, rest)) = message.split_once("invalid type: ") {
+        // The value itself is not repeated: it may be a credential.
+        let found = rest.split([' ', ',']).next().unwrap_or_default();
+        let due = rest.rsplit_once("expected ").map_or("something else", |(_, due)| due);
+        return (escape(&format!("{path}{} where {} is due", kind(found), kind(due))), None);
+    }
+    if message.contains("more than one document") {
+        return ("the file holds more than one YAML document (---)".to_owned(), None);
+    }
+    (escape(message), None)
+}
+
+/// What the parser calls a kind of value, in plain words.
+fn kind(word: &str) -> &str {
+    match word {
+        "string" => "a text",
+        "integer" | "floating" => "a number",
+        "boolean" | "a boolean" => "true or false",
+        "map" => "keys and values",
+        "sequence" | "a sequence" => "a list",
+        "unit" | "null" => "nothing",
+        other => other,
+    }
+}
+
+fn unknown_key(path: &str, rest: &str) -> (String, Option<String>) {
+    let (key, rest) = rest.split_once('`').unwrap_or((rest, ""));
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let guess =
+        did_you_mean(key, &known).map_or_else(String::new, |guess| format!(", did you mean {guess}?"));
+    let message = escape(&format!("{path}there is no key \"{key}\"{guess}"));
+    (message, Some(format!("the keys here are {}", known.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> ConfigError {
+        FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn names_line_and_column_of_what_is_wrong() {
+        for (text, shown) in [
+            (
+                "race:\n  sokets: 5\n",
+                "revgate.yaml:2:3: race: there is no key \"sokets\", did you mean sockets?",
+            ),
+            ("tag: a\ntag: b\n", "revgate.yaml:2:1: the key \"tag\" is written twice"),
+            ("race: many\n", "revgate.yaml:1:7: race: a text where keys and values is due"),
+            ("users: user-001\n", "revgate.yaml:1:8: users: a text where a list is due"),
+            ("a: [\n", "revgate.yaml:2:1: did not find expected node content"),
+        ] {
+            assert_eq!(error(text).to_string(), shown, "{text}");
+        }
+    }
+}

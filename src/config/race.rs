@@ -1,0 +1,156 @@
+//! What is provoked, how it is judged, what it may cost, and which checks were asked for.
+//!
+//! Takes the sources and gives the numbers of a run. It plans nothing. The surprising rule: limits are compared with what
+//! was asked for here, before anything is sent, since a round that is larger than its limit could never run and would
+//! otherwise end as too little evidence after minutes.
+
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::scalars::Text;
+use super::settings::{Limits, Pattern, RaceSettings, Selection, Timeouts};
+use super::sources::{Found, Sources, Spot};
+use super::values::{self, Flaw};
+
+/// What is provoked, and how it is judged.
+pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSettings, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let default = RaceSettings::default();
+    let count = |least: u32| move |text: &str| values::count(text, least);
+    let rounds = sources.one(typed.rounds.as_ref(), file.rounds.as_ref(), &["race", "rounds"], count(1))?;
+    let time_budget = sources.one(
+        typed.time_budget.as_ref(),
+        file.time_budget.as_ref(),
+        &["race", "time-budget"],
+        values::positive_duration,
+    )?;
+    let seed = sources.one(typed.seed.as_ref(), file.seed.as_ref(), &["race", "seed"], values::whole)?;
+    let codes =
+        sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
+    let (tolerated, noise) = rates(sources, &default)?;
+    Ok(RaceSettings {
+        patterns: patterns(sources, limits)?,
+        rounds: rounds.map(|found| found.value),
+        sockets: sockets(sources, limits, default.sockets)?,
+        time_budget: time_budget.map_or(default.time_budget, |found| found.value),
+        seed: seed.map(|found| found.value),
+        tolerated,
+        noise,
+        zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
+    })
+}
+
+fn rates(sources: &Sources<'_>, default: &RaceSettings) -> Result<(f64, f64), ConfigError> {
+    let file = &sources.file.model.race;
+    let tolerated = sources.one(None, file.tolerated.as_ref(), &["race", "tolerated"], values::rate)?;
+    let noise = sources.one(None, file.noise.as_ref(), &["race", "noise"], values::rate)?;
+    let spot = noise.as_ref().or(tolerated.as_ref()).map(|found| found.spot.clone());
+    let tolerated = tolerated.map_or(default.tolerated, |found| found.value);
+    let noise = noise.map_or(default.noise, |found| found.value);
+    match spot {
+        Some(spot) if noise >= tolerated => {
+            let (noise, tolerated) = (noise * 100.0, tolerated * 100.0);
+            let message = format!("noise ({noise} %) must be below the tolerated rate ({tolerated} %)");
+            Err(sources.error(&spot, Flaw::new(message)))
+        }
+        _ => Ok((tolerated, noise)),
+    }
+}
+
+fn sockets(sources: &Sources<'_>, limits: &Limits, default: u32) -> Result<u32, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let found = sources.one(typed.sockets.as_ref(), file.sockets.as_ref(), &["race", "sockets"], |text| {
+        match values::count(text, 1)? {
+            1 => Err(Flaw::new("one socket cannot race: a round needs at least 2")),
+            number => Ok(number),
+        }
+    })?;
+    let spot =
+        found.as_ref().map_or(Spot::of(None, &["limits", "sockets-at-once"]), |found| found.spot.clone());
+    let sockets = found.map_or(default, |found| found.value);
+    if sockets > limits.sockets_at_once {
+        let message = format!(
+            "a round of {sockets} sockets is more than the limit of {} at once",
+            limits.sockets_at_once
+        );
+        let help = "raise `sockets-at-once:` under `limits:`, or ask for fewer with --sockets";
+        return Err(sources.error(&spot, Flaw::new(message).help(help)));
+    }
+    Ok(sockets)
+}
+
+/// In the order of the plan, each once.
+fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let keys = ["race", "patterns"];
+    let found = sources.many(typed.pattern.as_ref(), file.patterns.as_ref(), &keys, values::pattern)?;
+    let spot = Spot::of(typed.pattern.as_ref(), &["limits", "sockets-per-user"]);
+    let asked = match found {
+        None => Pattern::DEFAULT.to_vec(),
+        Some(Found { value, spot }) if value.is_empty() => {
+            return Err(
+                sources.error(&spot, Flaw::new("no pattern is named").help("leave `patterns` out for all"))
+            );
+        }
+        Some(found) => found.value,
+    };
+    if limits.sockets_per_user < 2 && asked.contains(&Pattern::SameUser) {
+        let flaw = Flaw::new("the pattern same-user opens two sockets of a user, and the limit is one")
+            .help("leave it out: --pattern first-contact,control,users,first-message");
+        return Err(sources.error(&spot, flaw));
+    }
+    Ok(Pattern::DEFAULT.into_iter().filter(|pattern| asked.contains(pattern)).collect())
+}
+
+/// What the run may cost the service.
+pub(crate) fn limits(sources: &Sources<'_>) -> Result<Limits, ConfigError> {
+    let file = &sources.file.model.limits;
+    let default = Limits::default();
+    let limit = |written: Option<&Text>, key: &str, default: u32| {
+        let found = sources.one(None, written, &["limits", key], |text| values::count(text, 1))?;
+        Ok::<u32, ConfigError>(found.map_or(default, |found| found.value))
+    };
+    Ok(Limits {
+        sockets_at_once: limit(file.sockets_at_once.as_ref(), "sockets-at-once", default.sockets_at_once)?,
+        openings_per_second: limit(
+            file.openings_per_second.as_ref(),
+            "openings-per-second",
+            default.openings_per_second,
+        )?,
+        sockets_per_run: limit(file.sockets_per_run.as_ref(), "sockets-per-run", default.sockets_per_run)?,
+        sockets_per_user: limit(
+            file.sockets_per_user.as_ref(),
+            "sockets-per-user",
+            default.sockets_per_user,
+        )?,
+    })
+}
+
+/// How long each step of a socket may take; only a hold may be zero.
+pub(crate) fn timeouts(sources: &Sources<'_>) -> Result<Timeouts, ConfigError> {
+    let file = &sources.file.model.timeouts;
+    let default = Timeouts::default();
+    let wait = |written: Option<&Text>, key: &str, default: Duration| {
+        let found = sources.one(None, written, &["timeouts", key], values::positive_duration)?;
+        Ok::<Duration, ConfigError>(found.map_or(default, |found| found.value))
+    };
+    let hold = sources.one(None, file.hold.as_ref(), &["timeouts", "hold"], values::duration)?;
+    Ok(Timeouts {
+        opening: wait(file.opening.as_ref(), "opening", default.opening)?,
+        first_contact: wait(file.first_contact.as_ref(), "first-contact", default.first_contact)?,
+        answer: wait(file.answer.as_ref(), "answer", default.answer)?,
+        hold: hold.map_or(default.hold, |found| found.value),
+        serves_hold: wait(file.serves_hold.as_ref(), "serves-hold", default.serves_hold)?,
+    })
+}
+
+/// Which checks were asked for. A selection that can never approve is accepted: the verdict says so.
+pub(crate) fn checks(sources: &Sources<'_>) -> Result<Selection, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.checks);
+    let only = sources.many(typed.only.as_ref(), file.only.as_ref(), &["checks", "only"], values::check)?;
+    let skip = sources.many(typed.skip.as_ref(), file.skip.as_ref(), &["checks", "skip"], values::check)?;
+    Ok(Selection {
+        only: only.map_or_else(Vec::new, |found| found.value),
+        skip: skip.map_or_else(Vec::new, |found| found.value),
+    })
+}

@@ -1,0 +1,178 @@
+//! Which secrets lie outside, and which texts must never be shown.
+//!
+//! Takes the names of variables and files from the configuration, and what the caller read there. It reads nothing itself,
+//! which is why a run first asks what is needed and then merges. The surprising rule: a header's value is a secret when its
+//! name sounds like one or when it was read from outside, however harmless it looks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::ConfigError;
+use super::settings::Settings;
+use super::snippet::{is_sensitive, is_variable};
+use super::sources::{Found, Sources, Spot};
+use super::values::{Flaw, quoted, text};
+use crate::trust::Secret;
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretSource {
+    /// In an environment variable of this name.
+    Environment(String),
+    /// In a file: relative to the working directory; one that `revgate.yaml` names is relative to that file.
+    File(String),
+}
+
+/// What was found where the configuration said that secrets are kept.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup {
+    found: BTreeMap<SecretSource, Result<Secret, String>>,
+}
+
+impl Lookup {
+    /// Remembers what was read, or why nothing was: a lower-case fragment such as `is not set`.
+    pub fn insert(&mut self, source: SecretSource, found: Result<Secret, String>) {
+        self.found.insert(source, found);
+    }
+
+    /// The secret itself.
+    pub(crate) fn secret(
+        &self,
+        sources: &Sources<'_>,
+        at: &Found<SecretSource>,
+    ) -> Result<Secret, ConfigError> {
+        let reason = match self.found.get(&at.value) {
+            Some(Ok(secret)) if secret.is_empty() => "is empty",
+            Some(Ok(secret)) => return Ok(secret.clone()),
+            Some(Err(reason)) => reason,
+            None => "was not read",
+        };
+        let flaw = match &at.value {
+            SecretSource::Environment(name) => {
+                let shown = if is_variable(name) { format!(" {name}") } else { String::new() };
+                Flaw::new(format!("the environment variable{shown} {reason}"))
+                    .help("set it in the step that runs revgate, as a secret of your CI system")
+            }
+            SecretSource::File(path) => Flaw::new(format!("the file {} {reason}", quoted(path))),
+        };
+        Err(sources.error(&at.spot, flaw))
+    }
+}
+
+/// A variable's name.
+pub(crate) fn environment(name: &str) -> Result<SecretSource, Flaw> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !name.is_empty() && name.chars().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(SecretSource::Environment(name.to_owned()));
+    }
+    // Not quoted: it may be the secret itself, pasted where its variable's name belongs.
+    Err(Flaw::new("this is not the name of an environment variable")
+        .help("give the name of the variable that holds the secret, not the secret"))
+}
+
+/// A file's name; `base` is the configuration file that names it.
+pub(crate) fn file(name: &str, base: Option<&str>) -> Result<SecretSource, Flaw> {
+    let name = text(name)?;
+    let folder = base.and_then(|base| Path::new(base).parent());
+    let path =
+        folder.map_or_else(|| name.clone(), |folder| folder.join(&name).to_string_lossy().into_owned());
+    Ok(SecretSource::File(path))
+}
+
+/// A source given by an option or key that names a file.
+pub(crate) fn file_option(
+    sources: &Sources<'_>,
+    given: Option<&super::typed::Given>,
+    written: Option<&super::scalars::Text>,
+    keys: &[&str],
+) -> Result<Option<Found<SecretSource>>, ConfigError> {
+    let found = sources.one(given, written, keys, |name| file(name, None))?;
+    let Some(Found { value: SecretSource::File(name), spot: Spot::File(path) }) = found else {
+        return Ok(found);
+    };
+    let value = file(&name, Some(sources.file.name()));
+    let spot = Spot::File(path);
+    match value {
+        Ok(value) => Ok(Some(Found { value, spot })),
+        Err(flaw) => Err(sources.error(&spot, flaw)),
+    }
+}
+
+/// Everything in the settings that must never be shown, with the parts of it that a server may echo alone.
+/// `from_outside` are the values of headers that were read from a variable or a file.
+pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<Secret> {
+    let mut secrets = from_outside;
+    for (name, value) in &settings.conversation.headers {
+        if is_sensitive(name) {
+            secrets.push(value.clone());
+        }
+    }
+    let parts: Vec<Secret> = secrets.iter().flat_map(|secret| header_parts(secret.expose())).collect();
+    secrets.extend(parts);
+    secrets.extend(query_values(settings.conversation.path.source()));
+    secrets.extend(settings.token.as_ref().map(|token| token.secret.clone()));
+    if let super::ApiAccess::Other { token: Some(token), .. } = &settings.api {
+        secrets.push(token.clone());
+    }
+    if let super::IdTokenMode::Given(token) = &settings.id_token {
+        secrets.push(token.clone());
+    }
+    secrets
+}
+
+/// The credential behind a scheme (`Bearer x`), and the values of cookies that are long enough to be credentials.
+fn header_parts(value: &str) -> Vec<Secret> {
+    let scheme = value.split_once(' ').map(|(_, credential)| credential.trim());
+    let cookies = value.split(';').filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim());
+    scheme.into_iter().chain(cookies).filter(|part| part.len() >= 8).map(Secret::new).collect()
+}
+
+/// Values of query parameters whose names sound like credentials, as written and decoded.
+fn query_values(path: &str) -> Vec<Secret> {
+    let Some((_, query)) = path.split_once('?') else { return Vec::new() };
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(|(name, value)| is_sensitive(name) && !value.is_empty() && !value.contains("{{"))
+        .flat_map(|(_, value)| {
+            let pair = format!("v={value}");
+            let decoded =
+                url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).next();
+            [Some(value.to_owned()), decoded]
+        })
+        .flatten()
+        .map(Secret::new)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exposed(secrets: &[Secret]) -> Vec<&str> {
+        secrets.iter().map(Secret::expose).collect()
+    }
+
+    #[test]
+    fn finds_credentials_in_queries_and_headers() {
+        let found = query_values("/ws?user=a&access_token=a%2Fb&key={{user}}&sig=");
+        assert_eq!(exposed(&found), ["a%2Fb", "a/b"]);
+        assert_eq!(exposed(&header_parts("Bearer correct-horse")), ["correct-horse"]);
+        assert_eq!(
+            exposed(&header_parts("lang=en; sid=correct-horse")),
+            ["sid=correct-horse", "correct-horse"]
+        );
+    }
+
+    #[test]
+    fn never_repeats_what_may_be_the_secret_itself() {
+        let flaw = environment("correct horse").unwrap_err();
+        assert!(!flaw.message.contains("correct"));
+        assert_eq!(file("key", Some("deploy/revgate.yaml")), Ok(SecretSource::File("deploy/key".to_owned())));
+        assert_eq!(
+            file("/run/key", Some("deploy/revgate.yaml")),
+            Ok(SecretSource::File("/run/key".to_owned()))
+        );
+        assert_eq!(file("key", Some("revgate.yaml")), Ok(SecretSource::File("key".to_owned())));
+        assert!(file("", None).is_err());
+    }
+}
