@@ -15,12 +15,13 @@ use url::{Host, Url};
 use super::cause::deepest;
 use super::retry::Backoff;
 use crate::config::ApiAccess;
+use crate::revision::command;
 use crate::trust::{Excerpt, Redactor, Secret};
 
 /// How long one try to get a token may take.
-const TRY: Duration = Duration::from_secs(15);
-/// How long all tries may take.
-const ALL_TRIES: Duration = Duration::from_secs(40);
+const TRY: Duration = Duration::from_secs(12);
+/// How long all tries may take; the library itself asks again 10 s after a failure that may pass.
+const ALL_TRIES: Duration = Duration::from_secs(15);
 /// What an access token may do; the roles of its owner narrow it down.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
@@ -74,11 +75,15 @@ impl CredentialError {
                  GOOGLE_APPLICATION_CREDENTIALS"
                     .to_owned()
             }
-            Self::NoIdToken { audience, .. } => format!(
-                "only service accounts can make ID tokens: gcloud auth application-default login \
-                 --impersonate-service-account=NAME@PROJECT.iam.gserviceaccount.com; or give one with \
-                 --id-token-file: gcloud auth print-identity-token --audiences={audience} > token"
-            ),
+            Self::NoIdToken { audience, .. } => {
+                let audience = format!("--audiences={audience}");
+                format!(
+                    "only service accounts can make ID tokens: gcloud auth application-default login \
+                     --impersonate-service-account=NAME@PROJECT.iam.gserviceaccount.com; or give one with \
+                     --id-token-file: {} > token",
+                    command::line(&["gcloud", "auth", "print-identity-token", &audience])
+                )
+            }
             Self::TimedOut { .. } => "see whether the metadata server or the token server can be reached, and leave \
                                       it out of any proxy: export NO_PROXY=metadata.google.internal,169.254.169.254"
                 .to_owned(),

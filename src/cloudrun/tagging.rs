@@ -19,6 +19,8 @@ use crate::revision::{command, tag, traffic};
 
 /// How often a write is tried again after somebody else's.
 const TRIES: u32 = 5;
+/// How long a tag that was added is watched at least: a writer who read the service before us writes within that time.
+const WATCH: Duration = Duration::from_secs(1);
 /// How long the removal of a tag may take.
 const REMOVAL: Duration = Duration::from_mins(1);
 
@@ -135,14 +137,15 @@ pub async fn add_tag(
         tries += 1;
         match write_tag(client, service, wanted, now, deadline, &mut added).await? {
             Ok(()) => {}
-            Err(WriteError::Conflict(_)) if tries < TRIES && backoff.sleep(None, deadline).await => continue,
+            Err(WriteError::Again { .. }) if tries < TRIES && backoff.sleep(None, deadline).await => continue,
             Err(error) => return Err(failed(error.into_cause())),
         }
         match await_tag(client, service, wanted, deadline).await.map_err(failed)? {
             Some(uri) => return Ok(AddedTag { uri, ..added }),
-            None if tries < TRIES => added
-                .notes
-                .push(format!("the tag {} was overwritten by another writer and added again", wanted.name)),
+            None if tries < TRIES && backoff.sleep(None, deadline).await => {
+                let name = &wanted.name;
+                added.notes.push(format!("the tag {name} was overwritten by another writer and added again"));
+            }
             None => return Err(failed(client.timed_out(about(service), Duration::ZERO))),
         }
     }
@@ -206,7 +209,8 @@ async fn await_tag(
         if traffic::holder(&now.traffic_entries(), &wanted.name).is_none() {
             return Ok(None);
         }
-        if let Some(uri) = tag_address(&now, &wanted.name, &wanted.revision).filter(|_| now.is_settled()) {
+        let watched = begun.elapsed() >= WATCH && now.is_settled();
+        if let Some(uri) = tag_address(&now, &wanted.name, &wanted.revision).filter(|_| watched) {
             return Ok(Some(uri.to_owned()));
         }
         if !backoff.sleep(None, deadline).await {

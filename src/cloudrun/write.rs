@@ -32,13 +32,18 @@ pub(crate) struct Written {
 /// A write that did not happen as it should.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// Nothing was written; read again, and decide again.
-    Conflict(ApiError),
+    /// Nothing was written, since somebody else was first or for a reason that may pass: read and decide again.
+    Again {
+        /// Why.
+        cause: ApiError,
+        /// False when the answer was lost and the write was looked for in vain.
+        sure: bool,
+    },
     /// Nothing was written.
     Refused(ApiError),
     /// It is not known whether something was written.
     Unknown(ApiError),
-    /// It was written, and acting upon it failed or took too long.
+    /// It was written, and acting upon it failed.
     Failed(ApiError),
 }
 
@@ -46,7 +51,7 @@ impl WriteError {
     /// The cause.
     pub(crate) fn into_cause(self) -> ApiError {
         match self {
-            Self::Conflict(cause) | Self::Refused(cause) | Self::Unknown(cause) | Self::Failed(cause) => {
+            Self::Again { cause, .. } | Self::Refused(cause) | Self::Unknown(cause) | Self::Failed(cause) => {
                 cause
             }
         }
@@ -65,12 +70,14 @@ pub(crate) async fn write_traffic(
     let own = match client.patch_traffic(service, &before.etag, asked, false).await {
         Ok(operation) => {
             let own = operation.generation();
-            let ended = client.wait_operation(service, operation, deadline).await;
-            ended.map_err(WriteError::Failed)?;
-            own
+            match client.wait_operation(service, operation, deadline).await {
+                Err(cause @ ApiError::OperationFailed { .. }) => return Err(WriteError::Failed(cause)),
+                // Whether it is in effect is told by the service, not by the operation.
+                Ok(_) | Err(_) => own,
+            }
         }
-        Err(PatchError::Refused(cause @ ApiError::Conflict { .. })) => {
-            return Err(WriteError::Conflict(cause));
+        Err(PatchError::Refused(cause)) if cause.is_passing() => {
+            return Err(WriteError::Again { cause, sure: true });
         }
         Err(PatchError::Refused(cause)) => return Err(WriteError::Refused(cause)),
         Err(PatchError::Ambiguous(cause)) => {
@@ -99,11 +106,11 @@ async fn look_back(
                 return Ok(Written { service: now, contested });
             }
             // Somebody else's write came first or on top: the caller sees by reading again.
-            return Err(WriteError::Conflict(cause));
+            return Err(WriteError::Again { cause, sure: false });
         }
         if Instant::now() + LOOK >= deadline {
             // Should it happen later after all, it is the same write that the caller makes again.
-            return Err(WriteError::Conflict(cause));
+            return Err(WriteError::Again { cause, sure: false });
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -22,6 +22,9 @@ const TRIES: u32 = 5;
 /// How long the platform may take to act upon the write; it took 104 s once.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// Why a write that happened is not trusted.
+const CONTESTED: &str = "somebody else changed the service at the same moment and may have been overwritten";
+
 /// A promotion that is in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promoted {
@@ -107,32 +110,33 @@ pub async fn promote(
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
     let first = client.get_service(service).await?;
     let mut before = first.clone();
-    let mut tries = 0;
-    loop {
-        tries += 1;
+    let mut sure = true;
+    for tries in 1.. {
         if before.uid == expected.uid && promotion.is_asked(&before) {
             // After a lost answer it may have been our own write that is found here.
-            return promotion.settle(before, expected, tries > 1).await;
+            return promotion.settle(before, expected, !sure).await;
         }
-        promotion.refuse_changes(&first, &before, expected)?;
+        promotion.refuse_changes(&first, &before, expected, sure)?;
         let asked = traffic::promote_to(&before.traffic_entries(), revision);
         match write_traffic(client, service, &before, &asked, promotion.deadline).await {
             Ok(written) if written.contested => {
-                let reason =
-                    "somebody else changed the service at the same moment and may have been overwritten";
-                return Err(promotion.not_as_asked(reason, &written.service));
+                return Err(promotion.not_as_asked(CONTESTED, &written.service));
             }
             Ok(written) => return promotion.settle(written.service, expected, true).await,
-            Err(WriteError::Conflict(_))
+            Err(WriteError::Again { sure: now, .. })
                 if tries < TRIES && backoff.sleep(None, promotion.deadline).await =>
             {
-                before = client.get_service(service).await.map_err(|error| promotion.unknown(&error))?;
+                sure &= now;
+                before = client.get_service(service).await.map_err(|error| promotion.unread(error, sure))?;
             }
-            Err(WriteError::Conflict(cause) | WriteError::Refused(cause)) => return Err(cause.into()),
-            Err(WriteError::Unknown(cause)) => return Err(promotion.unknown(&cause)),
-            Err(WriteError::Failed(cause)) => return Err(promotion.failed(&cause).await),
+            Err(WriteError::Again { cause, sure: true } | WriteError::Refused(cause)) if sure => {
+                return Err(cause.into());
+            }
+            Err(WriteError::Unknown(cause)) => return Err(promotion.unread(cause, false)),
+            Err(error) => return Err(promotion.failed(&error.into_cause()).await),
         }
     }
+    Err(promotion.as_found("it was tried too often", "nothing that is known".to_owned()))
 }
 
 impl Promotion<'_> {
@@ -151,11 +155,13 @@ impl Promotion<'_> {
     }
 
     /// Stops when somebody else changed the traffic since the check began, or the template while we were writing.
+    /// Unless `sure`, our own write may have happened before.
     fn refuse_changes(
         &self,
         first: &Service,
         now: &Service,
         expected: &TrafficSnapshot,
+        sure: bool,
     ) -> Result<(), PromoteError> {
         let mut changes = expected.changes(now);
         if first.template != now.template {
@@ -163,6 +169,9 @@ impl Promotion<'_> {
         }
         if changes.is_empty() {
             return Ok(());
+        }
+        if !sure {
+            return Err(self.not_as_asked(&changes.join("; "), now));
         }
         let (revision, service) = (self.revision.to_owned(), Box::new(self.service.clone()));
         Err(PromoteError::Refused { changes, revision, service })
@@ -188,7 +197,7 @@ impl Promotion<'_> {
                 let reason = format!("it is not in effect after {} s", PATIENCE.as_secs());
                 return Err(self.not_as_asked(&reason, &now));
             }
-            now = self.client.get_service(self.service).await.map_err(|error| self.unknown(&error))?;
+            now = self.client.get_service(self.service).await.map_err(|error| self.unread(error, false))?;
         }
         Ok(Promoted {
             revision: self.revision.to_owned(),
@@ -218,11 +227,15 @@ impl Promotion<'_> {
     async fn failed(&self, cause: &ApiError) -> PromoteError {
         match self.client.get_service(self.service).await {
             Ok(now) => self.not_as_asked(&cause.to_string(), &now),
-            Err(_) => self.unknown(cause),
+            Err(_) => self.unread(cause.clone(), false),
         }
     }
 
-    fn unknown(&self, cause: &ApiError) -> PromoteError {
+    /// The service could not be read back. Unless `sure` that nothing was written, a person must look.
+    fn unread(&self, cause: ApiError, sure: bool) -> PromoteError {
+        if sure {
+            return cause.into();
+        }
         self.as_found(&cause.to_string(), "nobody knows what: the service could not be read back".to_owned())
     }
 
