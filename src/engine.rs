@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::EngineError;
 
-use crate::cloudrun::{self, AddedTag, Client, Invokers, ReadyOutcome, TagToAdd, tag_address, wire::Service};
-use crate::config::{ApiAccess, CheckName, IdTokenMode, ServiceName, Settings};
+use crate::cloudrun::{
+    self, AddedTag, Client, Invokers, ReadyOutcome, TagToAdd, tag_address,
+    wire::{Revision, Service},
+};
+use crate::config::{ApiAccess, CheckName, Choice, IdTokenMode, ServiceName, Settings};
 use crate::event::Event;
 use crate::judge::{AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, ReadyEvidence, Target};
 use crate::probe::Capacity;
@@ -28,6 +31,9 @@ use crate::trust::{Excerpt, Redactor, Secret};
 
 /// How long adding a tag may take.
 const TAG_TIME: Duration = Duration::from_mins(3);
+
+/// How long a service may be in the middle of a change before it is read as it is.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// What surrounds a run.
 #[derive(Debug, Clone)]
@@ -80,8 +86,10 @@ pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked
         run.probe(&address, Capacity::default(), None).await?;
         return Ok(Checked { evidence: run.finish(), control: None });
     };
-    let mut snapshot = TrafficSnapshot::of(&control.service);
+    let mut control = control;
     run.await_ready(&control).await?;
+    run.look_again(&mut control).await?;
+    let mut snapshot = TrafficSnapshot::of(&control.service);
     if matches!(run.evidence.ready, ReadyEvidence::Ready { .. }) || !settings.checks.runs(CheckName::Ready) {
         let added = run.probe_candidate(&control).await?;
         if let Some(added) = added {
@@ -158,7 +166,7 @@ impl<'a> Run<'a> {
     /// Service, revisions, candidate; says what was found.
     async fn locate(&mut self, name: &ServiceName) -> Result<Control, EngineError> {
         let client = Client::new(&self.settings.api, &self.around.redactor)?;
-        let reading = async { Ok((client.get_service(name).await?, client.list_revisions(name).await?)) };
+        let reading = read_settled(&client, name);
         let (service, revisions) = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
         let located = locate(&service, &revisions, &self.settings.choice)?;
         if self.settings.url.is_none() {
@@ -171,11 +179,6 @@ impl<'a> Run<'a> {
         target.serving_percent = located.serving_percent;
         target.previous = located.previous.as_ref().map(|serving| serving.revision.clone());
         target.notes.clone_from(&located.notes);
-        if located.serving_percent > 0 {
-            target
-                .notes
-                .push(format!("the candidate already serves {} % of the traffic", located.serving_percent));
-        }
         self.around.say(Event::Located {
             headline: format!(
                 "{name} · revision {} ({}, {} % of traffic)",
@@ -193,6 +196,19 @@ impl<'a> Run<'a> {
             },
         );
         Ok(Control { client, name: name.clone(), service, located, capacity })
+    }
+
+    /// Tags and shares once more: what was said while the service was being reconciled was transient.
+    async fn look_again(&mut self, control: &mut Control) -> Result<(), EngineError> {
+        let reading = read_settled(&control.client, &control.name);
+        let (service, revisions) = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
+        let candidate = Choice::Revision(control.located.revision.clone());
+        let located = locate(&service, &revisions, &candidate)?;
+        self.evidence.target.serving_percent = located.serving_percent;
+        self.evidence.target.previous = located.previous.as_ref().map(|serving| serving.revision.clone());
+        control.located = located;
+        control.service = service;
+        Ok(())
     }
 
     async fn await_ready(&mut self, control: &Control) -> Result<(), EngineError> {
@@ -322,6 +338,21 @@ impl<'a> Run<'a> {
             }
         };
         self.unless_interrupted(asking).await?.map_err(EngineError::Api)?.transpose()
+    }
+}
+
+/// Service and revisions, once the service is not being reconciled, or as they are after a short while.
+async fn read_settled(
+    client: &Client,
+    name: &ServiceName,
+) -> Result<(Service, Vec<Revision>), cloudrun::ApiError> {
+    let until = Instant::now() + SETTLE_TIME;
+    loop {
+        let service = client.get_service(name).await?;
+        if service.is_settled() || Instant::now() >= until {
+            return Ok((service, client.list_revisions(name).await?));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 

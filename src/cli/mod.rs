@@ -37,11 +37,11 @@ pub struct Clock {
 /// Runs what was asked. Errors have not been shown yet.
 pub async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     match matches.subcommand() {
-        Some(("check", matches)) => check::run(matches, clock).await,
-        Some(("promote", matches)) => promote::run(matches, clock).await,
+        Some(("check", matches)) => Box::pin(check::run(matches, clock)).await,
+        Some(("promote", matches)) => Box::pin(promote::run(matches, clock)).await,
         Some(("judge", matches)) => judge::run(matches),
-        Some(("rehearse", matches)) => rehearse::run(matches, clock).await,
-        Some(("emulator", matches)) => emulator::run(matches, clock).await,
+        Some(("rehearse", matches)) => Box::pin(rehearse::run(matches, clock)).await,
+        Some(("emulator", matches)) => Box::pin(emulator::run(matches, clock)).await,
         Some(("explain", matches)) => explain::run(matches),
         _ => Ok(Exit::Usage),
     }

@@ -34,19 +34,18 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     };
     consent(matches, &merged, &service)?;
     wanted.check_record()?;
-    let (evidence, client, snapshot) = match input::text(matches, "recorded") {
-        Some(path) => recorded(&path, &merged, &service, clock).await?,
-        None => {
-            let signals = listen()?;
-            let (checked, _) = gate(&merged, clock, &wanted, &signals).await?;
-            let Checked { evidence, control: Some((client, snapshot)) } = checked else {
-                return Err(Failure::usage(
-                    "there is no control plane",
-                    "name --project, --region and --service",
-                ));
-            };
-            (evidence, client, snapshot)
-        }
+    let (evidence, client, snapshot) = if let Some(path) = input::text(matches, "recorded") {
+        recorded(&path, &merged, &service, clock).await?
+    } else {
+        let signals = listen()?;
+        let (checked, _) = gate(&merged, clock, &wanted, &signals).await?;
+        let Checked { evidence, control: Some((client, snapshot)) } = checked else {
+            return Err(Failure::usage(
+                "there is no control plane",
+                "name --project, --region and --service",
+            ));
+        };
+        (evidence, client, snapshot)
     };
     let judgement = judge(&evidence)
         .map_err(|error| Failure::usage(error.to_string(), "look at race.tolerated and race.noise"))?;
@@ -56,7 +55,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     else {
         return Ok(exit);
     };
-    let promoted = promote(&client, &service, revision, &snapshot).await.map_err(failure)?;
+    let promoted = promote(&client, &service, revision, &snapshot).await.map_err(|error| failure(&error))?;
     if !wanted.json {
         print(&format!("PROMOTED  {} has 100 % (before: {})\n", promoted.revision, promoted.before));
         for note in &promoted.notes {
@@ -66,8 +65,8 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     Ok(Exit::Success)
 }
 
-fn failure(error: PromoteError) -> Failure {
-    let exit = match &error {
+fn failure(error: &PromoteError) -> Failure {
+    let exit = match error {
         PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
         _ => Exit::CouldNotAsk,
     };

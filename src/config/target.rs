@@ -87,7 +87,10 @@ fn split<T>(found: Option<Found<T>>, choose: impl Fn(T) -> Choice) -> (Choice, O
     found.map_or((Choice::Newest, None), |found| (choose(found.value), Some(found.spot)))
 }
 
-fn labels(sources: &Sources<'_>) -> Result<Option<Found<Vec<(String, String)>>>, ConfigError> {
+/// Keys and values.
+type Labels = Vec<(String, String)>;
+
+fn labels(sources: &Sources<'_>) -> Result<Option<Found<Labels>>, ConfigError> {
     let typed = sources.many(sources.typed.label.as_ref(), None, &["label"], values::label)?;
     let Some(pairs) = &sources.file.model.label else { return Ok(typed) };
     let spot = Spot::of(None, &["label"]);

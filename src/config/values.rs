@@ -242,10 +242,11 @@ mod tests {
     use super::*;
 
     fn written(mut milliseconds: u64) -> String {
+        use std::fmt::Write as _;
         let mut text = String::new();
         for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
             if milliseconds >= size {
-                text += &format!("{}{unit}", milliseconds / size);
+                let _ = write!(text, "{}{unit}", milliseconds / size);
                 milliseconds %= size;
             }
         }

@@ -40,7 +40,7 @@ pub async fn watch(mut events: UnboundedReceiver<Event>, manner: Manner) {
         match manner {
             Manner::None => {}
             Manner::Bars if matches!(event, Event::Round { .. } | Event::Waiting { .. }) => {
-                bar.set_message(line)
+                bar.set_message(line);
             }
             Manner::Bars => bar.println(line),
             Manner::Plain if passing => {}

@@ -20,15 +20,12 @@ fn expand_word(word: &str, variables: &[(&str, &str)]) -> String {
         expanded.push_str(&rest[..at]);
         let tail = &rest[at + 1..];
         let (name, after) = name_at(tail);
-        match variables.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => {
-                expanded.push_str(value);
-                rest = after;
-            }
-            None => {
-                expanded.push('$');
-                rest = tail;
-            }
+        if let Some((_, value)) = variables.iter().find(|(known, _)| *known == name) {
+            expanded.push_str(value);
+            rest = after;
+        } else {
+            expanded.push('$');
+            rest = tail;
         }
     }
     expanded.push_str(rest);

@@ -1,0 +1,9 @@
+//! The gate through its binary, against the emulator's misbehaving backends.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "gate/refusals.rs"]
+mod refusals;
+#[path = "gate/support.rs"]
+mod support;
+#[path = "gate/verdicts.rs"]
+mod verdicts;
