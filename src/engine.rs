@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
             Capacity::default,
             |revision| Capacity {
                 concurrency: u32::try_from(revision.max_instance_request_concurrency).ok().filter(|&c| c > 0),
-                max_instances: None,
+                max_instances: u32::try_from(revision.scaling.max_instance_count).ok().filter(|&m| m > 0),
             },
         );
         Ok(Control { client, name: name.clone(), service, located, capacity })

@@ -103,6 +103,15 @@ pub fn short_name(full: &str) -> &str {
     full.rsplit('/').next().unwrap_or(full)
 }
 
+/// How far a revision scales. Source: `google.cloud.run.v2.RevisionScaling`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Scaling {
+    /// The most instances; 0: not said.
+    #[serde(deserialize_with = "lenient::integer")]
+    pub max_instance_count: i64,
+}
+
 /// A revision. Source: `google.cloud.run.v2.Revision`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -129,6 +138,8 @@ pub struct Revision {
     /// How many requests, and so how many sockets, one instance takes at once; 0: not said.
     #[serde(deserialize_with = "lenient::integer")]
     pub max_instance_request_concurrency: i64,
+    /// How many instances it may have.
+    pub scaling: Scaling,
     /// How long a request, and so a socket, may last: seconds with an `s`, such as `300s`.
     #[serde(deserialize_with = "lenient::name")]
     pub timeout: String,

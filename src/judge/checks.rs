@@ -135,7 +135,7 @@ fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
         }
         None => (Outcome::Pass, format!("by {place} in {right} of {} answers", opened.len())),
     };
-    let check = Check::bare(name_of_identity(), outcome, summary).with_evidence(numbers);
+    let check = Check::bare(CheckName::Identity, outcome, summary).with_evidence(numbers);
     match outcome {
         Outcome::Pass => check,
         _ if other.is_some() => {
@@ -143,10 +143,6 @@ fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
         }
         _ => check.with_help("put the value of K_REVISION there in every answer"),
     }
-}
-
-fn name_of_identity() -> CheckName {
-    CheckName::Identity
 }
 
 /// Why nothing can be said when a stage did not get what it needed.
@@ -161,7 +157,7 @@ fn unfinished(evidence: &Evidence) -> (String, &'static str) {
         }
         StopReason::Rounds => ("the rounds that were allowed were run", "leave out --rounds, or raise it"),
         StopReason::NotServed => ("no single socket was served", "see serves"),
-        StopReason::Decided => ("the run ended on another failure", "see the failed check"),
+        StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
     (words.to_owned(), help)
 }
@@ -237,7 +233,7 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let check = check.with_evidence(numbers);
     match failed {
         Some((pattern, bench)) => {
-            again(*pattern, bench, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
+            again(*pattern, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
         }
         None => check,
     }
@@ -294,9 +290,16 @@ fn first_failure(bench: &Bench) -> String {
 }
 
 /// How to run the failing pattern again.
-fn again(pattern: Pattern, _bench: &Bench, evidence: &Evidence) -> Option<String> {
+fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
     let seed = evidence.probing.as_ref()?.plan.seed;
-    Some(format!("provoke only this again: revgate check --pattern {pattern} --seed {seed}"))
+    let target = match (&evidence.target.service, &evidence.target.address) {
+        (Some(name), _) => {
+            format!("--project {} --region {} --service {} --tag gate", name.project, name.region, name.service)
+        }
+        (None, Some(address)) => format!("--url {address} --path '{}'", evidence.target.path),
+        (None, None) => return None,
+    };
+    Some(format!("provoke only this again: revgate check {target} --pattern {pattern} --seed {seed}"))
 }
 
 /// What the failures suggest.

@@ -20,7 +20,7 @@ pub struct Observation {
     pub user: Option<String>,
     /// How the opening ended.
     pub opening: Opening,
-    /// The first frames, in order, at most [`super::frame::KEPT`].
+    /// The first frames, in order, at most 48, and every one that reports an error.
     pub frames: Vec<Frame>,
     /// How many frames came in all.
     pub frames_total: u32,

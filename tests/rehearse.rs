@@ -1,0 +1,39 @@
+//! Real servers, that somebody else wrote, as the candidate: FastAPI on uvicorn, and Node with ws.
+
+#[path = "support/backends.rs"]
+pub mod backends;
+
+use std::process::Command;
+
+/// `rehearse --exec` of a server that answers a ping; exit code and all output.
+fn rehearse(exec: &str) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
+        .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
+        .args(["--path", "/ws?user={{user}}", "--send", r#"{"type":"ping","nonce":"{{nonce}}"}"#])
+        .args(["--expect", r#"{"type":"pong","nonce":"{{nonce}}"}"#, "--user", "u1,u2,u3,u4,u5,u6,u7,u8,u9,u10"])
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap_or_else(|error| panic!("the binary: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text)
+}
+
+#[test]
+fn fastapi_is_blocked_with_each_defect_and_approved_without() {
+    for mode in ["check-then-act", "check-then-act-exception", "early-message", "silent"] {
+        let (code, text) = rehearse(&backends::fastapi_command(mode));
+        assert_eq!(code, 10, "{mode}\n{text}");
+    }
+    let (code, text) = rehearse(&backends::fastapi_command("fixed"));
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn node_is_blocked_with_each_defect_and_approved_without() {
+    for mode in ["check-then-act", "early-message", "silent"] {
+        let (code, text) = rehearse(&backends::node_command(mode));
+        assert_eq!(code, 10, "{mode}\n{text}");
+    }
+    let (code, text) = rehearse(&backends::node_command("fixed"));
+    assert_eq!(code, 0, "{text}");
+}
