@@ -13,7 +13,6 @@ use super::wait;
 /// The faults in force.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in the Service's JSON")]
 pub struct Faults {
     /// Calls that are answered with an error; the first entry that matches a call is used.
     pub api_status: Vec<ApiStatus>,

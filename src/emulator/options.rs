@@ -47,7 +47,7 @@ impl EmulatorOptions {
             started_at,
             pace: Duration::from_millis(200),
             page_size: 100,
-            startup_deadline: Duration::from_secs(60),
+            startup_deadline: Duration::from_mins(1),
             default_workload: Workload::Sample(SampleBackend::default()),
             faults: Faults::default(),
             seed: 1,

@@ -82,13 +82,11 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         let now = world.clock.tick();
         service.progress_since = now;
         service.observed = service.generation;
-        service.progress = match &error {
-            Some((_, message)) => Progress::Failed(message.clone()),
-            None => {
-                new_tags = apply(world, service);
-                Progress::Done
-            }
-        };
+        service.progress =
+            error.as_ref().map_or(Progress::Done, |(_, message)| Progress::Failed(message.clone()));
+        if error.is_none() {
+            new_tags = apply(world, service);
+        }
     }
     if let Some(operation) = state.operations.get_mut(&write.operation) {
         operation.done = true;

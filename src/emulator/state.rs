@@ -119,8 +119,8 @@ impl State {
     /// A random UUID.
     pub(crate) fn uuid(&mut self) -> String {
         let hex = self.hex(31);
-        let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..15], &hex[16..19], &hex[19..]);
-        format!("{a}-{b}-4{c}-a{d}-{e}")
+        let (variant, node) = (&hex[16..19], &hex[19..]);
+        format!("{}-{}-4{}-a{variant}-{node}", &hex[..8], &hex[8..12], &hex[12..15])
     }
 
     /// Three letters, as at the end of a revision's name.

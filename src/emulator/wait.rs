@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error};
 pub(crate) const NEVER: Duration = Duration::MAX;
 
 /// Writes milliseconds, or `never`.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 pub(crate) fn serialize<S: Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     if *wait == NEVER {
         return serializer.serialize_str("never");

@@ -67,9 +67,10 @@ pub(crate) fn service(world: &World, service: &Service, faults: &Faults) -> Valu
 fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<String, Value>) {
     let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
     put("terminalCondition", condition(service, "Ready", &service.progress));
-    let configurations = match service.latest_created == service.latest_ready {
-        true => Progress::Done,
-        false => service.progress.clone(),
+    let configurations = if service.latest_created == service.latest_ready {
+        Progress::Done
+    } else {
+        service.progress.clone()
     };
     let conditions = [("RoutesReady", &service.progress), ("ConfigurationsReady", &configurations)];
     let conditions: Vec<Value> =

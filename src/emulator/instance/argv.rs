@@ -20,16 +20,9 @@ fn expand_word(word: &str, variables: &[(&str, &str)]) -> String {
         expanded.push_str(&rest[..at]);
         let tail = &rest[at + 1..];
         let (name, after) = name_at(tail);
-        match variables.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => {
-                expanded.push_str(value);
-                rest = after;
-            }
-            None => {
-                expanded.push('$');
-                rest = tail;
-            }
-        }
+        let known = variables.iter().find(|(known, _)| *known == name);
+        expanded.push_str(known.map_or("$", |(_, value)| value));
+        rest = if known.is_some() { after } else { tail };
     }
     expanded.push_str(rest);
     expanded

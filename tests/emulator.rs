@@ -1,0 +1,11 @@
+//! The emulator over real sockets: its API, its front end, and each behaviour of its sample backend.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+mod emulator {
+    mod api;
+    mod behaviours;
+    mod front;
+    mod instances;
+    mod support;
+}
