@@ -100,6 +100,11 @@ impl World {
     }
 }
 
+/// Draws true with this probability; what is no number is never, and all of it is always.
+pub(crate) fn draw(rng: &mut StdRng, rate: f64) -> bool {
+    rate >= 1.0 || (rate > 0.0 && rng.random_bool(rate))
+}
+
 impl State {
     /// Keeps a request for later inspection.
     pub(crate) fn remember(&mut self, request: ApiRequest) {

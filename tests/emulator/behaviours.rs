@@ -180,7 +180,7 @@ async fn startup_race_hits_the_first_contact_only() {
 
 #[tokio::test]
 async fn check_then_act_races_for_each_user_and_arms_again() {
-    let window = Duration::from_millis(100);
+    let window = Duration::from_millis(250);
     let (emulator, url) =
         started(SampleBackend { window, ..SampleBackend::new(Behaviour::CheckThenAct) }).await;
     for _ in 0..3 {
@@ -216,7 +216,7 @@ async fn wait_for_leaving(emulator: &Emulator) {
 
 #[tokio::test]
 async fn lazy_singleton_races_across_users() {
-    let window = Duration::from_millis(100);
+    let window = Duration::from_millis(250);
     let (_emulator, url) =
         started(SampleBackend { window, ..SampleBackend::new(Behaviour::LazySingleton) }).await;
     let (lost, kept) = pair(&url, ["/ws?user=ann", "/ws?user=bob"]).await;
