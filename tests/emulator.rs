@@ -1,19 +1,11 @@
 //! The emulator over real sockets: its API, its front end, and each behaviour of its sample backend.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::similar_names,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
 
-#[path = "emulator/api.rs"]
-mod api;
-#[path = "emulator/behaviours.rs"]
-mod behaviours;
-#[path = "emulator/front.rs"]
-mod front;
-#[path = "emulator/instances.rs"]
-mod instances;
-#[path = "emulator/support.rs"]
-mod support;
+mod emulator {
+    mod api;
+    mod behaviours;
+    mod front;
+    mod instances;
+    mod support;
+}

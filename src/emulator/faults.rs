@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::wait;
 
@@ -62,12 +62,37 @@ pub struct Faults {
 pub struct ApiStatus {
     /// `services.get`, `services.list`, `services.update`, `services.create`, `services.getIamPolicy`,
     /// `services.testIamPermissions`, `revisions.get`, `revisions.list`, `operations.get`, `operations.wait`, or `*`.
+    #[serde(deserialize_with = "known_method")]
     pub method: String,
     /// 400, 401, 403, 404, 409, 429, 500 or 503; another number is answered as 500.
     pub status: u16,
     /// How many calls; without it, all.
     #[serde(default)]
     pub times: Option<u32>,
+}
+
+/// The calls that a status fault can name.
+const METHODS: [&str; 11] = [
+    "*",
+    "services.get",
+    "services.list",
+    "services.update",
+    "services.create",
+    "services.getIamPolicy",
+    "services.testIamPermissions",
+    "revisions.get",
+    "revisions.list",
+    "operations.get",
+    "operations.wait",
+];
+
+/// A misspelt name would be a fault that never happens, and a test that proves nothing.
+fn known_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let method = String::deserialize(deserializer)?;
+    if METHODS.contains(&method.as_str()) {
+        return Ok(method);
+    }
+    Err(D::Error::custom(format!("`{method}` is none of the calls {}", METHODS.join(", "))))
 }
 
 /// Who may reach the service at all.
@@ -144,5 +169,9 @@ mod tests {
         let text = serde_json::to_string(&faults).unwrap();
         assert_eq!(serde_json::from_str::<Faults>(&text).unwrap(), faults);
         assert!(serde_json::from_str::<Faults>(r#"{"lost_replies": 1}"#).is_err());
+        let misspelt = r#"{"api_status": [{"method": "services.patch", "status": 503}]}"#;
+        assert!(
+            serde_json::from_str::<Faults>(misspelt).unwrap_err().to_string().contains("services.update")
+        );
     }
 }

@@ -82,12 +82,11 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         let now = world.clock.tick();
         service.progress_since = now;
         service.observed = service.generation;
-        service.progress = if let Some((_, message)) = &error {
-            Progress::Failed(message.clone())
-        } else {
+        service.progress =
+            error.as_ref().map_or(Progress::Done, |(_, message)| Progress::Failed(message.clone()));
+        if error.is_none() {
             new_tags = apply(world, service);
-            Progress::Done
-        };
+        }
     }
     if let Some(operation) = state.operations.get_mut(&write.operation) {
         operation.done = true;

@@ -100,6 +100,11 @@ impl World {
     }
 }
 
+/// Draws true with this probability; what is no number is never, and all of it is always.
+pub(crate) fn draw(rng: &mut StdRng, rate: f64) -> bool {
+    rate >= 1.0 || (rate > 0.0 && rng.random_bool(rate))
+}
+
 impl State {
     /// Keeps a request for later inspection.
     pub(crate) fn remember(&mut self, request: ApiRequest) {
@@ -119,7 +124,8 @@ impl State {
     /// A random UUID.
     pub(crate) fn uuid(&mut self) -> String {
         let hex = self.hex(31);
-        format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[16..19], &hex[19..])
+        let (variant, node) = (&hex[16..19], &hex[19..]);
+        format!("{}-{}-4{}-a{variant}-{node}", &hex[..8], &hex[8..12], &hex[12..15])
     }
 
     /// Three letters, as at the end of a revision's name.

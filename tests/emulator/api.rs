@@ -4,7 +4,7 @@ use revgate::emulator::{ApiStatus, Behaviour, Deployment, EmulatorOptions, Fault
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{call, eventually, faults, get, named, options, sample, settled, two, with};
+use super::support::{call, eventually, faults, get, named, options, sample, settled, two, with};
 
 fn share(revision: &str, percent: u32) -> Value {
     json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent})
@@ -197,7 +197,7 @@ async fn refusals_quota_and_tokens() {
     emulator.set_faults(Faults { api_token: Some("right".into()), ..Faults::default() });
     let (status, error) = call(&emulator, "GET", "services/demo", None).await;
     assert_eq!((status, &error["error"]["status"]), (401, &json!("UNAUTHENTICATED")));
-    let url = format!("{}{}", emulator.api_endpoint(), crate::support::path("services/demo"));
+    let url = format!("{}{}", emulator.api_endpoint(), super::support::path("services/demo"));
     let told = reqwest::Client::new().get(url).bearer_auth("right").send().await.unwrap();
     assert_eq!(told.status(), 200);
 }
@@ -245,7 +245,7 @@ async fn another_writer_comes_before_or_after() {
 async fn a_lost_reply_took_effect() {
     let emulator = two().await;
     faults(&emulator, |faults| faults.lost_reply = 1);
-    let url = format!("{}{}", emulator.api_endpoint(), crate::support::path(PATCH));
+    let url = format!("{}{}", emulator.api_endpoint(), super::support::path(PATCH));
     let body = json!({"traffic": [share("demo-b", 100)]});
     let sent = reqwest::Client::new().patch(url).json(&body).send().await;
     assert!(sent.is_err(), "the reply is lost: {sent:?}");
@@ -279,7 +279,7 @@ async fn absolute_form_targets_are_routed_by_path_and_connect_is_refused() {
     let authority = emulator.api_endpoint().replace("http://", "");
     for (line, expected) in [
         (
-            format!("GET http://us-central1-127.0.0.1:80{} HTTP/1.1", crate::support::path("services/demo")),
+            format!("GET http://us-central1-127.0.0.1:80{} HTTP/1.1", super::support::path("services/demo")),
             "200",
         ),
         ("CONNECT run.googleapis.com:443 HTTP/1.1".to_owned(), "400"),

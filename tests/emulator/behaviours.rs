@@ -11,7 +11,7 @@ use revgate::emulator::{
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::support::{DEADLINE, Socket, frame, open, open_with, options, read_out, with};
+use super::support::{DEADLINE, Socket, frame, open, open_with, options, read_out, with};
 
 const NOW: i64 = 1_795_465_692;
 
@@ -171,7 +171,7 @@ async fn startup_race_hits_the_first_contact_only() {
     .await;
     let (_, close) = read_out(&mut open(&url).await).await;
     assert_eq!(close, Some((1011, "service not ready".to_owned())));
-    crate::support::eventually("the service is set", || async {
+    super::support::eventually("the service is set", || async {
         reqwest::get(format!("{url}/health")).await.unwrap().status() == 200
     })
     .await;
@@ -180,7 +180,7 @@ async fn startup_race_hits_the_first_contact_only() {
 
 #[tokio::test]
 async fn check_then_act_races_for_each_user_and_arms_again() {
-    let window = Duration::from_millis(100);
+    let window = Duration::from_millis(250);
     let (emulator, url) =
         started(SampleBackend { window, ..SampleBackend::new(Behaviour::CheckThenAct) }).await;
     for _ in 0..3 {
@@ -198,7 +198,7 @@ async fn check_then_act_races_for_each_user_and_arms_again() {
 
 /// All sockets that were accepted have ended, by the revision's own log.
 async fn wait_for_leaving(emulator: &Emulator) {
-    crate::support::eventually("every socket has left", || async {
+    super::support::eventually("every socket has left", || async {
         let state: Value = reqwest::get(format!("{}/__emulator/state", emulator.api_endpoint()))
             .await
             .unwrap()
@@ -216,7 +216,7 @@ async fn wait_for_leaving(emulator: &Emulator) {
 
 #[tokio::test]
 async fn lazy_singleton_races_across_users() {
-    let window = Duration::from_millis(100);
+    let window = Duration::from_millis(250);
     let (_emulator, url) =
         started(SampleBackend { window, ..SampleBackend::new(Behaviour::LazySingleton) }).await;
     let (lost, kept) = pair(&url, ["/ws?user=ann", "/ws?user=bob"]).await;

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{
+use super::support::{
     call, eventually, faults, frame, named, open, open_with, options, sample, settled, tagged, two, with,
 };
 
@@ -72,18 +72,18 @@ async fn a_last_byte_held_back_holds_back_many_requests_and_no_other() {
     let head = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let (early, last) = head.as_bytes().split_at(head.len() - 1);
-    let mut held = Vec::new();
+    let mut armed = Vec::new();
     for _ in 0..300 {
         let mut stream = TcpStream::connect(&authority).await.unwrap();
         stream.write_all(early).await.unwrap();
-        held.push(stream);
+        armed.push(stream);
     }
     let mut other = open(&url).await;
     frame(&mut other).await;
-    for stream in &mut held {
+    for stream in &mut armed {
         stream.write_all(last).await.unwrap();
     }
-    for stream in &mut held {
+    for stream in &mut armed {
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 101");

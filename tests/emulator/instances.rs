@@ -5,7 +5,7 @@ use std::time::Duration;
 use revgate::emulator::{Deployment, EmulatorOptions, Workload};
 use tokio::net::TcpStream;
 
-use crate::support::{call, eventually, get, options, settled, with};
+use super::support::{call, eventually, get, options, settled, with};
 
 /// A server in three lines, which says who it is, and a child of its own.
 const SERVER: &str = r#"python3 -u -c '

@@ -22,7 +22,8 @@ pub(crate) fn get(world: &World, id: &str) -> Result<Value, ApiError> {
 /// POST operations/ID:wait, which answers at the operation's end or when its time-out has passed.
 pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value) -> Result<Value, ApiError> {
     let asked = body.get("timeout").and_then(Value::as_str).and_then(|text| text.strip_suffix('s'));
-    let asked = asked.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs_f64);
+    let asked = asked.and_then(|seconds| seconds.parse().ok());
+    let asked = asked.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let mut changes = world.changes.subscribe();
     let ended = async {
         loop {

@@ -10,7 +10,7 @@ use crate::emulator::{
     faults::{Faults, Ingress},
     instance::Backend,
     model::{Readiness, Service},
-    state::{State, World},
+    state::{State, World, draw},
 };
 
 /// The name by which a connection came in.
@@ -33,7 +33,7 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<B
         None => drawn(service, rng.random_range(0..100)).ok_or(Page::NotAvailable)?,
     };
     if let Some(status) = faults.front_status
-        && rng.random_bool(faults.front_rate.unwrap_or(1.0).clamp(0.0, 1.0))
+        && draw(rng, faults.front_rate.unwrap_or(1.0))
     {
         return Err(Page::for_status(status));
     }

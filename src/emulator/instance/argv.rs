@@ -20,13 +20,9 @@ fn expand_word(word: &str, variables: &[(&str, &str)]) -> String {
         expanded.push_str(&rest[..at]);
         let tail = &rest[at + 1..];
         let (name, after) = name_at(tail);
-        if let Some((_, value)) = variables.iter().find(|(known, _)| *known == name) {
-            expanded.push_str(value);
-            rest = after;
-        } else {
-            expanded.push('$');
-            rest = tail;
-        }
+        let known = variables.iter().find(|(known, _)| *known == name);
+        expanded.push_str(known.map_or("$", |(_, value)| value));
+        rest = if known.is_some() { after } else { tail };
     }
     expanded.push_str(rest);
     expanded

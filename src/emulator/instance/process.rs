@@ -16,7 +16,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
-    time::{Instant, sleep},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -117,14 +117,16 @@ impl Process {
     }
 
     async fn await_listening(&self, deadline: Duration) -> Result<(), ()> {
-        let until = Instant::now() + deadline;
-        while Instant::now() < until && !self.ended.is_cancelled() {
-            if self.connect().await.is_ok() {
-                return Ok(());
+        let probe = async {
+            while !self.ended.is_cancelled() {
+                if self.connect().await.is_ok() {
+                    return Ok(());
+                }
+                sleep(PROBE_EVERY).await;
             }
-            sleep(PROBE_EVERY).await;
-        }
-        Err(())
+            Err(())
+        };
+        timeout(deadline, probe).await.unwrap_or(Err(()))
     }
 }
 
@@ -165,7 +167,7 @@ async fn watch(
         }
         () = stop.cancelled() => {
             group.terminate();
-            let _ = tokio::time::timeout(GRACE, child.wait()).await;
+            let _ = timeout(GRACE, child.wait()).await;
         }
     }
     ended.cancel();

@@ -3,14 +3,14 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::time::Instant;
 
 use super::{
     race::CheckThenAct,
     settings::{Behaviour, SampleBackend},
 };
-use crate::emulator::instance::Log;
+use crate::emulator::{instance::Log, state::draw};
 
 /// One instance of the sample backend.
 #[derive(Debug)]
@@ -63,9 +63,8 @@ impl Sample {
 
     /// What the next socket meets: the chosen behaviour by `rate`, else a healthy server.
     pub(crate) fn draw(&self) -> Behaviour {
-        let rate = self.settings.rate.clamp(0.0, 1.0);
-        let drawn = self.draws.lock().unwrap_or_else(PoisonError::into_inner).random_bool(rate);
-        if drawn { self.settings.behaviour } else { Behaviour::Fixed }
+        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        if draw(&mut draws, self.settings.rate) { self.settings.behaviour } else { Behaviour::Fixed }
     }
 
     /// Whether the service behind the sockets is set yet; the first call starts its start-up.
