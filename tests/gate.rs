@@ -1,6 +1,8 @@
 //! The gate through its binary, against the emulator's misbehaving backends.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "gate/pipeline.rs"]
+mod pipeline;
 #[path = "gate/refusals.rs"]
 mod refusals;
 #[path = "gate/support.rs"]

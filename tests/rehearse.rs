@@ -10,11 +10,17 @@ fn rehearse(exec: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
         .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
         .args(["--path", "/ws?user={{user}}", "--send", r#"{"type":"ping","nonce":"{{nonce}}"}"#])
-        .args(["--expect", r#"{"type":"pong","nonce":"{{nonce}}"}"#, "--user", "u1,u2,u3,u4,u5,u6,u7,u8,u9,u10"])
+        .args([
+            "--expect",
+            r#"{"type":"pong","nonce":"{{nonce}}"}"#,
+            "--user",
+            "u1,u2,u3,u4,u5,u6,u7,u8,u9,u10",
+        ])
         .current_dir(std::env::temp_dir())
         .output()
         .unwrap_or_else(|error| panic!("the binary: {error}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), text)
 }
 

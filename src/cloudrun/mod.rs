@@ -13,6 +13,7 @@ mod http;
 mod lenient;
 mod ready;
 mod retry;
+mod scaling;
 mod tagging;
 pub mod wire;
 mod write;
@@ -22,6 +23,7 @@ pub use client::{Client, Invokers, PatchError};
 pub use credentials::{CredentialError, id_token};
 pub use error::{About, ApiError};
 pub use ready::{ReadyOutcome, await_ready};
+pub use scaling::Scaling;
 pub use tagging::{AddedTag, TagError, TagToAdd, add_tag, remove_tag, tag_address};
 
 pub(crate) use retry::Backoff;

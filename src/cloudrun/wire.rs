@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::lenient;
+use super::scaling::Scaling;
 use crate::config::ServiceName;
 use crate::trust::Excerpt;
 
@@ -101,15 +102,6 @@ impl Service {
 /// The last part of a full name.
 pub fn short_name(full: &str) -> &str {
     full.rsplit('/').next().unwrap_or(full)
-}
-
-/// How far a revision scales. Source: `google.cloud.run.v2.RevisionScaling`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Scaling {
-    /// The most instances; 0: not said.
-    #[serde(deserialize_with = "lenient::integer")]
-    pub max_instance_count: i64,
 }
 
 /// A revision. Source: `google.cloud.run.v2.Revision`.

@@ -4,6 +4,7 @@
 //! and no environment itself: `cli` does. The surprising rule: a flag beats the environment, the environment beats the
 //! file, the file beats the default, and each value knows where it came from, so that an error can point there.
 
+mod checks;
 mod conversation;
 mod duplicates;
 mod error;
@@ -23,13 +24,14 @@ mod typed;
 mod values;
 mod wire;
 
+pub use checks::{CheckName, Selection};
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
 pub use merge::{Merged, Purpose, merge, needed};
 pub use secrets::{Lookup, SecretSource};
 pub use settings::{
-    ApiAccess, Carrier, CheckName, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits,
-    Pattern, RaceSettings, Selection, ServiceName, Settings, Timeouts, TokenSettings,
+    ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, Pattern,
+    RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
 };
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
+use super::checks::Selection;
 use super::error::ConfigError;
 use super::scalars::Text;
-use super::settings::{Limits, Pattern, RaceSettings, Selection, Timeouts};
+use super::settings::{Limits, Pattern, RaceSettings, Timeouts};
 use super::sources::{Found, Sources, Spot};
 use super::values::{self, Flaw};
 

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::settings::{Carrier, CheckName, Identifier, Pattern};
+use super::checks::CheckName;
+use super::settings::{Carrier, Identifier, Pattern};
 use super::suggest::did_you_mean;
 use crate::trust::escape;
 

@@ -294,7 +294,10 @@ fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
     let seed = evidence.probing.as_ref()?.plan.seed;
     let target = match (&evidence.target.service, &evidence.target.address) {
         (Some(name), _) => {
-            format!("--project {} --region {} --service {} --tag gate", name.project, name.region, name.service)
+            format!(
+                "--project {} --region {} --service {} --tag gate",
+                name.project, name.region, name.service
+            )
         }
         (None, Some(address)) => format!("--url {address} --path '{}'", evidence.target.path),
         (None, None) => return None,

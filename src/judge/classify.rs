@@ -210,14 +210,14 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
     }
     match state(observation, rules) {
         Standing::Satisfied => closing(observation),
+        _ if observation.frames.is_empty() => {
+            app_fail(Kind::Silent, Phase::Greeting, "open, and silent: nothing ever came".to_owned())
+        }
         Standing::Answer => app_fail(
             Kind::NoAnswer,
             Phase::Answer,
             format!("no answer to what was sent; {}", came(observation)),
         ),
-        _ if observation.frames.is_empty() => {
-            app_fail(Kind::Silent, Phase::Greeting, "open, and silent".to_owned())
-        }
         _ => app_fail(
             Kind::GreetingMissing,
             Phase::Greeting,
@@ -228,7 +228,7 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
 
 fn came(observation: &Observation) -> String {
     match observation.frames.last() {
-        None => "nothing came at all".to_owned(),
+        None => "nothing came".to_owned(),
         Some(frame) => format!("{} frames came, the last \"{}\"", observation.frames_total, frame.text),
     }
 }

@@ -11,12 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::campaign::Prober;
 use super::expectation::Learned;
 use super::observation::{Observation, Round, Stage};
 use super::plan::{RoundSpec, SendAt};
+use super::prober::Prober;
 use super::release::release;
-use super::socket::{Armed, Decided, Pending, Reins, arm, live};
+use super::socket::{Armed, Pending, arm, live};
+use super::talk::{Decided, Reins};
 
 /// What was learned goes on for so long after the answer.
 const LEARNING_HOLD: Duration = Duration::from_millis(600);

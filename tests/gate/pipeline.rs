@@ -1,15 +1,12 @@
 //! The steps of action.yml and of cloudbuild.yaml, run in their order against the emulator: traffic moves for an approved
 //! revision and for no other.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "gate/support.rs"]
-mod support;
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_yaml::Value;
-use support::{World, binary};
+
+use crate::support::{World, binary};
 
 fn yaml(name: &str) -> Value {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();

@@ -1,0 +1,104 @@
+//! All that the sockets of a run share: where they go, who they are, what they say.
+//!
+//! Takes the settings once and answers each socket's questions. It opens nothing. The surprising rule: times are
+//! microseconds since the start of the run, read in one place, so that every report counts from the same zero.
+
+use tokio::time::Instant;
+
+use super::expectation::Declared;
+use super::handshake::{Identity, UpgradeRequest};
+use super::matcher::Matcher;
+use super::token::{Purse, TokenError};
+use super::transport::Address;
+use crate::config::{Conversation, Echo, Settings, Timeouts, Values};
+use crate::trust::{Redactor, Secret};
+
+/// All that sockets need, shared by every round.
+#[derive(Debug)]
+pub struct Prober {
+    /// Where sockets are opened.
+    pub address: Address,
+    /// How they are opened and what is said.
+    pub conversation: Conversation,
+    /// The application's tokens; `None` where there are none.
+    pub purse: Option<Purse>,
+    /// How the tokens travel, and the rest of their settings.
+    pub token: Option<crate::config::TokenSettings>,
+    /// The IAM ID token.
+    pub id_token: Option<Secret>,
+    /// The users.
+    pub users: Vec<String>,
+    /// Where answers name their revision.
+    pub echo: Option<Echo>,
+    /// The steps' times.
+    pub timeouts: Timeouts,
+    /// Takes secrets out of what servers say.
+    pub redactor: Redactor,
+    /// Zero of all times.
+    pub epoch: Instant,
+}
+
+impl Prober {
+    /// A prober for `address`; `epoch_seconds` is the wall clock, in seconds since 1970, at `epoch`.
+    pub fn new(
+        address: Address,
+        settings: &Settings,
+        id_token: Option<Secret>,
+        redactor: Redactor,
+        epoch: Instant,
+        epoch_seconds: i64,
+    ) -> Self {
+        let purse = settings.token.clone().map(|t| Purse::new(t, epoch, epoch_seconds, redactor.clone()));
+        Self {
+            address,
+            conversation: settings.conversation.clone(),
+            purse,
+            token: settings.token.clone(),
+            id_token,
+            users: settings.users.clone(),
+            echo: settings.echo.clone(),
+            timeouts: settings.timeouts,
+            redactor,
+            epoch,
+        }
+    }
+
+    /// Mints every user's token, so that a key that cannot sign is found before the first socket.
+    pub fn mint_all(&self) -> Result<(), TokenError> {
+        let Some(purse) = &self.purse else { return Ok(()) };
+        self.users.iter().try_for_each(|user| purse.token(user).map(drop))
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.at(Instant::now())
+    }
+
+    pub(super) fn at(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn user_name(&self, index: Option<usize>) -> &str {
+        index
+            .and_then(|index| self.users.get(index))
+            .or_else(|| self.users.first())
+            .map_or("revgate", String::as_str)
+    }
+
+    pub(super) fn declared(&self) -> Declared {
+        Declared { send: self.conversation.send.is_some(), expect: self.conversation.expect.is_some() }
+    }
+
+    pub(super) fn matcher(&self, values: Values<'_>) -> Option<Matcher> {
+        self.conversation.expect.as_ref().map(|expect| Matcher::new(expect, values))
+    }
+
+    pub(super) fn request(&self, values: Values<'_>) -> UpgradeRequest {
+        let identity = Identity {
+            // Minted before the first socket, so it can only fail on a user that signed before: then it goes without,
+            // and the server's refusal is observed.
+            token: self.purse.as_ref().and_then(|purse| purse.token(values.user).ok()),
+            id_token: self.id_token.clone(),
+        };
+        UpgradeRequest::new(&self.address, &self.conversation, self.token.as_ref(), &identity, values)
+    }
+}

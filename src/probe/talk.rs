@@ -1,0 +1,262 @@
+//! The conversation on an open socket: listen, send, wait for what is due, hold, close, read to the very end.
+//!
+//! Takes an open WebSocket and what is known of it; gives its observation. It never judges. The surprising rule: the
+//! socket is read all the time, also while it is only held: otherwise our own pongs would come late, and a healthy
+//! server would close with 1011.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+
+use super::expectation::{Learned, Standing, standing};
+use super::frame::{self, Frame, FrameKind, Own};
+use super::matcher::Matcher;
+use super::observation::{End, EndKind, Observation, Phase};
+use super::plan::SendAt;
+use super::prober::Prober;
+use super::socket::Life;
+use super::transport::Wire;
+use crate::config::Echo;
+use crate::trust::Excerpt;
+
+/// How long a server may take to answer our close frame.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// Tells the round, once, that a socket has shown all that is due or cannot any more: at the latest when it is gone.
+pub(super) struct Decided(Option<mpsc::UnboundedSender<()>>);
+
+impl Decided {
+    pub(super) fn new(round: mpsc::UnboundedSender<()>) -> Self {
+        Self(Some(round))
+    }
+
+    fn tell(&mut self) {
+        if let Some(round) = self.0.take() {
+            let _ = round.send(());
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+/// How a round steers its sockets.
+pub(super) struct Reins {
+    /// When the text is sent.
+    pub(super) send_at: SendAt,
+    /// Tells the round when nothing more is due.
+    pub(super) decided: Decided,
+    /// Becomes true when the sockets are to be closed.
+    pub(super) close: watch::Receiver<bool>,
+    /// How long the answer to the upgrade may take.
+    pub(super) opening_time: Duration,
+}
+
+/// The conversation on an open socket.
+pub(super) struct Talk<'a> {
+    pub(super) prober: &'a Prober,
+    pub(super) life: Life,
+    pub(super) stream: WebSocketStream<Wire>,
+    pub(super) matcher: Option<Matcher>,
+    pub(super) text: Option<String>,
+    pub(super) learned: Option<&'a Learned>,
+    pub(super) reins: Reins,
+}
+
+impl Talk<'_> {
+    /// Talks to the end.
+    pub(super) async fn run(mut self) -> Observation {
+        let opened = Instant::now();
+        let mut due_until = opened + self.prober.timeouts.answer;
+        let mut listen_until = self.listen_until(opened);
+        let end = loop {
+            let standing = self.standing();
+            let listening = listen_until.is_some_and(|until| Instant::now() < until);
+            if self.may_send(standing, listening) {
+                if let Err(end) = self.send().await {
+                    break end;
+                }
+                due_until = Instant::now() + self.prober.timeouts.answer;
+                continue;
+            }
+            self.note(standing, listening);
+            let wake = if listening { listen_until.unwrap_or(due_until) } else { due_until };
+            tokio::select! {
+                message = self.stream.next() => {
+                    if let Some(end) = self.take(message) { break end; }
+                    listen_until = listen_until.and(self.listen_until(Instant::now()));
+                }
+                _ = self.reins.close.changed() => break self.close().await,
+                () = sleep_until(wake), if !self.reins.decided.is_told() => {
+                    if !listening { self.reins.decided.tell(); }
+                }
+            }
+        };
+        self.reins.decided.tell();
+        self.life.observation.end = Some(end);
+        self.read_to_the_end().await;
+        self.life.observation.timeline.ended = self.prober.now();
+        self.life.observation
+    }
+
+    fn standing(&self) -> Standing {
+        let observation = &self.life.observation;
+        standing(&observation.frames, observation.sent_after, self.prober.declared(), self.learned)
+    }
+
+    /// While listening, until when nothing more must come.
+    fn listen_until(&self, now: Instant) -> Option<Instant> {
+        match self.reins.send_at {
+            SendAt::Listened { first, quiet } if self.life.observation.sent_after.is_none() => {
+                Some(now + if self.life.observation.frames.is_empty() { first } else { quiet })
+            }
+            _ => None,
+        }
+    }
+
+    fn may_send(&self, standing: Standing, listening: bool) -> bool {
+        let unsent = self.text.is_some() && self.life.observation.sent_after.is_none();
+        let may = match self.reins.send_at {
+            SendAt::Once => standing != Standing::Error,
+            SendAt::Greeted => standing == Standing::MaySend,
+            SendAt::Listened { .. } => standing == Standing::MaySend && !listening,
+        };
+        unsent && may
+    }
+
+    /// Notes that nothing more is due, once.
+    fn note(&mut self, standing: Standing, listening: bool) {
+        match standing {
+            Standing::Satisfied if !listening => {
+                let now = self.prober.now();
+                self.life.observation.timeline.satisfied.get_or_insert(now);
+                self.reins.decided.tell();
+            }
+            Standing::Error => self.reins.decided.tell(),
+            _ => {}
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), End> {
+        let Some(text) = self.text.clone() else { return Ok(()) };
+        self.life.observation.sent_after = Some(self.life.observation.frames_total);
+        self.life.observation.timeline.sent = Some(self.prober.now());
+        let sending = futures_util::SinkExt::send(&mut self.stream, Message::text(text));
+        match timeout_at(Instant::now() + self.prober.timeouts.answer, sending).await {
+            // A server that closed meanwhile has said why: what it sent is read before a failure to write counts.
+            Ok(Err(error @ (Error::Capacity(_) | Error::Utf8(_) | Error::WriteBufferFull(_)))) => {
+                Err(self.end_of(&error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in what the stream gave; the end, if it is one.
+    fn take(&mut self, message: Option<Result<Message, Error>>) -> Option<End> {
+        match message {
+            None => Some(End { kind: EndKind::NoCloseFrame, phase: self.phase() }),
+            Some(Err(error)) => Some(self.end_of(&error)),
+            Some(Ok(Message::Close(frame))) => {
+                Some(End { kind: self.close_frame(frame.as_ref()), phase: self.phase() })
+            }
+            Some(Ok(Message::Text(text))) => {
+                self.remember(FrameKind::Text, text.as_bytes());
+                None
+            }
+            Some(Ok(Message::Binary(bytes))) => {
+                self.remember(FrameKind::Binary, &bytes);
+                None
+            }
+            Some(Ok(_)) => None,
+        }
+    }
+
+    fn close_frame(&self, frame: Option<&CloseFrame>) -> EndKind {
+        EndKind::CloseFrame {
+            code: frame.map(|frame| u16::from(frame.code)),
+            reason: frame.map_or_else(Excerpt::default, |frame| {
+                Excerpt::new(&self.prober.redactor.redact_cut(frame.reason.as_str()))
+            }),
+        }
+    }
+
+    fn remember(&mut self, kind: FrameKind, payload: &[u8]) {
+        let observation = &mut self.life.observation;
+        let now = self.prober.now();
+        observation.frames_total += 1;
+        observation.timeline.greeted.get_or_insert(now);
+        let own = Own { user: &self.life.user, nonce: &self.life.nonce };
+        let expected = self.matcher.as_ref().map(|matcher| matcher.matches(payload));
+        let frame: Frame = frame::remember(now, kind, payload, own, expected, &self.prober.redactor);
+        if let (Some(Echo::Pointer(pointer)), None) = (&self.prober.echo, &observation.echo) {
+            observation.echo = frame::pointed(payload, pointer)
+                .map(|text| Excerpt::new(&self.prober.redactor.redact(&text)));
+        }
+        if observation.frames.len() < frame::KEPT || frame.error {
+            observation.frames.push(frame);
+        }
+    }
+
+    /// The step in which an end falls that comes now.
+    fn phase(&self) -> Phase {
+        if self.life.observation.timeline.closing.is_some() {
+            return Phase::Closing;
+        }
+        match self.standing() {
+            Standing::Greeting | Standing::MaySend => Phase::Greeting,
+            Standing::Answer => Phase::Answer,
+            Standing::Satisfied | Standing::Error => Phase::Hold,
+        }
+    }
+
+    fn end_of(&self, error: &Error) -> End {
+        let kind = match error {
+            Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => EndKind::NoCloseFrame,
+            Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => EndKind::NoCloseFrame,
+            Error::Io(_) => EndKind::Reset,
+            other => {
+                EndKind::Violation { what: Excerpt::new(&self.prober.redactor.redact(&other.to_string())) }
+            }
+        };
+        End { kind, phase: self.phase() }
+    }
+
+    /// Closes with 1000 and waits for the server's own close frame.
+    async fn close(&mut self) -> End {
+        let until = Instant::now() + CLOSE_TIME;
+        self.life.observation.timeline.closing = Some(self.prober.now());
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        let _ = timeout_at(until, self.stream.close(Some(frame))).await;
+        loop {
+            match timeout_at(until, self.stream.next()).await {
+                Err(_) => return End { kind: EndKind::CutByUs, phase: Phase::Closing },
+                Ok(message) => {
+                    if let Some(end) = self.take(message) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// After the end of the conversation: the stream is drained, so that both sides see an orderly end.
+    async fn read_to_the_end(&mut self) {
+        let until = Instant::now() + CLOSE_TIME;
+        let _ = timeout_at(until, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+    }
+}
