@@ -73,7 +73,7 @@ pub(super) const SETTINGS: &[Choosable] = &[
         "path",
         "PATH",
         ACCESS,
-        "Path of the WebSocket; {{user}}, {{nonce}}, {{round}} are filled in [default: /ws]",
+        "Path of the WebSocket; {{user}}, {{nonce}}, {{round}} are filled in [default: /]",
     ),
     one("api-endpoint", "URL", ACCESS, "Another Cloud Run Admin API, such as an emulator; anonymous"),
     one("api-token-file", "FILE", ACCESS, "Bearer token for --api-endpoint"),

@@ -1,9 +1,10 @@
-//! Is any key of the file written twice?
+//! Is any key of the file written twice, and does it stay of a reasonable size when its aliases are followed?
 //!
 //! Takes the text and gives nothing, or the parser's error at the second of two equal keys. It judges nothing else. The
 //! surprising rule: it compares keys at every depth, also where the user's own keys stand, since a duplicate claim or
 //! header would be lost as silently as a duplicate option.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -12,22 +13,34 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// What the error says, followed by the key.
 pub(crate) const TWICE: &str = "the same key is written twice: ";
 
+/// So many values are enough for any configuration; a few lines of aliases can stand for billions.
+const MOST_VALUES: u32 = 100_000;
+
 /// Refuses a text with a duplicate key.
 pub(crate) fn refuse(text: &str) -> Result<(), serde_yaml::Error> {
-    Walk.deserialize(serde_yaml::Deserializer::from_str(text))
+    let left = Cell::new(MOST_VALUES);
+    Walk { left: &left }.deserialize(serde_yaml::Deserializer::from_str(text))
 }
 
-struct Walk;
+/// A value, and how many more there may be.
+#[derive(Clone, Copy)]
+struct Walk<'c> {
+    left: &'c Cell<u32>,
+}
 
-impl<'de> DeserializeSeed<'de> for Walk {
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom("the file holds too many values"));
+        };
+        self.left.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Walk {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,16 +71,21 @@ impl<'de> Visitor<'de> for Walk {
         Ok(())
     }
 
+    /// An empty file.
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while map.next_key_seed(Key { seen: &mut seen })?.is_some() {
-            map.next_value_seed(Walk)?;
+            map.next_value_seed(self)?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Walk)?.is_some() {}
+        while list.next_element_seed(self)?.is_some() {}
         Ok(())
     }
 }

@@ -7,6 +7,8 @@
 use std::fmt;
 
 use super::snippet;
+use super::typed::Given;
+use super::values::quoted;
 
 /// The configuration cannot be used; the person who wrote it can mend it. Exit code 2.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +72,16 @@ impl ConfigError {
 
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// A configuration file that cannot be read: `named` is the option that names it, `reason` a fragment such as
+    /// `does not exist`.
+    pub fn unreadable(name: &str, named: Option<&Given>, reason: &str) -> Self {
+        let message = format!("the configuration file {} {reason}", quoted(name));
+        let error = Self::new(message, named.map(Given::place));
+        error.with_help(
+            "name it with --config FILE, or leave that out to read revgate.yaml of the current folder",
+        )
     }
 
     /// What is wrong: a lower-case fragment, without the place.

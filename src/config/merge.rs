@@ -148,3 +148,8 @@ fn nothing_to_choose_from(sources: &Sources<'_>, spot: &Spot) -> ConfigError {
         .help("give --project, --region and --service besides --url");
     sources.error(spot, flaw)
 }
+
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod tests;

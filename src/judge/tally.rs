@@ -46,3 +46,82 @@ impl<'a> FromIterator<&'a Finding> for Tally {
         tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::judge::{Rules, classify};
+    use crate::probe::{
+        Declared, End, EndKind, Observation, Opening, Phase, PlatformPage, TcpFailure, Timeline,
+    };
+    use crate::trust::Excerpt;
+
+    fn opening() -> impl Strategy<Value = Opening> {
+        let error = Excerpt::new("x");
+        prop_oneof![
+            Just(Opening::Dns { error: error.clone() }),
+            Just(Opening::Local { error: error.clone() }),
+            Just(Opening::Tls { error: error.clone() }),
+            Just(Opening::Tcp { failure: TcpFailure::Refused, error: error.clone() }),
+            Just(Opening::Tcp { failure: TcpFailure::NoRoute, error: error.clone() }),
+            Just(Opening::TimedOut { phase: Phase::Opening }),
+            any::<bool>().prop_map(|reset| Opening::Ended { reset, bytes: 3 }),
+            Just(Opening::Malformed { what: error.clone() }),
+            Just(Opening::BadAccept { what: error.clone() }),
+            Just(Opening::Subprotocol { what: error }),
+            (100..600u16, any::<bool>()).prop_map(|(status, page)| Opening::Refused {
+                status,
+                body: Excerpt::default(),
+                location: None,
+                platform: page.then_some(PlatformPage::NotAvailable),
+            }),
+            Just(Opening::Opened { subprotocol: None }),
+        ]
+    }
+
+    fn end() -> impl Strategy<Value = Option<End>> {
+        let kind = prop_oneof![
+            any::<Option<u16>>().prop_map(|code| EndKind::CloseFrame { code, reason: Excerpt::default() }),
+            Just(EndKind::NoCloseFrame),
+            Just(EndKind::Reset),
+            Just(EndKind::CutByUs),
+        ];
+        let phase =
+            prop_oneof![Just(Phase::Greeting), Just(Phase::Answer), Just(Phase::Hold), Just(Phase::Closing)];
+        proptest::option::of((kind, phase).prop_map(|(kind, phase)| End { kind, phase }))
+    }
+
+    proptest! {
+        #[test]
+        fn attempted_is_the_sum_of_the_classes_and_of_the_kinds(
+            seen in proptest::collection::vec((opening(), end()), 0..40),
+            platform_counts: bool,
+        ) {
+            let rules = Rules { declared: Declared { send: true, expect: false }, learned: None, platform_counts };
+            let findings: Vec<_> = seen.iter().map(|(opening, end)| classify(&observation(opening, end.as_ref()), &rules)).collect();
+            let tally: Tally = findings.iter().collect();
+            prop_assert_eq!(tally.attempted as usize, seen.len());
+            prop_assert_eq!(tally.attempted, tally.ok + tally.app_fail + tally.infra);
+            prop_assert_eq!(tally.attempted, tally.kinds.values().sum::<u32>());
+            // Nothing was ever said: nobody was served.
+            prop_assert_eq!(tally.ok, 0);
+        }
+    }
+
+    fn observation(opening: &Opening, end: Option<&End>) -> Observation {
+        Observation {
+            socket: 1,
+            user: None,
+            opening: opening.clone(),
+            frames: Vec::new(),
+            frames_total: 0,
+            sent_after: Some(0),
+            knew_greeting: false,
+            end: end.cloned(),
+            echo: None,
+            timeline: Timeline::default(),
+        }
+    }
+}

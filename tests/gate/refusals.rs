@@ -133,3 +133,18 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_promotion_never_overwrites_another_writer() {
+    let scenario = "revisions: [{created_minutes_ago: 60}, {tag: candidate, echo_revision: true}]\n\
+                    faults: {foreign_writer: 1}";
+    let world = World::new(scenario);
+    let (code, out, err) = run(world.revgate("promote").arg("--yes"));
+    assert!(matches!(code, 3 | 13), "ended {code}\n{out}{err}");
+    let all = world.traffic().into_iter().find(|entry| entry["percent"] == 100);
+    assert!(
+        all.is_none_or(|entry| !entry["revision"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("demo-00002")))
+    );
+}

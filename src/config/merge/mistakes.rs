@@ -1,0 +1,146 @@
+//! Every mistake, and where it is shown.
+
+use super::tests::{SERVICE, flag, service, typed_error, variable};
+use super::*;
+
+/// The error of a file that names a service and goes on with `text`, which so begins in line 4.
+fn error(text: &str) -> ConfigError {
+    FileConfig::parse("revgate.yaml", format!("{SERVICE}{text}").as_bytes())
+        .and_then(|file| merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Gate))
+        .unwrap_err()
+}
+
+/// Place and message of every mistake in a file. Line 4 is the first of the text.
+const MISTAKES: &[(&str, &str)] = &[
+    ("deadline: 10", "4:11: deadline: \"10\" is not a duration: write it as 250ms, 10s, 3m or 1h30m"),
+    ("deadline: 0s", "4:11: deadline: \"0s\" leaves no time"),
+    ("revision: A", "4:11: revision: \"A\" is not a Cloud Run name"),
+    ("image-digest: abc", "4:15: image-digest: \"abc\" is not an image digest"),
+    ("label: {}", "4:8: label: no label is named"),
+    ("label: { a: b c }", "4:13: label.a: \"b c\" cannot be part of a label"),
+    ("label: { a: b }\nrevision: a-1", "4:8: label: excludes `revision`"),
+    ("api-endpoint: ftp://h", "4:15: api-endpoint: the endpoint must begin with https:// or http://"),
+    ("api-token-file: t", "4:17: api-token-file: a token for Google's own API"),
+    ("url: wss://u:p@h", "4:6: url: the address holds credentials"),
+    ("path: ws", "4:7: path: the path does not begin with /"),
+    ("path: /{{usr}}", "4:7: path: unknown place {{usr}}"),
+    ("send: ''", "4:7: send: the text to send is empty"),
+    ("expect: '{\"a\":'", "4:9: expect: the expected answer begins like JSON and is none"),
+    ("expect: 'po(ng'", "4:9: expect: the expected answer is not a regular expression: unclosed group"),
+    ("headers:\n  Host: x", "5:9: headers.Host: the header \"Host\" is written by the handshake"),
+    ("headers: { 'a b': x }", "4:19: headers.a b: \"a b\" is not the name of a header"),
+    ("headers:\n  X-A: \"a\\r\\nb\"", "5:8: headers.X-A: the header's value holds a line break"),
+    ("headers: { X-A: { env: N, file: f } }", "4:17: headers.X-A: a header's value is a text, {env: NAME}"),
+    ("headers: { X-A: { env: not a name } }", "4:17: headers.X-A: this is not the name of an environment"),
+    ("subprotocols: ['a b']", "4:16: subprotocols[0]: \"a b\" is not a subprotocol"),
+    ("subprotocols: [a, b, a]", "4:22: subprotocols[2]: the subprotocol \"a\" is named twice"),
+    ("require-subprotocol: 3", "4:22: require-subprotocol: a number where true or false is due"),
+    ("users: []", "4:8: users: no user is named"),
+    ("users: [a, a]", "4:12: users[1]: the user \"a\" is named twice"),
+    ("users: ['']", "4:9: users[0]: the value is empty"),
+    ("users: [1.0]", "4:9: users[0]: this is a bare number with a point"),
+    ("token: { secret-env: A, secret-file: b }", "4:38: token.secret-file: excludes `token.secret-env`"),
+    ("token: { carry: [subprotocol] }", "4:8: token: a token is described and no secret"),
+    ("token: { algorithm: RS256 }", "4:21: token.algorithm: \"RS256\" is not an algorithm"),
+    ("token: { carry: [cookie] }", "4:18: token.carry[0]: there is no way to carry a token \"cookie\""),
+    ("token: { carry: [] }", "4:17: token.carry: the token travels nowhere"),
+    ("token: { claims: { a: ['{{usr}}'] } }", "4:23: token.claims.a: unknown place {{usr}}"),
+    (
+        "token: { secret-env: JWT_SECRET }",
+        "4:22: token.secret-env: the environment variable JWT_SECRET was not",
+    ),
+    ("token: { secret-file: key }", "4:23: token.secret-file: the file \"key\" was not read"),
+    ("identity: { header: a, pointer: /b }", "4:33: identity.pointer: excludes `identity.header`"),
+    ("identity: { pointer: b }", "4:22: identity.pointer: \"b\" is not a JSON pointer"),
+    ("id-token: always", "4:11: id-token: \"always\" is neither auto nor never"),
+    ("id-token: never\nid-token-file: t", "5:16: id-token-file: excludes `id-token`"),
+    ("timeouts: { opening: 0s }", "4:22: timeouts.opening: \"0s\" leaves no time"),
+    ("timeouts: { hold: soon }", "4:19: timeouts.hold: \"soon\" is not a duration"),
+    ("race: { patterns: [] }", "4:19: race.patterns: no pattern is named"),
+    ("race:\n  patterns:\n    - users\n    - raze", "7:7: race.patterns[1]: there is no pattern \"raze\""),
+    ("race: { rounds: 0 }", "4:17: race.rounds: \"0\" is too small: it must be at least 1"),
+    ("race: { sockets: 0 }", "4:18: race.sockets: \"0\" is too small: it must be at least 1"),
+    ("race: { sockets: 1 }", "4:18: race.sockets: one socket cannot race: a round needs at least 2"),
+    ("race: { sockets: 101 }", "4:18: race.sockets: a round of 101 sockets is more than the limit of 100"),
+    ("race: { sockets: many }", "4:18: race.sockets: \"many\" is not a whole number"),
+    ("race: { time-budget: 0s }", "4:22: race.time-budget: \"0s\" leaves no time"),
+    ("race: { tolerated: 100% }", "4:20: race.tolerated: \"100%\" is not between 0 % and 100 %"),
+    ("race: { tolerated: 0.01 }", "4:20: race.tolerated: this is a bare number with a point"),
+    ("race: { noise: 2% }", "4:16: race.noise: noise (2 %) must be below the tolerated rate (1 %)"),
+    ("race: { zero-tolerance: [99] }", "4:26: race.zero-tolerance[0]: \"99\" is not a close code"),
+    ("race: { seed: -1 }", "4:15: race.seed: \"-1\" is not a whole number"),
+    ("limits: { sockets-at-once: 0 }", "4:28: limits.sockets-at-once: \"0\" is too small"),
+    ("limits: { sockets-at-once: 3 }", "4:28: limits.sockets-at-once: a round of 5 sockets is more than"),
+    ("limits: { sockets-per-user: 1 }", "4:29: limits.sockets-per-user: the pattern same-user opens two"),
+    ("checks: { skip: [raze] }", "4:18: checks.skip[0]: there is no check \"raze\", did you mean race?"),
+    ("tag: gate-", "4:6: tag: \"gate-\" is not a Cloud Run name"),
+    ("region: x", "4:1: the key \"region\" is written twice"),
+    ("sockets: 5", "4:1: there is no key \"sockets\""),
+    ("timeout: {}", "4:1: there is no key \"timeout\", did you mean timeouts?"),
+];
+
+#[test]
+fn each_mistake_is_shown_where_it_was_made() {
+    for (text, due) in MISTAKES {
+        let error = error(text);
+        let shown = error.to_string();
+        assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
+        assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+    }
+}
+
+#[test]
+fn typed_mistakes_name_the_flag_or_the_variable() {
+    let cases = vec![
+        (
+            Typed { sockets: Some(flag("sockets", "1")), ..service() },
+            "`--sockets` (flag): one socket cannot race",
+        ),
+        (
+            Typed { sockets: Some(variable("sockets", "x")), ..service() },
+            "`REVGATE_SOCKETS` (environment): \"x\" is not",
+        ),
+        (Typed { tag: Some(flag("tag", "")), ..service() }, "`--tag` (flag): \"\" is not a Cloud Run name"),
+        (Typed { region: Some(flag("region", "EU")), ..service() }, "`--region` (flag): \"EU\" is not"),
+        (
+            Typed { project: Some(variable("project", "a b")), ..service() },
+            "`REVGATE_PROJECT` (environment): ",
+        ),
+        (Typed { url: Some(flag("url", "h")), ..service() }, "`--url` (flag): the address cannot be read"),
+        (
+            Typed { token_carry: Some(flag("token-carry", "authorization")), ..service() },
+            "`--token-carry` (flag): a token is",
+        ),
+        (
+            Typed { time_budget: Some(flag("time-budget", "1")), ..service() },
+            "`--time-budget` (flag): \"1\" is not a dur",
+        ),
+        (Typed { label: Some(flag("label", "x")), ..service() }, "`--label` (flag): \"x\" is not a label"),
+    ];
+    for (typed, due) in cases {
+        let shown = typed_error(&typed).to_string();
+        assert!(shown.starts_with(due), "{shown}\n{due}");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_credential() {
+    for text in [
+        "headers: { Authorization: \"Bearer s3cret\\n\" }",
+        "headers: \"Authorization: Bearer s3cret\"",
+        "headers: { X-Tenant: [s3cret] }",
+        "headers:\n  X-Tenant: \"s3cret\\u00fc\"",
+        "url: wss://me:s3cret@host/",
+        "path: '/ws?token=s3cret #'",
+        "send: Bearer s3cret {{usr}}",
+        "token: { secret-env: s3cret-value }",
+        "token: s3cret",
+        "token: { secret: s3cret }",
+    ] {
+        let error = error(text);
+        let shown = format!("{error}\n{}\n{}\n{error:?}", error.snippet().unwrap(), error.help());
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    let typed = Typed { header: Some(flag("header", "Bearer s3cret")), ..service() };
+    assert!(!format!("{:?} {typed:?}", typed_error(&typed)).contains("s3cret"));
+}
