@@ -29,6 +29,7 @@ fn fastapi_is_blocked_with_each_defect_and_approved_without() {
     for mode in ["check-then-act", "check-then-act-exception", "early-message", "silent"] {
         let (code, text) = rehearse(&backends::fastapi_command(mode));
         assert_eq!(code, 10, "{mode}\n{text}");
+        assert!(text.contains("pass  ready"), "{mode} never ran\n{text}");
     }
     let (code, text) = rehearse(&backends::fastapi_command("fixed"));
     assert_eq!(code, 0, "{text}");
@@ -39,6 +40,7 @@ fn node_is_blocked_with_each_defect_and_approved_without() {
     for mode in ["check-then-act", "early-message", "silent"] {
         let (code, text) = rehearse(&backends::node_command(mode));
         assert_eq!(code, 10, "{mode}\n{text}");
+        assert!(text.contains("pass  ready"), "{mode} never ran\n{text}");
     }
     let (code, text) = rehearse(&backends::node_command("fixed"));
     assert_eq!(code, 0, "{text}");

@@ -1,4 +1,4 @@
-//! All rounds of one run: first contact, learning, held singles, quiet rounds, then rounds in lanes.
+//! All rounds of one run: first contact, learning, quiet rounds, held singles, then rounds in lanes.
 //!
 //! Takes a plan, a prober and whoever steers; gives the rounds in the order of their starts. It knows nothing of
 //! verdicts. The surprising rule: the first contact is a burst and nothing polite comes before it, since a polite
@@ -151,24 +151,26 @@ impl<'a, S: Steering> Campaign<'a, S> {
         self.learned.is_some()
     }
 
-    /// Held singles, quiet rounds, lanes.
+    /// Quiet rounds, held singles, lanes. Quiet ones first: failures that overlap count as one, and tell little.
     async fn provoke(&mut self) -> StopReason {
+        if let Some(reason) = self.pass_through_strata(true).await {
+            return reason;
+        }
+        self.hold_singles().await;
+        self.pass_through_strata(false).await.unwrap_or(StopReason::Rounds)
+    }
+
+    /// Single sockets opened one after the other, and all held together.
+    async fn hold_singles(&mut self) {
         for _ in 0..self.plan.held {
-            if self.stop(Stage::Held).is_some() || self.steering.is_over() {
+            if self.stop(Stage::Held).is_some() {
                 break;
             }
-            let index = self.start_lane(Stage::Held, false).await;
-            // One after the other, but all held together.
-            self.await_decided(index).await;
+            let lane = self.start_lane(Stage::Held, false).await;
+            self.await_decided(lane).await;
         }
         self.drain().await;
         self.record(Stage::Held);
-        for quiet in [true, false] {
-            if let Some(reason) = self.pass_through_strata(quiet).await {
-                return reason;
-            }
-        }
-        StopReason::Rounds
     }
 
     /// Rounds of all strata in turn, until the quiet ones are done or nothing more is wanted.
