@@ -4,6 +4,7 @@
 //! error means "could not find out". The surprising rule: a tag that this run added is removed on every way out,
 //! also when the run is interrupted, before anything else is said.
 
+mod access;
 mod error;
 mod probing;
 
@@ -17,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 pub use error::EngineError;
 
 use crate::cloudrun::{
-    self, AddedTag, Client, Invokers, ReadyOutcome, TagToAdd, tag_address,
+    self, AddedTag, Client, ReadyOutcome, TagToAdd, tag_address,
     wire::{Revision, Service},
 };
-use crate::config::{ApiAccess, CheckName, Choice, IdTokenMode, ServiceName, Settings};
+use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
 use crate::event::Event;
-use crate::judge::{AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, ReadyEvidence, Target};
+use crate::judge::{
+    AddressKind, Check, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome, ReadyEvidence, Target, judge,
+};
 use crate::probe::Capacity;
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, locate, reachable, tag,
@@ -109,6 +112,7 @@ struct Control {
 }
 
 struct Run<'a> {
+    begun: Instant,
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
@@ -137,6 +141,7 @@ impl<'a> Run<'a> {
             target,
             selection: settings.checks.clone(),
             dry_run: settings.dry_run,
+            asked: settings.asked.clone(),
             ready: ReadyEvidence::Unknown,
             identity: IdentityEvidence {
                 address: AddressKind::None,
@@ -147,12 +152,26 @@ impl<'a> Run<'a> {
             probing: None,
             times: Vec::new(),
         };
-        Self { settings, around, evidence }
+        Self { begun: Instant::now(), settings, around, evidence }
     }
 
     fn finish(mut self) -> Evidence {
-        self.evidence.took_ms = milliseconds(self.around.epoch.elapsed());
+        self.evidence.took_ms = milliseconds(self.begun.elapsed());
+        self.tell(|name| name != CheckName::Ready || self.settings.service.is_none());
         self.evidence
+    }
+
+    /// Says how the checks that are over ended, on the evidence so far.
+    fn tell(&self, over: impl Fn(CheckName) -> bool) {
+        let Ok(judgement) = judge(&self.evidence) else { return };
+        let asked = |check: &&Check| !matches!(check.outcome, Outcome::NotAsked | Outcome::Skipped);
+        for check in judgement.checks.iter().filter(asked).filter(|check| over(check.name)) {
+            self.around.say(Event::Checked {
+                check: check.name.name().to_owned(),
+                outcome: check.outcome.word().to_owned(),
+                summary: check.summary.clone(),
+            });
+        }
     }
 
     /// Runs `work` unless the run is interrupted.
@@ -232,6 +251,7 @@ impl<'a> Run<'a> {
             }
         };
         self.evidence.times.push((CheckName::Ready, milliseconds(begun.elapsed())));
+        self.tell(|name| name == CheckName::Ready);
         Ok(())
     }
 
@@ -307,37 +327,6 @@ impl<'a> Run<'a> {
         let reading = control.client.get_service(&control.name);
         let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
         Ok(tag_address(&service, tag, &control.located.revision).is_some())
-    }
-
-    /// The ID token that a private service asks for.
-    async fn id_token(&self, control: &Control) -> Result<Option<Secret>, EngineError> {
-        match &self.settings.id_token {
-            IdTokenMode::Never => return Ok(None),
-            IdTokenMode::Given(token) => return Ok(Some(token.clone())),
-            IdTokenMode::Auto => {}
-        }
-        let google = matches!(self.settings.api, ApiAccess::Google);
-        if self.settings.dry_run || !google || control.service.invoker_iam_disabled {
-            return Ok(None);
-        }
-        let Some(audience) = &control.service.uri else { return Ok(None) };
-        let asking = async {
-            match control.client.invoker_policy(&control.name).await? {
-                Invokers::Everybody => Ok(None),
-                Invokers::Some => Ok(Some(
-                    cloudrun::id_token(audience, &self.around.redactor).await.map_err(EngineError::from),
-                )),
-                // Who may call it is not ours to read: a token does no harm where none is needed.
-                Invokers::Unknown { reason } => {
-                    let token = cloudrun::id_token(audience, &self.around.redactor).await;
-                    if let Err(error) = &token {
-                        self.around.note(format!("going without an ID token: {error} ({reason})"));
-                    }
-                    Ok(token.ok().map(Ok))
-                }
-            }
-        };
-        self.unless_interrupted(asking).await?.map_err(EngineError::Api)?.transpose()
     }
 }
 

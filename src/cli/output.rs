@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::input::{environment, text};
@@ -44,6 +45,18 @@ impl Failure {
             self.help,
             self.exit.code()
         );
+    }
+}
+
+/// Whatever should never fail is a defect of ours when it does.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let help = concat!(
+            "please report this with the command that was typed (revgate ",
+            env!("CARGO_PKG_VERSION"),
+            ")"
+        );
+        Self { exit: Exit::Defect, words: format!("{error:#}"), help: help.to_owned() }
     }
 }
 
@@ -124,11 +137,11 @@ fn unwritten(path: &str, error: &std::io::Error) -> Failure {
 pub(super) fn report(evidence: &Evidence, judgement: &Judgement, wanted: &Wanted) -> Result<Exit, Failure> {
     let document = Document::new(evidence, judgement);
     if let Some(path) = &wanted.record {
-        let json = serde_json::to_vec(evidence).map_err(|e| defect(&e))?;
+        let json = serde_json::to_vec(evidence).context("the record could not be made")?;
         write_whole(path, &json).map_err(|error| unwritten(path, &error))?;
     }
     let text = if wanted.json {
-        report::render_json(&document).map_err(|e| defect(&e))?
+        report::render_json(&document).context("the report could not be made")?
     } else {
         report::render_text(&document, report::Style { verbose: wanted.verbose })
     };
@@ -142,14 +155,6 @@ fn write_whole(path: &str, bytes: &[u8]) -> std::io::Result<()> {
     let beside = format!("{path}.tmp");
     std::fs::write(&beside, bytes)?;
     std::fs::rename(&beside, path)
-}
-
-fn defect(error: &serde_json::Error) -> Failure {
-    Failure {
-        exit: Exit::Defect,
-        words: format!("the report could not be made: {error}"),
-        help: "please report this".to_owned(),
-    }
 }
 
 /// Prints to standard output.

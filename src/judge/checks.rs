@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::check::{Check, Outcome};
 use super::classify::Kind;
-use super::evidence::{AddressKind, Evidence, ReadyEvidence};
+use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
+use super::label::Labelling;
 use super::race::{Bench, Failure, Tests};
 use super::sequential::Decision;
 use super::statistics;
 use crate::config::{CheckName, Echo, Pattern};
-use crate::probe::{HELD_SOCKETS, Opening, StopReason};
+use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
 
 /// One check of a run.
 pub(super) fn check(name: CheckName, evidence: &Evidence, tests: Option<&Tests>) -> Check {
@@ -175,7 +176,10 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         "failures": bench.failures, "fixed_sample": fixed_sample(bench) });
     let nobody = tally.ok == 0 && tally.app_fail > 0;
     let check = match bench.decision() {
-        Decision::Fail => Check::bare(name, Outcome::Fail, format!("{counts}; {}", first_failure(bench))),
+        Decision::Fail => {
+            let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+            Check::bare(name, Outcome::Fail, format!("{counts}; {}{label}", first_failure(bench)))
+        }
         // Nobody was served: two single sockets are enough to say so.
         _ if nobody && tally.app_fail >= 2 => {
             Check::bare(name, Outcome::Fail, format!("{counts}; {}", first_failure(bench)))
@@ -208,12 +212,14 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     };
     let strata: serde_json::Map<String, Value> =
         tests.patterns.iter().map(|(pattern, bench)| (pattern.name().to_owned(), stratum(bench))).collect();
-    let numbers = json!({ "strata": strata });
+    let label = tests.labelling.as_ref().map(Labelling::labelled);
+    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration) });
     let provoking = tests.patterns.keys().any(|pattern| *pattern != Pattern::FirstContact);
     let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
     let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
     let check = if let Some((pattern, bench)) = failed {
-        Check::bare(name, Outcome::Fail, failed_words(*pattern, bench))
+        let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+        Check::bare(name, Outcome::Fail, failed_words(*pattern, bench) + &label)
     } else if !provoking {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
@@ -227,6 +233,9 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             test.void()
         );
         Check::bare(name, Outcome::Inconclusive, summary).with_help(help)
+    } else if let Some(blind) = evidence.probing.as_ref().and_then(uncalibrated) {
+        Check::bare(name, Outcome::Inconclusive, blind)
+            .with_help("run it where less else is running; --no-calibration goes without this proof")
     } else {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
@@ -236,6 +245,20 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             again(*pattern, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
         }
         None => check,
+    }
+}
+
+/// Why this prober may not pass anybody: it did not see a race that was there.
+fn uncalibrated(probing: &Probing) -> Option<String> {
+    if !probing.plan.race.calibrate {
+        return None;
+    }
+    match probing.calibration {
+        None => Some("no failure, but this prober was not calibrated".to_owned()),
+        Some(calibration) if calibration.is_enough() => None,
+        Some(Calibration { rounds, found, .. }) => Some(format!(
+            "no failure, but this prober found the bundled race in {found} of {rounds} rounds only"
+        )),
     }
 }
 
@@ -258,6 +281,10 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
     sorted.get(last * percent / 100).map(|value| value / 1000)
+}
+
+fn label_words(tests: &Tests) -> Option<String> {
+    tests.labelling.as_ref()?.labelled().words()
 }
 
 fn failed_words(pattern: Pattern, bench: &Bench) -> String {
@@ -291,18 +318,9 @@ fn first_failure(bench: &Bench) -> String {
 
 /// How to run the failing pattern again.
 fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
-    let seed = evidence.probing.as_ref()?.plan.seed;
-    let target = match (&evidence.target.service, &evidence.target.address) {
-        (Some(name), _) => {
-            format!(
-                "--project {} --region {} --service {} --tag gate",
-                name.project, name.region, name.service
-            )
-        }
-        (None, Some(address)) => format!("--url {address} --path '{}'", evidence.target.path),
-        (None, None) => return None,
-    };
-    Some(format!("provoke only this again: revgate check {target} --pattern {pattern} --seed {seed}"))
+    let seed = evidence.probing.as_ref()?.plan.seed.to_string();
+    let command = evidence.asked.repeat(&[("pattern", pattern.name()), ("seed", &seed)]);
+    Some(format!("provoke only this again: {command}"))
 }
 
 /// What the failures suggest.

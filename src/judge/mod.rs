@@ -10,6 +10,7 @@ mod check;
 mod checks;
 mod classify;
 mod evidence;
+mod label;
 mod live;
 mod race;
 pub mod sequential;

@@ -220,6 +220,22 @@ pub enum Stage {
     SameUser,
     /// Sent at the 101.
     FirstMessage,
+    /// Dropped without a word, and at once opened again.
+    Reconnect,
+    /// A pair, the second a little later than the first.
+    Stagger,
+}
+
+/// What else is under way while a round runs. In the order of their use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Company {
+    /// No other socket is open.
+    Alone,
+    /// No other socket is opening; some of earlier rounds are still held.
+    Quiet,
+    /// Other rounds are opening too.
+    Lanes,
 }
 
 impl Stage {
@@ -240,6 +256,8 @@ impl Stage {
             Self::Users => Some(Pattern::Users),
             Self::SameUser => Some(Pattern::SameUser),
             Self::FirstMessage => Some(Pattern::FirstMessage),
+            Self::Reconnect => Some(Pattern::Reconnect),
+            Self::Stagger => Some(Pattern::Stagger),
             Self::Learning | Self::Held => None,
         }
     }
@@ -253,6 +271,8 @@ impl From<Pattern> for Stage {
             Pattern::Users => Self::Users,
             Pattern::SameUser => Self::SameUser,
             Pattern::FirstMessage => Self::FirstMessage,
+            Pattern::Reconnect => Self::Reconnect,
+            Pattern::Stagger => Self::Stagger,
         }
     }
 }
@@ -264,8 +284,10 @@ pub struct Round {
     pub stage: Stage,
     /// Its number inside its stage, from 1, in the order of the starts.
     pub number: u32,
-    /// True when nothing else was in flight.
-    pub quiet: bool,
+    /// What else was under way.
+    pub company: Company,
+    /// How long after the first its second socket was let go, in microseconds; `None` where all went together.
+    pub delay: Option<u64>,
     /// Microseconds since the start of the run.
     pub started: u64,
     /// Microseconds since the start of the run.

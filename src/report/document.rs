@@ -132,9 +132,15 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
     if let Some(probing) = &evidence.probing {
         let standard = crate::config::RaceSettings::default();
         let race = &probing.plan.race;
-        if race.patterns != standard.patterns {
+        if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
             let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
             weakened.push(format!("patterns restricted to {}", names.join(", ")));
+        }
+        if !race.calibrate {
+            weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
+        }
+        if let Some(round) = race.round {
+            weakened.push(format!("only round {round} of each pattern"));
         }
         if race.tolerated > standard.tolerated {
             weakened.push(format!("tolerates {} % of rounds failing", race.tolerated * 100.0));
@@ -168,22 +174,28 @@ fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
         .collect()
 }
 
+/// Options that only a check has, or that name the candidate: a promotion names its own.
+const OF_A_CHECK: [&str; 5] = ["revision", "label", "image-digest", "only", "skip"];
+
 fn next(evidence: &Evidence, judgement: &Judgement) -> Vec<String> {
-    let target = &evidence.target;
-    let mut next: Vec<String> = Vec::new();
-    let (Some(service), Some(revision)) = (&target.service, &target.revision) else {
-        return next;
-    };
-    let named =
-        format!("--project {} --region {} --service {}", service.project, service.region, service.service);
-    match judgement.verdict {
-        Verdict::Approved => next.push(format!("revgate promote {named} --revision {revision}")),
-        Verdict::Inconclusive => next.push(format!("revgate check {named} --revision {revision} --tag gate")),
-        Verdict::Blocked => {
-            next.push(format!("fix, deploy with --no-traffic, then: revgate check {named} --tag gate"));
+    let (target, asked) = (&evidence.target, &evidence.asked);
+    let rehearsal = asked.command == "rehearse";
+    let again = || asked.repeat(&[]);
+    match (judgement.verdict, &target.revision) {
+        _ if evidence.dry_run => vec![format!("without --dry-run: {}", again())],
+        (Verdict::Approved, _) if rehearsal => Vec::new(),
+        (Verdict::Approved, Some(revision)) => {
+            vec![asked.line("promote", &OF_A_CHECK, &[("revision", revision)])]
+        }
+        (Verdict::Approved, None) => Vec::new(),
+        (Verdict::Inconclusive, _) => vec![again()],
+        (Verdict::Blocked, _) if rehearsal => vec![format!("fix, then: {}", again())],
+        (Verdict::Blocked, None) => vec![format!("fix, then: {}", again())],
+        (Verdict::Blocked, Some(_)) => {
+            let newest = asked.line("check", &["revision", "label", "image-digest"], &[]);
+            vec![format!("fix, deploy with --no-traffic, then: {newest}")]
         }
     }
-    next
 }
 
 impl Document<'_> {
