@@ -126,9 +126,10 @@ fn sample(mut merged: Merged) -> Result<Merged, Failure> {
     settings.conversation.path = template("/ws?user={{user}}")?;
     settings.conversation.send = Some(template(r#"{"type":"ping","nonce":"{{nonce}}"}"#)?);
     settings.conversation.expect = Some(Expect::JsonSubset(template(r#"{"type":"pong"}"#)?));
-    settings.users = (1..=20).map(|number| format!("user-{number:03}")).collect();
+    settings.users = (1..=50).map(|number| format!("user-{number:03}")).collect();
     settings.echo = Some(Echo::Header("x-revision".to_owned()));
     settings.limits.openings_per_second = settings.limits.openings_per_second.max(1000);
+    settings.limits.sockets_at_once = settings.limits.sockets_at_once.max(200);
     Ok(merged)
 }
 

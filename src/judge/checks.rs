@@ -242,7 +242,7 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let check = check.with_evidence(numbers);
     match failed {
         Some((pattern, bench)) => {
-            again(*pattern, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
+            again(*pattern, bench, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
         }
         None => check,
     }
@@ -316,11 +316,16 @@ fn first_failure(bench: &Bench) -> String {
     }
 }
 
-/// How to run the failing pattern again.
-fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
+/// How to run the failing round again.
+fn again(pattern: Pattern, bench: &Bench, evidence: &Evidence) -> Option<String> {
     let seed = evidence.probing.as_ref()?.plan.seed.to_string();
-    let command = evidence.asked.repeat(&[("pattern", pattern.name()), ("seed", &seed)]);
-    Some(format!("provoke only this again: {command}"))
+    let round = bench.zero().or_else(|| bench.failures.first())?.round.to_string();
+    let mut with = vec![("pattern", pattern.name()), ("seed", &seed)];
+    // The first contact is over once and for all; its pattern alone makes another.
+    if pattern != Pattern::FirstContact {
+        with.push(("round", &round));
+    }
+    Some(format!("repeat this round: {}", evidence.asked.repeat(&with)))
 }
 
 /// What the failures suggest.
