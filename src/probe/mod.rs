@@ -31,7 +31,8 @@ pub use observation::{End, EndKind, Observation, Opening, Phase, Round, Stage, T
 pub use plan::{Capacity, HELD_SOCKETS, Plan, RoundSpec, SocketSpec, Stratum};
 pub use platform::PlatformPage;
 pub use prober::Prober;
+pub use release::{Means, Offer, Released, Releaser};
 pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};
-pub use transport::{Address, AddressError};
+pub use transport::{Address, AddressError, Wire};

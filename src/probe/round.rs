@@ -15,7 +15,6 @@ use super::expectation::Learned;
 use super::observation::{Observation, Round, Stage};
 use super::plan::{RoundSpec, SendAt};
 use super::prober::Prober;
-use super::release::release;
 use super::socket::{Armed, Pending, arm, live};
 use super::talk::{Decided, Reins};
 
@@ -79,7 +78,7 @@ pub(super) async fn run_round(
             Err(observation) => observations.push(*observation),
         }
     }
-    let stamps = release(&mut wires).await;
+    let stamps = prober.releaser.release(&mut wires).await.stamps;
     let armed = wires.into_iter().map(|(wire, _)| wire).zip(pending).zip(stamps.iter().copied());
     observations.extend(hold_all(&prober, armed.collect(), learned, &manner, decided).await);
     observations.sort_by_key(|observation| observation.socket);
