@@ -5,6 +5,7 @@
 //! since a client that closes early lets the server tidy up before the loser of the race arrives.
 
 mod campaign;
+mod descriptors;
 mod expectation;
 mod frame;
 mod handshake;
@@ -24,6 +25,7 @@ mod token;
 mod transport;
 
 pub use campaign::Campaign;
+pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
 pub use expectation::{Declared, Learned, Standing, learn, standing};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
