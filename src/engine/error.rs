@@ -2,7 +2,7 @@
 
 use crate::cloudrun::{ApiError, CredentialError, TagError};
 use crate::judge::sequential::SettingsError;
-use crate::probe::{AddressError, CampaignError, TokenError};
+use crate::probe::{AddressError, CampaignError, TokenError, TooFewDescriptors};
 use crate::revision::{self, LocateError, Unreachable, tag::TagTooLong};
 
 /// Why a run gave no evidence.
@@ -44,6 +44,9 @@ pub enum EngineError {
     /// The campaign could not begin.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
+    /// More sockets than this machine lets us open.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The settings guarantee nothing.
     #[error("the settings of the test guarantee nothing: {0}")]
     Settings(SettingsError),
@@ -74,6 +77,9 @@ impl EngineError {
             Self::Campaign(_) => {
                 "is the tag still there? look at the service's traffic, then run it again".to_owned()
             }
+            Self::Descriptors(error) => {
+                format!("{}; or lower limits.sockets-at-once in revgate.yaml", error.help())
+            }
             Self::Settings(_) => "look at race.tolerated and race.noise".to_owned(),
             Self::NoAddress => {
                 "revgate check --project P --region R --service S, or --url wss://HOST".to_owned()
@@ -91,6 +97,7 @@ impl EngineError {
                 | Self::TagTooLong(_)
                 | Self::Unusable(AddressError::Unusable(_))
                 | Self::Token(_)
+                | Self::Descriptors(_)
                 | Self::Settings(_)
                 | Self::NoAddress
         ) || matches!(self, Self::Tag(TagError::Taken { .. }))

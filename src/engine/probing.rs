@@ -9,7 +9,10 @@ use super::{EngineError, Run, milliseconds};
 use crate::config::CheckName;
 use crate::event::Event;
 use crate::judge::{AddressKind, LiveJudge, Probing, Progress};
-use crate::probe::{Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, calibrate};
+use crate::probe::{
+    Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, calibrate, check_descriptors,
+    raise_descriptor_limit,
+};
 use crate::trust::Secret;
 
 impl Run<'_> {
@@ -30,6 +33,8 @@ impl Run<'_> {
         if self.settings.dry_run || plan.strata.is_empty() {
             return Ok(());
         }
+        raise_descriptor_limit();
+        check_descriptors(plan.limits.sockets_at_once)?;
         let begun = Instant::now();
         let around = self.around;
         let prober = Prober::new(

@@ -6,6 +6,7 @@
 
 mod calibration;
 mod campaign;
+mod descriptors;
 mod expectation;
 mod frame;
 mod handshake;
@@ -29,6 +30,7 @@ mod transport;
 
 pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
+pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
 pub use expectation::{Declared, Learned, Standing, learn, standing};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
@@ -38,9 +40,10 @@ pub use observation::{
 pub use plan::{Capacity, HELD_SOCKETS, Plan, Stratum};
 pub use platform::PlatformPage;
 pub use prober::Prober;
+pub use release::{Means, Offer, Released, Releaser};
 pub(crate) use spec::shuffled;
 pub use spec::{RoundSpec, SocketSpec};
 pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};
-pub use transport::{Address, AddressError};
+pub use transport::{Address, AddressError, Wire};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::platform::PlatformPage;
+use super::release::Means;
 use crate::config::Pattern;
 use crate::trust::Excerpt;
 
@@ -292,6 +293,8 @@ pub struct Round {
     pub started: u64,
     /// Microseconds since the start of the run.
     pub ended: u64,
+    /// How its sockets were let go together; `None` where they were not.
+    pub means: Option<Means>,
     /// Nanoseconds from the first to the last release; `None` with fewer than two released sockets.
     pub release_spread: Option<u64>,
     /// One for each socket that was attempted.

@@ -3,11 +3,14 @@
 //! Takes the settings once and answers each socket's questions. It opens nothing. The surprising rule: times are
 //! microseconds since the start of the run, read in one place, so that every report counts from the same zero.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::Matcher;
+use super::release::Releaser;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::config::{Conversation, Echo, Settings, Timeouts, Values};
@@ -32,6 +35,8 @@ pub struct Prober {
     pub timeouts: Timeouts,
     /// Takes secrets out of what servers say.
     pub redactor: Redactor,
+    /// Lets sockets go together.
+    pub releaser: Arc<Releaser>,
     /// Zero of all times.
     pub epoch: Instant,
 }
@@ -56,6 +61,7 @@ impl Prober {
             echo: settings.echo.clone(),
             timeouts: settings.timeouts,
             redactor,
+            releaser: Arc::new(Releaser::detect()),
             epoch,
         }
     }

@@ -15,7 +15,7 @@ use super::expectation::Learned;
 use super::observation::{Observation, Round, Stage};
 use super::plan::SendAt;
 use super::prober::Prober;
-use super::release::release;
+use super::release::{Means, Released};
 use super::socket::{Armed, Pending, arm, live};
 use super::spec::{RoundSpec, Start};
 use super::talk::{Closing, Decided, Reins};
@@ -84,7 +84,7 @@ pub(super) async fn run_round(
     }
     let _ = go.await;
     let hold = Hold::new(prober, learned, manner);
-    let (lives, stamps) = match start {
+    let (lives, stamps, means) = match start {
         Start::Together => hold.together(armed, None, decided).await,
         Start::Apart(delay) => hold.together(armed, Some(delay), decided).await,
         Start::Reconnect => hold.reconnect(armed, decided).await,
@@ -101,6 +101,7 @@ pub(super) async fn run_round(
         },
         started,
         ended: observations.iter().map(|observation| observation.timeline.ended).max().unwrap_or(started),
+        means: means.filter(|_| start == Start::Together && stamps.len() > 1),
         release_spread: if start == Start::Together { spread(&stamps) } else { None },
         observations,
     }
@@ -113,13 +114,15 @@ struct Hold {
     prober: Arc<Prober>,
     learned: Option<Arc<Learned>>,
     manner: Manner,
+    means: Option<Means>,
     close: watch::Sender<Closing>,
     lives: JoinSet<Observation>,
 }
 
 impl Hold {
     fn new(prober: Arc<Prober>, learned: Option<Arc<Learned>>, manner: Manner) -> Self {
-        Self { prober, learned, manner, close: watch::Sender::new(Closing::NotYet), lives: JoinSet::new() }
+        let close = watch::Sender::new(Closing::NotYet);
+        Self { prober, learned, manner, means: None, close, lives: JoinSet::new() }
     }
 
     /// Releases all, the second `delay` after the first where there is one, and holds them to the end.
@@ -128,25 +131,26 @@ impl Hold {
         armed: Vec<Armed>,
         delay: Option<Duration>,
         decided: oneshot::Sender<()>,
-    ) -> (Vec<Observation>, Stamps) {
+    ) -> (Vec<Observation>, Stamps, Option<Means>) {
         let (mut wires, rest): (Vec<_>, Vec<_>) =
             armed.into_iter().map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
         let (tell, told) = mpsc::unbounded_channel();
         let mut stamps = Vec::new();
         if let (Some(delay), [first, others @ ..]) = (delay, wires.as_mut_slice()) {
             // The first one lives only once the second is gone too: reading its answer would shift the delay.
-            stamps.extend(release(std::slice::from_mut(first)).await);
+            stamps.extend(self.release(std::slice::from_mut(first)).await);
             wait_precisely(delay).await;
-            stamps.extend(release(others).await);
+            stamps.extend(self.release(others).await);
         } else {
-            stamps = release(&mut wires).await;
+            stamps = self.release(&mut wires).await;
         }
         for (((wire, _), rest), released) in wires.into_iter().zip(rest).zip(stamps.iter().copied()) {
             self.live(wire, rest, released, &tell, self.close.subscribe());
         }
         drop(tell);
         await_all(told).await;
-        (self.end(decided).await, stamps)
+        let means = self.means;
+        (self.end(decided).await, stamps, means)
     }
 
     /// The first alone until it is served; then it is dropped without a word, and the others go at that instant.
@@ -154,14 +158,14 @@ impl Hold {
         mut self,
         armed: Vec<Armed>,
         decided: oneshot::Sender<()>,
-    ) -> (Vec<Observation>, Stamps) {
+    ) -> (Vec<Observation>, Stamps, Option<Means>) {
         let mut armed = armed.into_iter();
         let mut stamps = Vec::new();
         let leave = watch::Sender::new(Closing::NotYet);
         if let Some(Armed { wire, last, pending }) = armed.next() {
             let (tell, told) = mpsc::unbounded_channel();
             let mut wires = [(wire, last)];
-            let released = release(&mut wires).await.into_iter().next().flatten();
+            let released = self.release(&mut wires).await.into_iter().next().flatten();
             let [(wire, _)] = wires;
             stamps.push(released);
             self.live(wire, pending, released, &tell, leave.subscribe());
@@ -174,14 +178,22 @@ impl Hold {
         let _ = leave.send(Closing::Abruptly);
         // The first one's task drops its socket at its next step; the yield gives it that step.
         tokio::task::yield_now().await;
-        let released = release(&mut wires).await;
+        let released = self.release(&mut wires).await;
         for (((wire, _), rest), released) in wires.into_iter().zip(rest).zip(released.iter().copied()) {
             self.live(wire, rest, released, &tell, self.close.subscribe());
         }
         stamps.extend(released);
         drop(tell);
         await_all(told).await;
-        (self.end(decided).await, stamps)
+        let means = self.means;
+        (self.end(decided).await, stamps, means)
+    }
+
+    /// Lets armed sockets go; keeps by which means.
+    async fn release(&mut self, wires: &mut [(Wire, u8)]) -> Stamps {
+        let Released { stamps, means } = self.prober.releaser.release(wires).await;
+        self.means = Some(means);
+        stamps
     }
 
     fn live(

@@ -18,7 +18,7 @@ use super::observation::{Opening, TcpFailure};
 use crate::trust::Excerpt;
 
 /// The stream below a WebSocket.
-pub(super) type Wire = Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>;
+pub type Wire = Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>;
 
 /// Where sockets are opened.
 #[derive(Debug, Clone)]

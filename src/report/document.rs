@@ -1,5 +1,7 @@
 //! All that any report says, decided once.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::config::CheckName;
@@ -7,7 +9,7 @@ use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
 };
-use crate::probe::{Observation, Stage};
+use crate::probe::{Means, Observation, Stage};
 
 /// Version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
@@ -37,6 +39,8 @@ pub struct Document<'a> {
     pub checks: &'a [Check],
     /// Counts of all sockets.
     pub sockets: &'a Tally,
+    /// How closely together the sockets of rounds were let go, a line for each size and means.
+    pub released: Vec<Release>,
     /// What happened to each socket.
     pub observations: Vec<Observed<'a>>,
     /// The next commands to type.
@@ -51,6 +55,21 @@ pub struct Document<'a> {
     pub started_at: jiff::Timestamp,
     /// Milliseconds that each check took.
     pub times: &'a [(CheckName, u64)],
+}
+
+/// How closely together sockets were let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Sockets of a round.
+    pub sockets: usize,
+    /// By which means.
+    pub means: Means,
+    /// How many rounds.
+    pub rounds: usize,
+    /// From the first send to the last, in microseconds: half of the rounds were closer.
+    pub p50_us: u64,
+    /// The same for 99 of 100 rounds.
+    pub p99_us: u64,
 }
 
 /// One socket in a report.
@@ -83,6 +102,7 @@ impl<'a> Document<'a> {
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
             checks: &judgement.checks,
             sockets: &judgement.tally,
+            released: released(evidence),
             observations: observations(evidence),
             next: next(evidence, judgement),
             took_ms: evidence.took_ms,
@@ -153,6 +173,22 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
         }
     }
     weakened
+}
+
+fn released(evidence: &Evidence) -> Vec<Release> {
+    let rounds = evidence.probing.iter().flat_map(|probing| &probing.rounds);
+    let mut spreads: BTreeMap<(usize, Means), Vec<u64>> = BTreeMap::new();
+    for round in rounds {
+        if let (Some(means), Some(spread)) = (round.means, round.release_spread) {
+            spreads.entry((round.observations.len(), means)).or_default().push(spread);
+        }
+    }
+    let lines = spreads.into_iter().map(|((sockets, means), mut spreads)| {
+        spreads.sort_unstable();
+        let at = |percent: usize| spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns / 1000);
+        Release { sockets, means, rounds: spreads.len(), p50_us: at(50), p99_us: at(99) }
+    });
+    lines.collect()
 }
 
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::document::{Document, Observed};
+use super::document::{Document, Observed, Release};
 use crate::judge::{Check, Class, Outcome, Verdict};
 
 /// How many failed sockets are shown.
@@ -34,6 +34,7 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
     let checks = document.checks.iter().filter(|c| style.verbose || c.outcome != Outcome::NotAsked);
     checks.for_each(|check| check_line(&mut text, check));
     sockets(&mut text, document);
+    released(&mut text, document);
     failures(&mut text, document, style);
     help(&mut text, document);
     ending(&mut text, document);
@@ -63,6 +64,16 @@ fn sockets(text: &mut String, document: &Document<'_>) {
         "\n  sockets: {} attempted = {} served + {} failed by the application + {} that never reached it",
         tally.attempted, tally.ok, tally.app_fail, tally.infra
     );
+}
+
+/// How closely together rounds were let go, by our own stamps.
+fn released(text: &mut String, document: &Document<'_>) {
+    for Release { sockets, means, rounds, p50_us, p99_us } in &document.released {
+        let _ = writeln!(
+            text,
+            "  released: {rounds} rounds of {sockets} by {means}, {p50_us} µs from first to last (99 % within {p99_us} µs)"
+        );
+    }
 }
 
 fn failures(text: &mut String, document: &Document<'_>, style: Style) {
