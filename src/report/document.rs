@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::timeline::RoundTimeline;
 use crate::config::CheckName;
 use crate::exit::Exit;
 use crate::judge::{
@@ -43,6 +44,8 @@ pub struct Document<'a> {
     pub released: Vec<Release>,
     /// What happened to each socket.
     pub observations: Vec<Observed<'a>>,
+    /// The first failing round of several sockets, reconstructed.
+    pub timeline: Option<RoundTimeline>,
     /// The next commands to type.
     pub next: Vec<String>,
     /// Milliseconds of the whole run.
@@ -104,6 +107,7 @@ impl<'a> Document<'a> {
             sockets: &judgement.tally,
             released: released(evidence),
             observations: observations(evidence),
+            timeline: timeline(evidence),
             next: next(evidence, judgement),
             took_ms: evidence.took_ms,
             seed: evidence.probing.as_ref().map(|probing| probing.plan.seed),
@@ -191,21 +195,31 @@ fn released(evidence: &Evidence) -> Vec<Release> {
     lines.collect()
 }
 
-fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
-    let Some(probing) = &evidence.probing else { return Vec::new() };
-    let rules = Rules {
+fn rules(evidence: &Evidence) -> Option<Rules<'_>> {
+    let probing = evidence.probing.as_ref()?;
+    Some(Rules {
         declared: probing.plan.declared,
         learned: probing.learned.as_ref(),
         platform_counts: evidence.target.behind_front_end,
-    };
-    let of_round = |round: &'_ crate::probe::Round| (round.stage, round.number);
-    probing
+    })
+}
+
+fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
+    let rules = rules(evidence)?;
+    evidence.probing.iter().flat_map(|probing| &probing.rounds).find_map(|round| {
+        let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
+        let failed = findings.len() > 1 && findings.iter().any(|finding| finding.class == Class::AppFail);
+        failed.then(|| RoundTimeline::new(round, &findings))
+    })
+}
+
+fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
+    let (Some(probing), Some(rules)) = (&evidence.probing, rules(evidence)) else { return Vec::new() };
+    let sockets = probing
         .rounds
         .iter()
-        .flat_map(|round| {
-            let (stage, number) = of_round(round);
-            round.observations.iter().map(move |seen| (stage, number, seen))
-        })
+        .flat_map(|round| round.observations.iter().map(move |seen| (round.stage, round.number, seen)));
+    sockets
         .map(|(stage, round, seen)| Observed { stage, round, finding: classify(seen, &rules), seen })
         .collect()
 }
