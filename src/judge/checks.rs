@@ -217,7 +217,10 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let provoking = tests.patterns.keys().any(|pattern| *pattern != Pattern::FirstContact);
     let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
     let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
-    let check = if let Some((pattern, bench)) = failed {
+    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| only_limits(bench)) {
+        let words = format!("{pattern}: {}; more was asked than the service allows", first_failure(bench));
+        Check::bare(name, Outcome::Inconclusive, words)
+    } else if let Some((pattern, bench)) = failed {
         let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
         Check::bare(name, Outcome::Fail, failed_words(*pattern, bench) + &label)
     } else if !provoking {
@@ -283,6 +286,12 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     sorted.get(last * percent / 100).map(|value| value / 1000)
 }
 
+/// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
+fn only_limits(bench: &Bench) -> bool {
+    let limited = bench.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
+    limited > 0 && limited == bench.tally.app_fail
+}
+
 fn label_words(tests: &Tests) -> Option<String> {
     tests.labelling.as_ref()?.labelled().words()
 }
@@ -336,8 +345,8 @@ fn advice(bench: &Bench) -> Option<String> {
             "the application refused the socket: look at the token (`token:` in revgate.yaml), its claims and the users"
         }
         (Kind::HttpStatus, Some(404 | 405), _) => "no WebSocket at this path: name it with --path",
-        (Kind::HttpStatus, Some(429), _) => {
-            "the service reached a limit: state it under `limits:` in revgate.yaml"
+        (Kind::LimitReached, ..) => {
+            "state the service's limits in revgate.yaml: `limits:` has sockets-at-once, openings-per-second and sockets-per-user"
         }
         (Kind::Silent, ..) => {
             "a socket that says nothing proves nothing: declare what a healthy one does with --send TEXT and --expect PATTERN"
