@@ -172,6 +172,10 @@ fn next(evidence: &Evidence, judgement: &Judgement) -> Vec<String> {
     let target = &evidence.target;
     let mut next: Vec<String> = Vec::new();
     let (Some(service), Some(revision)) = (&target.service, &target.revision) else {
+        if let (Some(address), false) = (&target.address, judgement.verdict == Verdict::Approved) {
+            let path = crate::trust::escape(&target.path);
+            next.push(format!("mend what failed, then: revgate check --url {address} --path '{path}'"));
+        }
         return next;
     };
     let named =
