@@ -1,6 +1,12 @@
 //! The gate through its binary, against the emulator's misbehaving backends.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "gate/access.rs"]
+mod access;
+#[path = "gate/interrupts.rs"]
+mod interrupts;
+#[path = "gate/leftovers.rs"]
+mod leftovers;
 #[path = "gate/pipeline.rs"]
 mod pipeline;
 #[path = "gate/refusals.rs"]
