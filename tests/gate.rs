@@ -7,10 +7,16 @@ mod access;
 mod interrupts;
 #[path = "gate/leftovers.rs"]
 mod leftovers;
+#[path = "gate/parrot.rs"]
+mod parrot;
 #[path = "gate/pipeline.rs"]
 mod pipeline;
+#[path = "gate/promotion.rs"]
+mod promotion;
 #[path = "gate/refusals.rs"]
 mod refusals;
+#[path = "gate/secrets.rs"]
+mod secrets;
 #[path = "gate/support.rs"]
 mod support;
 #[path = "gate/verdicts.rs"]

@@ -35,36 +35,10 @@ fn what_cannot_be_asked_ends_3_with_help() {
 }
 
 #[test]
-fn secrets_and_hostile_text_are_never_shown() {
-    let secret = "a-signing-key-that-must-not-be-seen";
-    let scenario = format!(
-        "revisions: [{{created_minutes_ago: 60}}, {{behaviour: echo-secrets, jwt_secret: {secret}, echo_revision: true}}]"
-    );
-    let world = World::new(&scenario);
-    let config = "path: /ws\ntoken: { secret-env: KEY_OF_TEST, carry: [authorization, subprotocol] }\n\
-                  identity: { header: x-revision }\nlimits: { sockets-per-user: 10, openings-per-second: 1000 }\n";
-    std::fs::write(world.file("revgate.yaml"), config).unwrap();
-    let mut command = world.revgate("check");
-    command.env("KEY_OF_TEST", secret).args([
-        "--tag",
-        "gate",
-        "--verbose",
-        "--rounds",
-        "3",
-        "--record",
-        "run.json",
-    ]);
-    let (code, out, err) = run(command.args(["--format", "json"]));
-    assert!(matches!(code, 10 | 11), "{out}{err}");
-    let record = std::fs::read_to_string(world.file("run.json")).unwrap();
-    for text in [&out, &err, &record] {
-        assert!(!text.contains(secret), "the key is shown");
-        assert!(!text.contains("eyJ0eXAi") || !text.contains("eyJzdWIi"), "a token is shown");
-    }
-    assert!(record.contains("[redacted]"), "the server's echo was not seen at all");
-
+fn hostile_text_is_shown_escaped() {
     let world = World::candidate("hostile-text", 1.0);
     let (_, out, err) = run(world.revgate("check").args(["--tag", "gate", "--verbose"]));
+    assert!(out.contains("injected"), "the server was not heard at all\n{out}");
     for text in [out, err] {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
         assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
@@ -138,19 +112,4 @@ fn promote_moves_traffic_for_an_approved_revision_only() {
     let (code, out, err) = run(world.revgate("promote").args(["--tag", "gate", "--yes"]));
     assert_eq!(code, 10, "{out}{err}");
     assert_eq!(world.traffic(), before);
-}
-
-#[test]
-fn a_promotion_never_overwrites_another_writer() {
-    let scenario = "revisions: [{created_minutes_ago: 60}, {tag: candidate, echo_revision: true}]\n\
-                    faults: {foreign_writer: 1}";
-    let world = World::new(scenario);
-    let (code, out, err) = run(world.revgate("promote").arg("--yes"));
-    assert!(matches!(code, 3 | 13), "ended {code}\n{out}{err}");
-    let all = world.traffic().into_iter().find(|entry| entry["percent"] == 100);
-    assert!(
-        all.is_none_or(|entry| !entry["revision"]
-            .as_str()
-            .is_some_and(|name| name.starts_with("demo-00002")))
-    );
 }
