@@ -35,17 +35,18 @@ impl Parrot {
     fn start(answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (heads, answer) = (Arc::clone(&heard), Arc::new(answer));
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (requests, answer) = (Arc::clone(&log), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mut stream, heads, answer) = (stream.unwrap(), Arc::clone(&heads), Arc::clone(&answer));
+                let (mut stream, requests, answer) =
+                    (stream.unwrap(), Arc::clone(&requests), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let Some(head) = read_head(&mut stream) else { return };
                     let number = {
-                        let mut heads = heads.lock().unwrap();
-                        heads.push(head.clone());
-                        heads.len() - 1
+                        let mut requests = requests.lock().unwrap();
+                        requests.push(head.clone());
+                        requests.len() - 1
                     };
                     let _ = stream.write_all(&answer(number, &head));
                     let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -53,7 +54,7 @@ impl Parrot {
                 });
             }
         });
-        Self { port, heard }
+        Self { port, heard: log }
     }
 
     /// Every request's head so far.
