@@ -7,6 +7,7 @@
 mod access;
 mod error;
 mod probing;
+mod tagging;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::EngineError;
 
 use crate::cloudrun::{
-    self, AddedTag, Client, ReadyOutcome, TagToAdd, tag_address,
+    self, AddedTag, Client, ReadyOutcome, TagToAdd,
     wire::{Revision, Service},
 };
 use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
@@ -30,10 +31,7 @@ use crate::probe::Capacity;
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, locate, reachable, tag,
 };
-use crate::trust::{Excerpt, Redactor, Secret};
-
-/// How long adding a tag may take.
-const TAG_TIME: Duration = Duration::from_mins(3);
+use crate::trust::{Excerpt, Redactor};
 
 /// How long a service may be in the middle of a change before it is read as it is.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -286,47 +284,9 @@ impl<'a> Run<'a> {
                 let name = tag::fresh(&base, &control.service, self.around.now(), rand::random())?;
                 let revision = control.located.revision.clone();
                 let wanted = TagToAdd { name, base, revision };
-                let until = Instant::now() + TAG_TIME;
-                let added =
-                    cloudrun::add_tag(&control.client, &control.name, &wanted, self.around.now(), until)
-                        .await?;
-                self.around.note(format!("added tag {} at 0 %", added.name));
-                self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
-                let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
-                // On every way out, also an interrupted one; its own failure must not hide the evidence.
-                let removed = cloudrun::remove_tag(&control.client, &control.name, &added.name).await;
-                if let Err(error) = removed {
-                    let words = format!("tag {} was not removed: {error}; {}", added.name, error.help());
-                    self.evidence.target.notes.push(words.clone());
-                    self.around.note(words);
-                } else {
-                    self.around.note(format!("removed tag {}", added.name));
-                }
-                probed?;
-                Ok(Some(added))
+                self.probe_added_tag(control, &wanted, id_token).await.map(Some)
             }
         }
-    }
-
-    /// Probes a tag's address, and looks before and after whether the tag names the candidate.
-    async fn probe_tag(
-        &mut self,
-        control: &Control,
-        tag: &str,
-        uri: &str,
-        id_token: Option<Secret>,
-    ) -> Result<(), EngineError> {
-        self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
-        let url = url::Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
-        self.probe(&url, control.capacity, id_token).await?;
-        self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
-        Ok(())
-    }
-
-    async fn names_candidate(&self, control: &Control, tag: &str) -> Result<bool, EngineError> {
-        let reading = control.client.get_service(&control.name);
-        let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
-        Ok(tag_address(&service, tag, &control.located.revision).is_some())
     }
 }
 

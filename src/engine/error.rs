@@ -54,8 +54,16 @@ pub enum EngineError {
     #[error("neither a service nor an address is named")]
     NoAddress,
     /// The run was interrupted.
-    #[error("interrupted; what this run added was removed")]
+    #[error("interrupted")]
     Interrupted,
+    /// The run ended without evidence, and the tag that it added is still there.
+    #[error("{cause}; {left}")]
+    TagLeft {
+        /// Why there is no evidence.
+        cause: Box<EngineError>,
+        /// Why the tag is still there.
+        left: TagError,
+    },
 }
 
 impl EngineError {
@@ -84,7 +92,8 @@ impl EngineError {
             Self::NoAddress => {
                 "revgate check --project P --region R --service S, or --url wss://HOST".to_owned()
             }
-            Self::Interrupted => "run it again".to_owned(),
+            Self::Interrupted => "what this run added was removed: run it again".to_owned(),
+            Self::TagLeft { left, .. } => left.help(),
         }
     }
 

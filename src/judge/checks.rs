@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::advice;
 use super::check::{Check, Outcome};
 use super::classify::Kind;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
@@ -142,6 +143,7 @@ fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
         _ if other.is_some() => {
             check.with_help("routing was not finished, or the address is another revision's: run again")
         }
+        _ if opened.is_empty() => check.with_help("see serves"),
         _ => check.with_help("put the value of K_REVISION there in every answer"),
     }
 }
@@ -191,17 +193,30 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             let (why, help) = unfinished(evidence);
             let seen =
                 if bench.failures.is_empty() { String::new() } else { format!("; {}", first_failure(bench)) };
-            let void = if tally.infra > 0 {
-                format!("; {} never reached the application", tally.infra)
-            } else {
-                String::new()
-            };
-            Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}")).with_help(help)
+            let void = bench.unreached.as_ref().map_or_else(String::new, |first| {
+                format!("; {} never reached the application: {}", tally.infra, first.words)
+            });
+            let check = Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}"));
+            // "See serves" is no help in `serves` itself.
+            if nobody_served(evidence) { check } else { check.with_help(help) }
         }
     };
-    let help = advice(bench);
     let check = check.with_evidence(numbers);
-    if check.outcome == Outcome::Pass { check } else { help.into_iter().fold(check, Check::with_help) }
+    if check.outcome == Outcome::Pass {
+        check
+    } else {
+        suggestion(bench, evidence).into_iter().fold(check, Check::with_help)
+    }
+}
+
+fn nobody_served(evidence: &Evidence) -> bool {
+    evidence.probing.as_ref().is_some_and(|probing| probing.stopped == StopReason::NotServed)
+}
+
+/// What the first failure suggests; where there is none, the first socket that never reached the application.
+fn suggestion(bench: &Bench, evidence: &Evidence) -> Option<String> {
+    let failure = bench.failures.first().map(|failure| advice::of_failure(&failure.finding, evidence));
+    failure.or_else(|| bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence)))
 }
 
 fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
@@ -243,12 +258,9 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
     let check = check.with_evidence(numbers);
-    match failed {
-        Some((pattern, bench)) => {
-            again(*pattern, bench, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
-        }
-        None => check,
-    }
+    let again = failed.and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence));
+    let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
+    again.into_iter().chain(seen).fold(check, Check::with_help)
 }
 
 /// Why this prober may not pass anybody: it did not see a race that was there.
@@ -323,46 +335,4 @@ fn first_failure(bench: &Bench) -> String {
             format!("{} ({} round {round}, socket {socket})", finding.words, stage.name())
         }
     }
-}
-
-/// How to run the failing round again.
-fn again(pattern: Pattern, bench: &Bench, evidence: &Evidence) -> Option<String> {
-    let seed = evidence.probing.as_ref()?.plan.seed.to_string();
-    let round = bench.zero().or_else(|| bench.failures.first())?.round.to_string();
-    let mut with = vec![("pattern", pattern.name()), ("seed", &seed)];
-    // The first contact is over once and for all; its pattern alone makes another.
-    if pattern != Pattern::FirstContact {
-        with.push(("round", &round));
-    }
-    Some(format!("repeat this round: {}", evidence.asked.repeat(&with)))
-}
-
-/// What the failures suggest.
-fn advice(bench: &Bench) -> Option<String> {
-    let finding = &bench.failures.first()?.finding;
-    let help = match (finding.kind, finding.status, finding.code) {
-        (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => {
-            "the application refused the socket: look at the token (`token:` in revgate.yaml), its claims and the users"
-        }
-        (Kind::HttpStatus, Some(404 | 405), _) => "no WebSocket at this path: name it with --path",
-        (Kind::LimitReached, ..) => {
-            "state the service's limits in revgate.yaml: `limits:` has sockets-at-once, openings-per-second and sockets-per-user"
-        }
-        (Kind::Silent, ..) => {
-            "a socket that says nothing proves nothing: declare what a healthy one does with --send TEXT and --expect PATTERN"
-        }
-        (Kind::NoAnswer, ..) => {
-            "if the answer looks like what comes unasked, describe it with --expect PATTERN"
-        }
-        (Kind::ErrorFrame, ..) => {
-            "if this frame is what a healthy server says, declare it with --expect PATTERN"
-        }
-        (Kind::TcpRefused | Kind::TcpTimeout | Kind::TcpFailed, ..) => {
-            "nobody answers there: is the server up, is the address right?"
-        }
-        (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol",
-        (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)",
-        _ => return Some("what it means: revgate explain race".to_owned()),
-    };
-    Some(help.to_owned())
 }

@@ -25,6 +25,8 @@ pub(super) struct Bench {
     pub(super) tally: Tally,
     /// The first failures, for the report.
     pub(super) failures: Vec<Failure>,
+    /// The first socket that never reached the application.
+    pub(super) unreached: Option<Finding>,
     /// A single failure fails this test.
     strict: bool,
     zero: Option<Failure>,
@@ -57,6 +59,7 @@ impl Bench {
             settings,
             tally: Tally::default(),
             failures: Vec::new(),
+            unreached: None,
             strict,
             zero: None,
             spreads: Vec::new(),
@@ -252,8 +255,10 @@ impl Bench {
     fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16]) {
         for (observation, finding) in round.observations.iter().zip(findings) {
             self.tally.add(finding);
-            if finding.class == Class::AppFail {
-                self.note(round, observation, finding, zero_tolerance);
+            match finding.class {
+                Class::AppFail => self.note(round, observation, finding, zero_tolerance),
+                Class::Infra if self.unreached.is_none() => self.unreached = Some(finding.clone()),
+                Class::Infra | Class::Ok => {}
             }
         }
         self.spreads.extend(round.release_spread);
