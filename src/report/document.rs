@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::CheckName;
+use crate::config::{CheckName, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
@@ -137,10 +137,10 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
             weakened.push(format!("patterns restricted to {}", names.join(", ")));
         }
         if race.tolerated > standard.tolerated {
-            weakened.push(format!("tolerates {} % of rounds failing", race.tolerated * 100.0));
+            weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
         }
         if race.noise > standard.noise {
-            weakened.push(format!("takes {} % of sockets for noise", race.noise * 100.0));
+            weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
         }
         if !race.zero_tolerance.contains(&1011) {
             weakened.push("a single 1011 does not block".to_owned());
