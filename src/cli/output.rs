@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::judge::{Evidence, Judgement};
 use crate::progress::Manner;
 use crate::report::{self, Document};
+use crate::trust::one_line;
 
 /// Why a command ended without a verdict.
 #[derive(Debug)]
@@ -30,8 +31,13 @@ impl Failure {
     }
 
     /// Could not ask.
-    pub(super) fn could_not_ask(words: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { exit: Exit::CouldNotAsk, words: words.into(), help: help.into() }
+    pub(super) fn could_not_ask(words: impl AsRef<str>, help: impl AsRef<str>) -> Self {
+        Self::of_server(Exit::CouldNotAsk, words.as_ref(), help.as_ref())
+    }
+
+    /// With names in its words that may come from a server.
+    pub(super) fn of_server(exit: Exit, words: &str, help: &str) -> Self {
+        Self { exit, words: one_line(words), help: one_line(help) }
     }
 
     /// Shows it on standard error.
@@ -58,7 +64,7 @@ impl From<ConfigError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let exit = if error.is_usage() { Exit::Usage } else { Exit::CouldNotAsk };
-        Self { exit, words: error.to_string(), help: error.help() }
+        Self::of_server(exit, &error.to_string(), &error.help())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, judge};
 use crate::promote::{PromoteError, promote};
 use crate::revision::{TrafficSnapshot, locate};
-use crate::trust::Redactor;
+use crate::trust::{Redactor, one_line};
 
 /// How old a recorded check may be, in seconds.
 const FRESH: i64 = 3600;
@@ -57,9 +57,10 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     };
     let promoted = promote(&client, &service, revision, &snapshot).await.map_err(|error| failure(&error))?;
     if !wanted.json {
-        print(&format!("PROMOTED  {} has 100 % (before: {})\n", promoted.revision, promoted.before));
+        let words = format!("PROMOTED  {} has 100 % (before: {})", promoted.revision, promoted.before);
+        print(&(one_line(&words) + "\n"));
         for note in &promoted.notes {
-            print(&format!("note: {note}\n"));
+            print(&format!("note: {}\n", one_line(note)));
         }
     }
     Ok(Exit::Success)
@@ -70,7 +71,7 @@ fn failure(error: &PromoteError) -> Failure {
         PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
         _ => Exit::CouldNotAsk,
     };
-    Failure { exit, words: error.to_string(), help: error.help() }
+    Failure::of_server(exit, &error.to_string(), &error.help())
 }
 
 /// Traffic moves only when somebody said so: `--yes`, or an answer on the terminal.
@@ -123,10 +124,10 @@ async fn recorded(
         (Choice::Newest, Some(revision)) => Choice::Revision(revision.clone()),
         (choice, _) => choice.clone(),
     };
-    let located =
-        locate(&now, &revisions, &choice).map_err(|error| Failure::usage(error.to_string(), error.help()))?;
+    let located = locate(&now, &revisions, &choice)
+        .map_err(|error| Failure::of_server(Exit::Usage, &error.to_string(), &error.help()))?;
     if evidence.target.revision_uid.as_deref() != Some(&located.uid) {
-        return Err(refuse(format!("this record is not of revision {}", located.revision)));
+        return Err(refuse(format!("this record is not of revision {}", one_line(&located.revision))));
     }
     if !evidence.selection.runs(CheckName::Ready) || !evidence.selection.runs(CheckName::Identity) {
         return Err(refuse("ready or identity was left out of it".to_owned()));

@@ -13,6 +13,7 @@ use super::sequential::Decision;
 use super::statistics;
 use crate::config::{CheckName, Echo, Pattern};
 use crate::probe::{HELD_SOCKETS, Opening, StopReason};
+use crate::revision::command;
 
 /// One check of a run.
 pub(super) fn check(name: CheckName, evidence: &Evidence, tests: Option<&Tests>) -> Check {
@@ -292,17 +293,17 @@ fn first_failure(bench: &Bench) -> String {
 /// How to run the failing pattern again.
 fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
     let seed = evidence.probing.as_ref()?.plan.seed;
-    let target = match (&evidence.target.service, &evidence.target.address) {
-        (Some(name), _) => {
-            format!(
-                "--project {} --region {} --service {} --tag gate",
-                name.project, name.region, name.service
-            )
+    let seed = seed.to_string();
+    let what = ["--pattern", pattern.name(), "--seed", &seed];
+    let command = match (&evidence.target.service, &evidence.target.address) {
+        (Some(name), _) => command::check(name, &[&["--tag", "gate"][..], &what].concat()),
+        (None, Some(address)) => {
+            let words = ["revgate", "check", "--url", address, "--path", &evidence.target.path];
+            command::line(&[&words[..], &what].concat())
         }
-        (None, Some(address)) => format!("--url {address} --path '{}'", evidence.target.path),
         (None, None) => return None,
     };
-    Some(format!("provoke only this again: revgate check {target} --pattern {pattern} --seed {seed}"))
+    Some(format!("provoke only this again: {command}"))
 }
 
 /// What the failures suggest.

@@ -8,6 +8,8 @@ use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
 };
 use crate::probe::{Observation, Stage};
+use crate::revision::command;
+use crate::trust::one_line;
 
 /// Version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
@@ -108,13 +110,14 @@ fn headline(evidence: &Evidence) -> String {
         AddressKind::FreshTag { tag } | AddressKind::Tag { tag } => format!(", tag {tag}"),
         AddressKind::Url | AddressKind::None => String::new(),
     };
-    match (&target.service, &target.revision) {
+    let words = match (&target.service, &target.revision) {
         (Some(service), Some(revision)) => format!(
             "{service} · revision {revision} ({}, {} % of traffic{address})",
             target.rule, target.serving_percent
         ),
         _ => format!("{} ({})", target.address.as_deref().unwrap_or("no address"), target.rule),
-    }
+    };
+    one_line(&words)
 }
 
 fn weakened(evidence: &Evidence) -> Vec<String> {
@@ -174,15 +177,14 @@ fn next(evidence: &Evidence, judgement: &Judgement) -> Vec<String> {
     let (Some(service), Some(revision)) = (&target.service, &target.revision) else {
         return next;
     };
-    let named =
-        format!("--project {} --region {} --service {}", service.project, service.region, service.service);
-    match judgement.verdict {
-        Verdict::Approved => next.push(format!("revgate promote {named} --revision {revision}")),
-        Verdict::Inconclusive => next.push(format!("revgate check {named} --revision {revision} --tag gate")),
+    let command = match judgement.verdict {
+        Verdict::Approved => command::promote(service, &["--revision", revision]),
+        Verdict::Inconclusive => command::check(service, &["--revision", revision, "--tag", "gate"]),
         Verdict::Blocked => {
-            next.push(format!("fix, deploy with --no-traffic, then: revgate check {named} --tag gate"));
+            format!("fix, deploy with --no-traffic, then: {}", command::check(service, &["--tag", "gate"]))
         }
-    }
+    };
+    next.push(one_line(&command));
     next
 }
 
