@@ -4,10 +4,12 @@
 //! accepted but by hand (`cargo insta review`, or by renaming it). Snapshots hold no path, port or version.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod configuration;
 mod documents;
 mod help;
 mod program;
 mod reports;
+mod usage;
 
 /// Compares `text` with `snapshots/NAME.snap`.
 fn assert_golden(name: &str, text: &str) {

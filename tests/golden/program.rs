@@ -40,8 +40,8 @@ impl Workplace {
         let output = command.args(arguments).current_dir(self.folder.path()).output().expect("the binary");
         Ran {
             code: output.status.code().unwrap_or(-1),
-            out: self.redacted(&output.stdout),
-            err: self.redacted(&output.stderr),
+            out: self.redacted(&String::from_utf8_lossy(&output.stdout)),
+            err: self.redacted(&String::from_utf8_lossy(&output.stderr)),
         }
     }
 
@@ -57,16 +57,16 @@ impl Workplace {
             let _ = write!(text, " {}", typed(argument));
         }
         let _ = write!(text, "\n{out}{err}[exit {code}]\n");
-        text
+        self.redacted(&text)
     }
 
     /// Without what differs from run to run and from machine to machine.
-    fn redacted(&self, bytes: &[u8]) -> String {
-        let text = String::from_utf8_lossy(bytes);
+    fn redacted(&self, text: &str) -> String {
         let text = text.replace(&*self.folder.path().to_string_lossy(), "<folder>");
         let text = text.replace(concat!("revgate ", env!("CARGO_PKG_VERSION")), "revgate <version>");
-        let port = regex::Regex::new(r"127\.0\.0\.1:\d{4,5}").expect("an expression");
-        port.replace_all(&text, "127.0.0.1:<port>").into_owned()
+        let port = regex::Regex::new(r"(127\.0\.0\.1:|--port )\d{4,5}").expect("an expression");
+        let age = regex::Regex::new(r"\d+ min old").expect("an expression");
+        age.replace_all(&port.replace_all(&text, "$1<port>"), "<age> min old").into_owned()
     }
 }
 
