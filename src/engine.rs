@@ -108,6 +108,12 @@ struct Control {
     capacity: Capacity,
 }
 
+impl Control {
+    fn without_address(&self, tag: &str) -> EngineError {
+        EngineError::TagWithoutAddress { tag: tag.to_owned(), service: Box::new(self.name.clone()) }
+    }
+}
+
 struct Run<'a> {
     settings: &'a Settings,
     around: &'a Surroundings,
@@ -257,7 +263,7 @@ impl<'a> Run<'a> {
         }
         match plan {
             AddressPlan::Use { tag, uri } => {
-                let uri = uri.ok_or_else(|| EngineError::TagWithoutAddress { tag: tag.clone() })?;
+                let uri = uri.ok_or_else(|| control.without_address(&tag))?;
                 self.evidence.identity.address = AddressKind::Tag { tag: tag.clone() };
                 self.probe_tag(control, &tag, &uri, id_token).await?;
                 Ok(None)
@@ -279,6 +285,10 @@ impl<'a> Run<'a> {
                     let words = format!("tag {} was not removed: {error}; {}", added.name, error.help());
                     self.evidence.target.notes.push(words.clone());
                     self.around.note(words);
+                    // Its own words would say that everything was removed.
+                    if matches!(probed, Err(EngineError::Interrupted)) {
+                        return Err(error.into());
+                    }
                 } else {
                     self.around.note(format!("removed tag {}", added.name));
                 }
@@ -297,7 +307,7 @@ impl<'a> Run<'a> {
         id_token: Option<Secret>,
     ) -> Result<(), EngineError> {
         self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
-        let url = url::Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
+        let url = url::Url::parse(uri).map_err(|_| control.without_address(tag))?;
         self.probe(&url, control.capacity, id_token).await?;
         self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
         Ok(())

@@ -11,6 +11,7 @@ use crate::engine::EngineError;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Judgement};
 use crate::progress::Manner;
+use crate::promote::PromoteError;
 use crate::report::{self, Document};
 use crate::trust::one_line;
 
@@ -75,6 +76,16 @@ impl From<EmulatorError> for Failure {
         let exit = match error {
             EmulatorError::Listen { port: 0, .. } => Exit::CouldNotAsk,
             _ => Exit::Usage,
+        };
+        Self::safe(exit, &error.to_string(), &error.help())
+    }
+}
+
+impl From<PromoteError> for Failure {
+    fn from(error: PromoteError) -> Self {
+        let exit = match error {
+            PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
+            PromoteError::Refused { .. } | PromoteError::Api(_) => Exit::CouldNotAsk,
         };
         Self::safe(exit, &error.to_string(), &error.help())
     }

@@ -15,7 +15,7 @@ use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
 use crate::engine::Checked;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, judge};
-use crate::promote::{PromoteError, promote};
+use crate::promote::promote;
 use crate::revision::{TrafficSnapshot, command, locate};
 use crate::trust::{Redactor, one_line};
 
@@ -55,7 +55,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     else {
         return Ok(exit);
     };
-    let promoted = promote(&client, &service, revision, &snapshot).await.map_err(|error| failure(&error))?;
+    let promoted = promote(&client, &service, revision, &snapshot).await?;
     if !wanted.json {
         let words = format!("PROMOTED  {} has 100 % (before: {})", promoted.revision, promoted.before);
         print(&(one_line(&words) + "\n"));
@@ -64,14 +64,6 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         }
     }
     Ok(Exit::Success)
-}
-
-fn failure(error: &PromoteError) -> Failure {
-    let exit = match error {
-        PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
-        _ => Exit::CouldNotAsk,
-    };
-    Failure::safe(exit, &error.to_string(), &error.help())
 }
 
 /// Traffic moves only when somebody said so: `--yes`, or an answer on the terminal.
