@@ -6,6 +6,7 @@
 
 mod configuration;
 mod documents;
+mod errors;
 mod help;
 mod program;
 mod reports;
