@@ -129,3 +129,15 @@ fn hostile_text_gives_no_orders() {
     let outputs = outputs(&document, Some(HOSTILE));
     assert_eq!(outputs.lines().count(), 5, "a value broke its line\n{outputs}");
 }
+
+/// What `revgate check --record` wrote against the emulator on the day that version 1 was made.
+const RECORDED: &str = include_str!("recorded-v1.json");
+
+#[test]
+fn a_record_of_version_1_stays_readable_and_loses_nothing() {
+    let evidence: Evidence = serde_json::from_str(RECORDED).expect("a record of version 1");
+    assert_reports("recorded", &evidence);
+    let (again, recorded): (serde_json::Value, serde_json::Value) =
+        (serde_json::to_value(&evidence).unwrap(), serde_json::from_str(RECORDED).unwrap());
+    assert_eq!(again, recorded);
+}
