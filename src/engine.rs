@@ -109,6 +109,12 @@ struct Control {
     capacity: Capacity,
 }
 
+impl Control {
+    fn without_address(&self, tag: &str) -> EngineError {
+        EngineError::TagWithoutAddress { tag: tag.to_owned(), service: Box::new(self.name.clone()) }
+    }
+}
+
 struct Run<'a> {
     begun: Instant,
     settings: &'a Settings,
@@ -275,7 +281,7 @@ impl<'a> Run<'a> {
         }
         match plan {
             AddressPlan::Use { tag, uri } => {
-                let uri = uri.ok_or_else(|| EngineError::TagWithoutAddress { tag: tag.clone() })?;
+                let uri = uri.ok_or_else(|| control.without_address(&tag))?;
                 self.evidence.identity.address = AddressKind::Tag { tag: tag.clone() };
                 self.probe_tag(control, &tag, &uri, id_token).await?;
                 Ok(None)

@@ -5,24 +5,21 @@ use clap::ArgMatches;
 use super::check::listen;
 use super::output::{Failure, print};
 use super::{Clock, input};
-use crate::emulator::{Emulator, EmulatorError, Scenario};
+use crate::config::Given;
+use crate::emulator::{Behaviour, Emulator, Scenario};
 use crate::exit::Exit;
 
 /// Runs an emulator until a signal comes.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
-    let failed = |error: EmulatorError| Failure::usage(error.to_string(), error.help());
-    let port = match input::text(matches, "port") {
+    let port = match input::given_text(matches, "port") {
         None => None,
-        Some(text) => Some(text.parse::<u16>().map_err(|_| {
-            Failure::usage(
-                format!("--port {} is no port", crate::trust::escape(&text)),
-                "name a number from 1 to 65535",
-            )
+        Some(given) => Some(given.text().parse::<u16>().map_err(|_| {
+            input::wrong(&given, "is no port", "name a number from 1 to 65535, or 0 for a free one")
         })?),
     };
-    let scenario = Scenario::parse(&scenario(matches)?).map_err(failed)?;
+    let scenario = scenario(matches)?;
     let signals = listen()?;
-    let emulator = Emulator::start_scenario(&scenario, port, clock.started_at).await.map_err(failed)?;
+    let emulator = Emulator::start_scenario(&scenario, port, clock.started_at).await?;
     print(&format!(
         "Admin API  {0}\nservice    {1}\nmeant for  revgate check --api-endpoint {0} --project demo-project --region us-central1 --service demo --tag gate\nuntil Ctrl-C\n",
         emulator.api_endpoint(),
@@ -33,22 +30,49 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     Ok(signals.exit().unwrap_or(Exit::Success))
 }
 
-/// The scenario's text: a file, or a good revision and the candidate that the flags name.
-fn scenario(matches: &ArgMatches) -> Result<String, Failure> {
-    if let Some(path) = input::text(matches, "scenario") {
-        return std::fs::read_to_string(&path).map_err(|error| {
-            Failure::usage(
-                format!("{}: {error}", crate::trust::escape(&path)),
-                "name a file with --scenario FILE",
-            )
-        });
+/// The scenario of a file, or a good revision and the candidate that the flags name.
+fn scenario(matches: &ArgMatches) -> Result<Scenario, Failure> {
+    if let Some(given) = input::given_text(matches, "scenario") {
+        let text = std::fs::read_to_string(given.text()).map_err(|error| {
+            input::wrong(&given, &format!("could not be read: {error}"), "name a file with --scenario FILE")
+        })?;
+        return parse(&text, Some(&given));
+    }
+    let behaviour = input::given_text(matches, "behaviour");
+    if let Some(given) = &behaviour {
+        known(given)?;
     }
     let candidate = match input::text(matches, "exec") {
         Some(command) => serde_json::json!({ "exec": command }),
         None => serde_json::json!({
-            "behaviour": input::text(matches, "behaviour").unwrap_or_else(|| "fixed".to_owned()),
+            "behaviour": behaviour.as_ref().map_or("fixed", Given::text),
             "echo_revision": true,
         }),
     };
-    Ok(serde_json::json!({ "revisions": [{ "created_minutes_ago": 60 }, candidate] }).to_string())
+    let revisions = serde_json::json!({ "revisions": [{ "created_minutes_ago": 60 }, candidate] });
+    parse(&revisions.to_string(), None)
+}
+
+/// Refuses a behaviour that the sample backend does not have, with those that it has.
+fn known(given: &Given) -> Result<(), Failure> {
+    let read = serde_json::from_value::<Behaviour>(serde_json::Value::from(given.text()));
+    read.map(drop).map_err(|error| {
+        let error = error.to_string().replace('`', "");
+        let choices = error.rsplit_once("expected one of ").map_or("fixed", |(_, choices)| choices);
+        input::wrong(given, "is nothing that the sample backend does", &format!("choose one of {choices}"))
+    })
+}
+
+/// Reads a scenario; an error names the option that it came from.
+fn parse(text: &str, given: Option<&Given>) -> Result<Scenario, Failure> {
+    Scenario::parse(text).map_err(|error| {
+        let failure = Failure::from(error);
+        match given {
+            Some(given) => {
+                let words = format!("{}: {}: {}", given.place(), given.text(), failure.words);
+                Failure::safe(failure.exit, &words, &failure.help)
+            }
+            None => failure,
+        }
+    })
 }

@@ -18,7 +18,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
         return Err(Failure::usage(
             format!("there is no page {}", crate::trust::escape(name)),
-            "revgate explain ready, identity, serves or race",
+            "there are ready, identity, serves and race, as in: revgate explain race",
         ));
     };
     print(page);

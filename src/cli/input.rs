@@ -8,8 +8,8 @@ use clap::parser::ValueSource;
 use super::options::{Many, SETTINGS};
 use super::output::Failure;
 use crate::config::{
-    Asked, FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource, Typed, merge,
-    needed, variable,
+    Asked, ConfigError, FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource,
+    Typed, merge, needed, variable,
 };
 use crate::trust::{Redactor, Secret};
 
@@ -24,10 +24,33 @@ pub(super) fn text(matches: &ArgMatches, name: &str) -> Option<String> {
     matches.try_get_one::<String>(name).ok().flatten().cloned().or_else(|| environment(&variable(name)))
 }
 
-/// A switch that was typed, else its variable: `true` or `1`.
-pub(super) fn switch(matches: &ArgMatches, name: &str) -> bool {
-    let typed = matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
-    typed || environment(&variable(name)).is_some_and(|value| value == "true" || value == "1")
+/// The same with where it came from, for an error about it.
+pub(super) fn given_text(matches: &ArgMatches, name: &'static str) -> Option<Given> {
+    let typed = matches.try_get_one::<String>(name).ok().flatten().cloned();
+    let origin = if typed.is_some() { Origin::Flag } else { Origin::Environment };
+    typed.or_else(|| environment(&variable(name))).map(|text| Given::new(name, origin, vec![text]))
+}
+
+/// What is wrong with an option's text, with its place, and the next thing to type.
+pub(super) fn wrong(given: &Given, what: &str, help: &str) -> Failure {
+    let text = crate::trust::escape(given.text());
+    Failure::usage(format!("{}: \"{text}\" {what}", given.place()), help)
+}
+
+/// A switch that was typed, else its variable.
+pub(super) fn switch(matches: &ArgMatches, name: &'static str) -> Result<bool, Failure> {
+    if matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false) {
+        return Ok(true);
+    }
+    match environment(&variable(name)).as_deref() {
+        None | Some("false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        // Not taken for false: whoever set it wanted something.
+        Some(other) => {
+            let given = Given::new(name, Origin::Environment, vec![other.to_owned()]);
+            Err(wrong(&given, "is neither true nor false", "set it to true, or leave it out"))
+        }
+    }
 }
 
 /// Settings and secrets from flags, environment and file.
@@ -68,16 +91,13 @@ fn asked(matches: &ArgMatches, purpose: Purpose, secrets: &[Secret]) -> Asked {
 
 /// The configuration file that was named, else `revgate.yaml` where there is one.
 fn file(matches: &ArgMatches) -> Result<Option<FileConfig>, Failure> {
-    let named = text(matches, "config");
-    let name = named.clone().unwrap_or_else(|| "revgate.yaml".to_owned());
+    let named = given_text(matches, "config");
+    let name = named.as_ref().map_or_else(|| "revgate.yaml".to_owned(), |given| given.text().to_owned());
     if named.is_none() && !Path::new(&name).exists() {
         return Ok(None);
     }
     let bytes = read(Path::new(&name)).map_err(|cause| {
-        Failure::usage(
-            format!("{} could not be read: {cause}", crate::trust::escape(&name)),
-            "name the configuration file with -f FILE",
-        )
+        ConfigError::unreadable(&name, named.as_ref(), &format!("could not be read: {cause}"))
     })?;
     Ok(Some(FileConfig::parse(&name, &bytes)?))
 }
@@ -90,11 +110,20 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A variable's text, or why it has none: other than for options, an empty one is a mistake here.
+#[expect(clippy::disallowed_methods, reason = "cli is the sole reader of the environment")]
+fn secret_of(name: &str) -> Result<String, &'static str> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Err("is empty"),
+        Ok(text) => Ok(text),
+        Err(std::env::VarError::NotPresent) => Err("is not set"),
+        Err(std::env::VarError::NotUnicode(_)) => Err("is not UTF-8"),
+    }
+}
+
 fn read_secret(source: &SecretSource) -> Result<Secret, String> {
     match source {
-        SecretSource::Environment(name) => {
-            environment(name).map(Secret::new).ok_or_else(|| "is not set".to_owned())
-        }
+        SecretSource::Environment(name) => secret_of(name).map(Secret::new).map_err(str::to_owned),
         SecretSource::File(path) => {
             let bytes = read(Path::new(path)).map_err(|error| format!("could not be read: {error}"))?;
             let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;

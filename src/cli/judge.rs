@@ -12,7 +12,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let path = matches.get_one::<String>("file").map_or("", String::as_str);
     let evidence = load(path)?;
     let judgement = judge(&evidence).map_err(|error| {
-        Failure::usage(format!("{path}: {error}"), "was the record edited? record the run again")
+        Failure::usage(
+            format!("{}: {error}", crate::trust::escape(path)),
+            "was it edited? record the run again: revgate check --record FILE",
+        )
     })?;
     report(&evidence, &judgement, &wanted)
 }
@@ -21,7 +24,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 pub(super) fn load(path: &str) -> Result<Evidence, Failure> {
     let shown = crate::trust::escape(path);
     let help = "record a run with: revgate check --record FILE";
-    let bytes = std::fs::read(path).map_err(|error| Failure::usage(format!("{shown}: {error}"), help))?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("the record {shown} could not be read: {error}"), help))?;
     let value: serde_json::Value = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::usage(format!("{shown} is not a recorded run: {error}"), help))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {

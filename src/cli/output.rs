@@ -6,13 +6,16 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::ArgMatches;
 
-use super::input::{environment, text};
+use super::input::{environment, given_text, text, wrong};
 use crate::config::ConfigError;
+use crate::emulator::EmulatorError;
 use crate::engine::EngineError;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Judgement};
 use crate::progress::Manner;
+use crate::promote::PromoteError;
 use crate::report::{self, Document};
+use crate::trust::one_line;
 
 /// Why a command ended without a verdict.
 #[derive(Debug)]
@@ -32,8 +35,13 @@ impl Failure {
     }
 
     /// Could not ask.
-    pub(super) fn could_not_ask(words: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { exit: Exit::CouldNotAsk, words: words.into(), help: help.into() }
+    pub(super) fn could_not_ask(words: impl AsRef<str>, help: impl AsRef<str>) -> Self {
+        Self::safe(Exit::CouldNotAsk, words.as_ref(), help.as_ref())
+    }
+
+    /// With words that may hold what a server or a file said: they are made safe to show.
+    pub(super) fn safe(exit: Exit, words: &str, help: &str) -> Self {
+        Self { exit, words: one_line(words), help: one_line(help) }
     }
 
     /// Shows it on standard error.
@@ -72,7 +80,28 @@ impl From<ConfigError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let exit = if error.is_usage() { Exit::Usage } else { Exit::CouldNotAsk };
-        Self { exit, words: error.to_string(), help: error.help() }
+        Self::safe(exit, &error.to_string(), &error.help())
+    }
+}
+
+impl From<EmulatorError> for Failure {
+    fn from(error: EmulatorError) -> Self {
+        // Nobody chose a port that the machine does not give.
+        let exit = match error {
+            EmulatorError::Listen { port: 0, .. } => Exit::CouldNotAsk,
+            _ => Exit::Usage,
+        };
+        Self::safe(exit, &error.to_string(), &error.help())
+    }
+}
+
+impl From<PromoteError> for Failure {
+    fn from(error: PromoteError) -> Self {
+        let exit = match error {
+            PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
+            PromoteError::Refused { .. } | PromoteError::Api(_) => Exit::CouldNotAsk,
+        };
+        Self::safe(exit, &error.to_string(), &error.help())
     }
 }
 
@@ -88,34 +117,18 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads the output options; sets the colours of the whole program.
     pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
-        let wrong = |name: &str, value: &str, choices: &str| {
-            Failure::usage(
-                format!("--{name} {} is not known", crate::trust::escape(value)),
-                format!("choose {choices}"),
-            )
-        };
-        let json = match text(matches, "format").as_deref() {
-            None | Some("text") => false,
-            Some("json") => true,
-            Some(other) => return Err(wrong("format", other, "text or json")),
-        };
-        let colour = match text(matches, "color").as_deref() {
-            None | Some("auto") => anstream::ColorChoice::Auto,
-            Some("always") => anstream::ColorChoice::Always,
-            Some("never") => anstream::ColorChoice::Never,
-            Some(other) => return Err(wrong("color", other, "auto, always or never")),
-        };
-        colour.write_global();
-        let progress = match text(matches, "progress").as_deref() {
-            None | Some("auto") if std::io::stderr().is_terminal() && environment("CI").is_none() => {
-                Manner::Bars
-            }
-            None | Some("auto" | "plain") => Manner::Plain,
-            Some("bars") => Manner::Bars,
-            Some("none") => Manner::None,
-            Some(other) => return Err(wrong("progress", other, "auto, bars, plain or none")),
-        };
-        let verbose = super::input::switch(matches, "verbose");
+        use anstream::ColorChoice;
+        let is_live = std::io::stderr().is_terminal() && environment("CI").is_none();
+        let auto = if is_live { Manner::Bars } else { Manner::Plain };
+        let formats = [("text", false), ("json", true)];
+        let colours =
+            [("auto", ColorChoice::Auto), ("always", ColorChoice::Always), ("never", ColorChoice::Never)];
+        let manners =
+            [("auto", auto), ("bars", Manner::Bars), ("plain", Manner::Plain), ("none", Manner::None)];
+        let json = chosen(matches, "format", &formats)?;
+        chosen(matches, "color", &colours)?.write_global();
+        let progress = chosen(matches, "progress", &manners)?;
+        let verbose = super::input::switch(matches, "verbose")?;
         Ok(Self { json, record: text(matches, "record"), verbose, progress })
     }
 
@@ -136,6 +149,20 @@ impl Wanted {
         });
         tried.map_err(|error| unwritten(path, &error))
     }
+}
+
+/// The choice that an option names; the first where it was not given.
+fn chosen<T: Copy>(
+    matches: &ArgMatches,
+    name: &'static str,
+    choices: &[(&'static str, T)],
+) -> Result<T, Failure> {
+    let Some(given) = given_text(matches, name) else { return Ok(choices[0].1) };
+    let found = choices.iter().find(|(known, _)| *known == given.text());
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+        wrong(&given, "is not known", &format!("choose one of {}", names.join(", ")))
+    })
 }
 
 fn unwritten(path: &str, error: &std::io::Error) -> Failure {

@@ -15,9 +15,9 @@ use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
 use crate::engine::Checked;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, judge};
-use crate::promote::{PromoteError, promote};
-use crate::revision::{TrafficSnapshot, locate};
-use crate::trust::Redactor;
+use crate::promote::promote;
+use crate::revision::{TrafficSnapshot, command, locate};
+use crate::trust::{Redactor, one_line};
 
 /// How old a recorded check may be, in seconds.
 const FRESH: i64 = 3600;
@@ -55,27 +55,20 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     else {
         return Ok(exit);
     };
-    let promoted = promote(&client, &service, revision, &snapshot).await.map_err(|error| failure(&error))?;
+    let promoted = promote(&client, &service, revision, &snapshot).await?;
     if !wanted.json {
-        print(&format!("PROMOTED  {} has 100 % (before: {})\n", promoted.revision, promoted.before));
+        let words = format!("PROMOTED  {} has 100 % (before: {})", promoted.revision, promoted.before);
+        print(&(one_line(&words) + "\n"));
         for note in &promoted.notes {
-            print(&format!("note: {note}\n"));
+            print(&format!("note: {}\n", one_line(note)));
         }
     }
     Ok(Exit::Success)
 }
 
-fn failure(error: &PromoteError) -> Failure {
-    let exit = match error {
-        PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
-        _ => Exit::CouldNotAsk,
-    };
-    Failure { exit, words: error.to_string(), help: error.help() }
-}
-
 /// Traffic moves only when somebody said so: `--yes`, or an answer on the terminal.
 fn consent(matches: &ArgMatches, merged: &Merged, service: &ServiceName) -> Result<(), Failure> {
-    if input::switch(matches, "yes") || merged.settings.dry_run {
+    if input::switch(matches, "yes")? || merged.settings.dry_run {
         return Ok(());
     }
     let refused =
@@ -101,17 +94,24 @@ async fn recorded(
 ) -> Result<(Evidence, Client, TrafficSnapshot), Failure> {
     let evidence = load(path)?;
     let refuse = |words: String| {
-        Failure::usage(format!("{path}: {words}"), "check again: revgate promote without --recorded")
+        let again = command::promote(service, &[]);
+        Failure::safe(Exit::Usage, &format!("{path}: {words}"), &format!("check again: {again}"))
     };
     if evidence.target.service.as_ref() != Some(service) {
-        return Err(refuse("this record is of another service".to_owned()));
+        let other =
+            evidence.target.service.as_ref().map_or_else(|| "no service".to_owned(), ToString::to_string);
+        return Err(refuse(format!("this record is of {other}, not of {service}")));
     }
     if evidence.target.rehearsed && matches!(merged.settings.api, ApiAccess::Google) {
         return Err(refuse("this record was rehearsed and proves nothing about the real service".to_owned()));
     }
     let age = clock.started_at.as_second() - evidence.started_at.as_second();
     if !(-300..=FRESH).contains(&age) {
-        return Err(refuse(format!("this record is {} min old", age / 60)));
+        let words = match age {
+            0.. => format!("this record is {} min old and counts for {} min", age / 60, FRESH / 60),
+            _ => format!("this record was made {} min from now: is a clock wrong?", -age / 60),
+        };
+        return Err(refuse(words));
     }
     let redactor = Redactor::default();
     redactor.learn_all(&merged.secrets);
@@ -123,8 +123,8 @@ async fn recorded(
         (Choice::Newest, Some(revision)) => Choice::Revision(revision.clone()),
         (choice, _) => choice.clone(),
     };
-    let located =
-        locate(&now, &revisions, &choice).map_err(|error| Failure::usage(error.to_string(), error.help()))?;
+    let located = locate(&now, &revisions, &choice)
+        .map_err(|error| Failure::safe(Exit::Usage, &error.to_string(), &error.help()))?;
     if evidence.target.revision_uid.as_deref() != Some(&located.uid) {
         return Err(refuse(format!("this record is not of revision {}", located.revision)));
     }

@@ -14,9 +14,7 @@ use super::output::{Failure, Wanted, print, report};
 use super::signals::Signals;
 use super::{Clock, input};
 use crate::config::{ApiAccess, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template};
-use crate::emulator::{
-    Behaviour, Deployment, Emulator, EmulatorError, EmulatorOptions, SampleBackend, Workload,
-};
+use crate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use crate::exit::Exit;
 use crate::judge::Verdict;
 
@@ -94,14 +92,14 @@ impl Stage {
             region: options.region.clone(),
             service: options.service.clone(),
         };
-        let emulator = Emulator::start(options).await.map_err(|error| failed(&error))?;
+        let emulator = Emulator::start(options).await?;
         let old = Deployment {
             created_ago: Duration::from_hours(1),
             ..Deployment::new(Workload::Sample(SampleBackend::default()))
         };
-        emulator.deploy(old).await.map_err(|error| failed(&error))?;
+        emulator.deploy(old).await?;
         emulator.settled().await;
-        let revision = emulator.deploy(Deployment::new(candidate)).await.map_err(|error| failed(&error))?;
+        let revision = emulator.deploy(Deployment::new(candidate)).await?;
         Ok(Self { emulator, revision, service })
     }
 
@@ -142,8 +140,4 @@ fn show_log(log: &[String]) {
     for line in &log[skipped..] {
         print(&format!("  | {}\n", crate::trust::escape(line)));
     }
-}
-
-fn failed(error: &EmulatorError) -> Failure {
-    Failure::could_not_ask(error.to_string(), error.help())
 }

@@ -46,7 +46,7 @@ pub enum CredentialError {
         cause: Excerpt,
     },
     /// The token did not come in time.
-    #[error("no {what} within {} s", after.as_secs())]
+    #[error("no {what} from the application default credentials within {} s", after.as_secs())]
     TimedOut {
         /// Which token.
         what: &'static str,

@@ -4,6 +4,7 @@
 //! any. It never retries. The surprising rule: each error knows which call it was about, so that its help is a command
 //! with the project, the region and the service filled in.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::credentials::CredentialError;
@@ -22,11 +23,17 @@ pub struct About {
     pub permission: &'static str,
 }
 
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.what, self.service)
+    }
+}
+
 /// Why the control plane gave no useful answer: exit 3, unless something was written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
     /// There is no such thing, or nobody may know of it.
-    #[error("could not {}: {message}", about.what)]
+    #[error("could not {about}: {message}")]
     NotFound {
         /// The call.
         about: Box<About>,
@@ -34,7 +41,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// We may not.
-    #[error("could not {}: {permission} is denied: {message}", about.what)]
+    #[error("could not {about}: {permission} is denied: {message}")]
     PermissionDenied {
         /// The call.
         about: Box<About>,
@@ -44,7 +51,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// The API is not switched on in the project.
-    #[error("could not {}: the Cloud Run Admin API is not enabled: {message}", about.what)]
+    #[error("could not {about}: the Cloud Run Admin API is not enabled: {message}")]
     ApiDisabled {
         /// The call.
         about: Box<About>,
@@ -52,7 +59,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// Nobody knows who we are.
-    #[error("could not {}: the credentials are not accepted: {message}", about.what)]
+    #[error("could not {about}: the credentials are not accepted: {message}")]
     Unauthenticated {
         /// The call.
         about: Box<About>,
@@ -60,7 +67,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// Somebody else wrote first.
-    #[error("could not {}: somebody else changed the service: {message}", about.what)]
+    #[error("could not {about}: somebody else changed the service: {message}")]
     Conflict {
         /// The call.
         about: Box<About>,
@@ -68,7 +75,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// Too many calls.
-    #[error("could not {}: too many calls: {message}", about.what)]
+    #[error("could not {about}: too many calls: {message}")]
     QuotaExceeded {
         /// The call.
         about: Box<About>,
@@ -76,7 +83,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// The API does not accept what was asked.
-    #[error("could not {}: {message}", about.what)]
+    #[error("could not {about}: {message}")]
     InvalidArgument {
         /// The call.
         about: Box<About>,
@@ -84,7 +91,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// The API is down, tried again in vain.
-    #[error("could not {}: HTTP {status} from the API: {message}", about.what)]
+    #[error("could not {about}: HTTP {status} from the API: {message}")]
     Unavailable {
         /// The call.
         about: Box<About>,
@@ -94,7 +101,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// No connection, or one that broke.
-    #[error("could not {}: no answer from {host}: {cause}", about.what)]
+    #[error("could not {about}: no answer from {host}: {cause}")]
     Unreachable {
         /// The call.
         about: Box<About>,
@@ -104,7 +111,7 @@ pub enum ApiError {
         cause: Excerpt,
     },
     /// No answer, or no end of an operation, in time.
-    #[error("could not {}: nothing from {host} within {} s", about.what, after.as_secs())]
+    #[error("could not {about}: nothing from {host} within {} s", after.as_secs())]
     TimedOut {
         /// The call.
         about: Box<About>,
@@ -114,7 +121,7 @@ pub enum ApiError {
         after: Duration,
     },
     /// An answer that this API does not give: another server, or a proxy.
-    #[error("could not {}: {place} answered {what}", about.what)]
+    #[error("could not {about}: {place} answered {what}")]
     UnexpectedAnswer {
         /// The call.
         about: Box<About>,
@@ -124,7 +131,7 @@ pub enum ApiError {
         what: Excerpt,
     },
     /// A write was accepted and then failed.
-    #[error("could not {}: the operation failed: {message}", about.what)]
+    #[error("could not {about}: the operation failed: {message}")]
     OperationFailed {
         /// The call.
         about: Box<About>,

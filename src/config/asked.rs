@@ -1,10 +1,13 @@
 //! What was typed, so that a report can name the command that asks the same again.
 //!
 //! Takes the options of a run as they were given by flag or variable; gives command lines to paste. It never holds a
-//! value that is a secret: whoever fills it has redacted the texts. The surprising rule: variables come back as flags,
+//! value that is a secret: whoever fills it has redacted the texts, but an edited record may hold anything, so every word
+//! is quoted and escaped. The surprising rule: variables come back as flags,
 //! since whoever pastes the command may sit at another machine.
 
 use serde::{Deserialize, Serialize};
+
+use crate::trust::one_line;
 
 /// The command of a run with its options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,18 +25,20 @@ const OWN: [&str; 5] = ["pattern", "thorough", "rounds", "seed", "round"];
 impl Asked {
     /// `revgate COMMAND` with the options of this run, but for those in `without`, and `with` behind them.
     pub fn line(&self, command: &str, without: &[&str], with: &[(&str, &str)]) -> String {
-        let mut words = vec!["revgate".to_owned(), command.to_owned()];
+        let mut words = vec!["revgate".to_owned()];
+        words.extend(shlex::try_quote(command).ok().map(std::borrow::Cow::into_owned));
         let kept = self.options.iter().filter(|(name, _)| {
             !without.contains(&name.as_str()) && !with.iter().any(|(other, _)| other == name)
         });
         let kept = kept.map(|(name, text)| (name.as_str(), text.as_deref()));
         let pairs = kept.chain(with.iter().map(|(name, text)| (*name, Some(*text))));
         for (name, text) in pairs {
-            words.push(format!("--{name}"));
+            let flag = format!("--{name}");
+            words.extend(shlex::try_quote(&flag).ok().map(std::borrow::Cow::into_owned));
             // A text with a zero byte cannot be typed at all: it is left out, as it was never accepted either.
             words.extend(text.and_then(|text| shlex::try_quote(text).ok()).map(std::borrow::Cow::into_owned));
         }
-        words.join(" ")
+        one_line(&words.join(" "))
     }
 
     /// The same command, restricted to what `with` names.

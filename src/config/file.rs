@@ -192,19 +192,30 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> ConfigError {
 
 /// The parser's error in our words, with the line it speaks of.
 fn located(name: &str, text: &str, error: &serde_yaml::Error) -> ConfigError {
-    let place = error.location().map_or_else(
-        || Place::File(name.to_owned()),
-        |location| Place::line(name, text, location.line(), location.column()),
-    );
     let full = error.to_string();
+    let place = match (unreadable_at(text, &full), error.location()) {
+        (Some((line, column)), _) => Place::line(name, text, line, column),
+        (None, Some(location)) => Place::line(name, text, location.line(), location.column()),
+        (None, None) => Place::File(name.to_owned()),
+    };
     // The place says the line; the parser's own mention of it goes.
     let message = full.split(" at line ").next().unwrap_or_default();
+    let message = message.split(" at position ").next().unwrap_or_default();
     let (message, help) = in_our_words(message);
     let error = ConfigError::new(message, Some(place));
     match help {
         Some(help) => error.with_help(help),
         None => error,
     }
+}
+
+/// Line and column of a character that the parser's reader refuses: it names the byte and puts its place at the start.
+fn unreadable_at(text: &str, message: &str) -> Option<(usize, usize)> {
+    let (_, position) = message.split_once(" at position ")?;
+    let digits = position.find(|c: char| !c.is_ascii_digit()).unwrap_or(position.len());
+    let before = text.get(..position[..digits].parse().ok()?)?;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some((before.matches('\n').count() + 1, column))
 }
 
 fn in_our_words(message: &str) -> (String, Option<String>) {
@@ -267,6 +278,7 @@ mod tests {
             ("race: many\n", "revgate.yaml:1:7: race: a text where keys and values is due"),
             ("users: user-001\n", "revgate.yaml:1:8: users: a text where a list is due"),
             ("a: [\n", "revgate.yaml:2:1: did not find expected node content"),
+            ("a: b\nc: \u{1b}\n", "revgate.yaml:2:4: control characters are not allowed"),
         ] {
             assert_eq!(error(text).to_string(), shown, "{text}");
         }

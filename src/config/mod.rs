@@ -37,3 +37,5 @@ pub use settings::{
 };
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};
+
+pub(crate) use values::in_percent;

@@ -55,7 +55,7 @@ fn rates(sources: &Sources<'_>, default: &RaceSettings) -> Result<(f64, f64), Co
     let noise = noise.map_or(default.noise, |found| found.value);
     match spot {
         Some(spot) if noise >= tolerated => {
-            let (noise, tolerated) = (noise * 100.0, tolerated * 100.0);
+            let (noise, tolerated) = (values::in_percent(noise), values::in_percent(tolerated));
             let message = format!("noise ({noise} %) must be below the tolerated rate ({tolerated} %)");
             Err(sources.error(&spot, Flaw::new(message)))
         }

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::snippet::{is_sensitive, is_variable};
 use super::sources::{Found, Sources, Spot};
 use super::values::{Flaw, quoted, text};
-use crate::trust::Secret;
+use crate::trust::{Secret, escape};
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,12 @@ impl Lookup {
                 Flaw::new(format!("the environment variable{shown} {reason}"))
                     .help("set it in the step that runs revgate, as a secret of your CI system")
             }
-            SecretSource::File(path) => Flaw::new(format!("the file {} {reason}", quoted(path))),
+            SecretSource::File(path) => {
+                let word = shlex::try_quote(path).unwrap_or_default();
+                let help =
+                    format!("see whether it is there and holds the secret alone: ls -l {}", escape(&word));
+                Flaw::new(format!("the file {} {reason}", quoted(path))).help(help)
+            }
         };
         Err(sources.error(&at.spot, flaw))
     }

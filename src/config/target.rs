@@ -57,7 +57,11 @@ fn missing(sources: &Sources<'_>, parts: &[(&str, bool)]) -> ConfigError {
         .iter()
         .map(|name| format!("--{name} (or {}, or `{name}:` in {})", variable(name), sources.file.name()))
         .collect();
-    let message = format!("the service to gate is not fully named: {} missing", names.join(" and "));
+    let names = match names.as_slice() {
+        [first, second, third] => format!("{first}, {second} and {third}"),
+        few => few.join(" and "),
+    };
+    let message = format!("the service to gate is not fully named: {names} missing");
     ConfigError::new(message, None).with_help(format!("give {}", forms.join(", ")))
 }
 
@@ -175,7 +179,13 @@ pub(crate) fn id_token(sources: &Sources<'_>, lookup: &Lookup) -> Result<IdToken
         Some(source) => {
             let token = lookup.secret(sources, &source)?;
             wire::header_value(token.expose()).map_err(|_| {
-                sources.error(&source.spot, Flaw::new("the file holds more than a token on one line"))
+                let name = match &source.value {
+                    SecretSource::File(name) | SecretSource::Environment(name) => values::quoted(name),
+                };
+                sources.error(
+                    &source.spot,
+                    Flaw::new(format!("the file {name} holds more than a token on one line")),
+                )
             })?;
             Ok(IdTokenMode::Given(token))
         }

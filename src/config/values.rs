@@ -104,6 +104,11 @@ pub(crate) fn percent(text: &str) -> Result<f64, Flaw> {
     number.parse::<f64>().map(|percent| percent / 100.0).map_err(|_| flaw())
 }
 
+/// A fraction as the number before a `%`, without the noise of binary fractions: 0.07 is 7, not 7.000000000000001.
+pub(crate) fn in_percent(fraction: f64) -> f64 {
+    (fraction * 1e11).round() / 1e9
+}
+
 /// A whole number of at least `least`.
 pub(crate) fn count(text: &str, least: u32) -> Result<u32, Flaw> {
     let number: u64 = whole(text)?;
@@ -215,7 +220,10 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Flaw> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        other => Err(Flaw::new(format!("\"{other}\" is neither true nor false"))),
+        other => {
+            Err(Flaw::new(format!("\"{other}\" is neither true nor false"))
+                .help("write true, or leave it out"))
+        }
     }
 }
 
@@ -329,6 +337,7 @@ mod tests {
             let percentage = f64::from(hundredths) / 100.0;
             let read = percent(&format!("{percentage} %")).unwrap();
             prop_assert!((read - percentage / 100.0).abs() < 1e-12);
+            prop_assert_eq!(in_percent(read).to_string(), percentage.to_string());
         }
 
         #[test]

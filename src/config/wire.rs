@@ -30,7 +30,7 @@ pub(crate) struct Address {
 
 /// `ws://` or `wss://`; `http` and `https` are read as these.
 pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
-    let mut url = web_address(text)?;
+    let mut url = web_address(text, "write it as wss://gate---checkout-abc.a.run.app")?;
     let scheme = match url.scheme() {
         "ws" | "http" => "ws",
         "wss" | "https" => "wss",
@@ -55,7 +55,7 @@ pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
 
 /// `http://` or `https://`: the base of an API, without query.
 pub(crate) fn endpoint(text: &str) -> Result<url::Url, Flaw> {
-    let mut url = web_address(text)?;
+    let mut url = web_address(text, "write it as https://run.googleapis.com or http://127.0.0.1:8080")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Flaw::new("the endpoint must begin with https:// or http://"));
     }
@@ -67,20 +67,17 @@ pub(crate) fn endpoint(text: &str) -> Result<url::Url, Flaw> {
     Ok(url)
 }
 
-fn web_address(text: &str) -> Result<url::Url, Flaw> {
+/// Any address of the web; `example` says how to write one.
+fn web_address(text: &str, example: &str) -> Result<url::Url, Flaw> {
     // The parser forgives these silently, and what it read would not be what was written.
     let forgiven = text.chars().any(|c| c.is_control() || c == '\\') || text.contains(":///");
     if forgiven || text.trim() != text {
         return Err(Flaw::new("the address holds a blank, a backslash or a third slash where none may be"));
     }
-    let url = url::Url::parse(text).map_err(|error| {
-        Flaw::new(format!("the address cannot be read: {error}"))
-            .help("write it as wss://gate---checkout-abc.a.run.app")
-    })?;
+    let url = url::Url::parse(text)
+        .map_err(|error| Flaw::new(format!("the address cannot be read: {error}")).help(example))?;
     if !text.contains("://") || url.host_str().is_none_or(str::is_empty) {
-        return Err(
-            Flaw::new("the address has no host").help("write it as wss://gate---checkout-abc.a.run.app")
-        );
+        return Err(Flaw::new("the address has no host").help(example));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Flaw::new("the address holds credentials: they would be shown in reports")

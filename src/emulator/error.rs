@@ -7,10 +7,9 @@ use std::io;
 
 /// Why the emulator, or something asked of it, could not be started.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EmulatorError {
     /// The loopback port is taken, or the process may not listen. The user's or the machine's fault.
-    #[error("cannot listen on 127.0.0.1:{port}")]
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
         /// The port that was asked for; 0 stands for any free one.
         port: u16,
@@ -24,7 +23,7 @@ pub enum EmulatorError {
         command: String,
     },
     /// The scenario file is not what `Scenario` describes. The user's fault.
-    #[error("the scenario is not valid")]
+    #[error("the scenario is not valid: {source}")]
     Scenario {
         /// Where and why, in the parser's words.
         source: serde_yaml::Error,
@@ -49,7 +48,7 @@ impl EmulatorError {
                 "let the emulator choose a free port: revgate emulator --port 0".to_owned()
             }
             Self::Command { .. } => {
-                "quote the command as a whole: revgate emulator --exec 'uvicorn app:app --port $PORT'"
+                "quote the command as a whole, as in: revgate rehearse --exec 'uvicorn app:app --port $PORT'"
                     .to_owned()
             }
             Self::Scenario { .. } | Self::NoRevision => {

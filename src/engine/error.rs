@@ -1,9 +1,10 @@
 //! Why it could not be found out.
 
 use crate::cloudrun::{ApiError, CredentialError, TagError};
+use crate::config::ServiceName;
 use crate::judge::sequential::SettingsError;
 use crate::probe::{AddressError, CampaignError, TokenError, TooFewDescriptors};
-use crate::revision::{self, LocateError, Unreachable, tag::TagTooLong};
+use crate::revision::{self, LocateError, Unreachable, command, tag::TagTooLong};
 
 /// Why a run gave no evidence.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +31,12 @@ pub enum EngineError {
     #[error(transparent)]
     Tag(#[from] TagError),
     /// The tag has no address yet.
-    #[error("tag {tag} of the candidate has no usable address in the service's status")]
+    #[error("tag {tag} of the candidate has no usable address in the status of {service}")]
     TagWithoutAddress {
         /// The tag.
         tag: String,
+        /// The service.
+        service: Box<ServiceName>,
     },
     /// The address cannot be used.
     #[error(transparent)]
@@ -77,20 +80,22 @@ impl EngineError {
             Self::Address(error) => error.help(),
             Self::TagTooLong(error) => error.help(),
             Self::Tag(error) => error.help(),
-            Self::TagWithoutAddress { .. } => {
-                "wait until the service is reconciled, then run it again".to_owned()
+            Self::TagWithoutAddress { service, .. } => {
+                format!("run it again once this shows the address: {}", command::describe(service))
             }
             Self::Unusable(error) => error.help(),
             Self::Token(error) => error.help(),
             Self::Campaign(_) => {
-                "is the tag still there? look at the service's traffic, then run it again".to_owned()
+                "run it again; if it stays so, see whether the tag is still there: \
+                 gcloud run services describe SERVICE --region REGION --project PROJECT"
+                    .to_owned()
             }
             Self::Descriptors(error) => {
                 format!("{}; or lower limits.sockets-at-once in revgate.yaml", error.help())
             }
-            Self::Settings(_) => "look at race.tolerated and race.noise".to_owned(),
+            Self::Settings(_) => "look at `tolerated:` and `noise:` under `race:` in revgate.yaml".to_owned(),
             Self::NoAddress => {
-                "revgate check --project P --region R --service S, or --url wss://HOST".to_owned()
+                "name one: revgate check --project P --region R --service S, or revgate check --url wss://HOST".to_owned()
             }
             Self::Interrupted => "what this run added was removed: run it again".to_owned(),
             Self::TagLeft { left, .. } => left.help(),

@@ -70,7 +70,7 @@ impl Run<'_> {
         id_token: Option<Secret>,
     ) -> Result<(), EngineError> {
         self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
-        let url = Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
+        let url = Url::parse(uri).map_err(|_| control.without_address(tag))?;
         self.probe(&url, control.capacity, id_token).await?;
         self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
         Ok(())

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::CheckName;
+use crate::trust::one_line;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,12 +59,12 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check without evidence of its own.
-    pub fn bare(name: CheckName, outcome: Outcome, summary: impl Into<String>) -> Self {
+    /// A check without evidence of its own. The summary may quote a server or a record: it is made safe to show.
+    pub fn bare(name: CheckName, outcome: Outcome, summary: impl AsRef<str>) -> Self {
         Self {
             name,
             outcome,
-            summary: summary.into(),
+            summary: one_line(summary.as_ref()),
             evidence: Value::Object(serde_json::Map::new()),
             help: Vec::new(),
         }
@@ -76,10 +77,10 @@ impl Check {
         self
     }
 
-    /// The same with a line of help.
+    /// The same with a line of help, made safe to show.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help.push(help.into());
+    pub fn with_help(mut self, help: impl AsRef<str>) -> Self {
+        self.help.push(one_line(help.as_ref()));
         self
     }
 }

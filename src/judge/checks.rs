@@ -179,7 +179,9 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let nobody = tally.ok == 0 && tally.app_fail > 0;
     let check = match bench.decision() {
         Decision::Fail => {
-            let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+            let label = tests.labelling.as_ref().map(Labelling::labelled);
+            let label = label.filter(|label| !label.is_of_first_contact()).and_then(|label| label.words());
+            let label = label.map_or_else(String::new, |words| format!("; {words}"));
             Check::bare(name, Outcome::Fail, format!("{counts}; {}{label}", first_failure(bench)))
         }
         // Nobody was served: two single sockets are enough to say so.

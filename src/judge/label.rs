@@ -130,6 +130,11 @@ fn count(length: usize) -> u32 {
 }
 
 impl Labelled {
+    /// True for a label of a pattern's own failure; single sockets fail by themselves.
+    pub(super) fn is_of_first_contact(&self) -> bool {
+        self.pattern == Pattern::FirstContact
+    }
+
     /// One fragment for a report; `None` when nothing was compared.
     pub(super) fn words(&self) -> Option<String> {
         let Self { pattern, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;

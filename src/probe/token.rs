@@ -30,7 +30,7 @@ pub enum TokenError {
         cause: String,
     },
     /// A claim's text has an unknown place.
-    #[error("claim {claim}: {cause}")]
+    #[error("the claim {claim} of the token cannot be filled: {cause}")]
     Claim {
         /// The claim.
         claim: String,

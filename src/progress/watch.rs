@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::event::Event;
+use crate::trust::one_line;
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +52,9 @@ pub async fn watch(mut events: UnboundedReceiver<Event>, manner: Manner) {
     bar.finish_and_clear();
 }
 
+/// One line; names in it may come from a server.
 fn line(event: &Event) -> String {
-    match event {
+    let words = match event {
         Event::Located { headline } => headline.clone(),
         Event::Note { words } => format!("note: {words}"),
         Event::Waiting { words } => format!("waiting until ready: {words}"),
@@ -61,5 +63,6 @@ fn line(event: &Event) -> String {
             format!("{stage} round {number}: {sockets} sockets, {failed} failed, {infra} not reached")
         }
         Event::Checked { check, outcome, summary } => format!("{outcome} {check}: {summary}"),
-    }
+    };
+    one_line(&words)
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::timeline::RoundTimeline;
-use crate::config::CheckName;
+use crate::config::{CheckName, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
 };
 use crate::probe::{Means, Observation, Stage};
+use crate::trust::one_line;
 
 /// Version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
@@ -132,13 +133,14 @@ fn headline(evidence: &Evidence) -> String {
         AddressKind::FreshTag { tag } | AddressKind::Tag { tag } => format!(", tag {tag}"),
         AddressKind::Url | AddressKind::None => String::new(),
     };
-    match (&target.service, &target.revision) {
+    let words = match (&target.service, &target.revision) {
         (Some(service), Some(revision)) => format!(
             "{service} · revision {revision} ({}, {} % of traffic{address})",
             target.rule, target.serving_percent
         ),
         _ => format!("{} ({})", target.address.as_deref().unwrap_or("no address"), target.rule),
-    }
+    };
+    one_line(&words)
 }
 
 fn weakened(evidence: &Evidence) -> Vec<String> {
@@ -167,10 +169,10 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
             weakened.push(format!("only round {round} of each pattern"));
         }
         if race.tolerated > standard.tolerated {
-            weakened.push(format!("tolerates {} % of rounds failing", race.tolerated * 100.0));
+            weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
         }
         if race.noise > standard.noise {
-            weakened.push(format!("takes {} % of sockets for noise", race.noise * 100.0));
+            weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
         }
         if !race.zero_tolerance.contains(&1011) {
             weakened.push("a single 1011 does not block".to_owned());
@@ -238,6 +240,9 @@ fn next(evidence: &Evidence, judgement: &Judgement) -> Vec<String> {
             vec![asked.line("promote", &OF_A_CHECK, &[("revision", revision)])]
         }
         (Verdict::Approved, None) => Vec::new(),
+        (Verdict::Inconclusive, Some(revision)) if !rehearsal => {
+            vec![asked.line("check", &["label", "image-digest"], &[("revision", revision)])]
+        }
         (Verdict::Inconclusive, _) => vec![again()],
         (Verdict::Blocked, _) if rehearsal => vec![format!("fix, then: {}", again())],
         (Verdict::Blocked, None) => vec![format!("fix, then: {}", again())],

@@ -34,11 +34,14 @@ pub fn render(document: &Document<'_>) -> String {
     text
 }
 
-/// Text that cannot become markup: what a server said must not draw a link or an image.
+/// Text that cannot become markup: what a server said must not draw a link or an image, and GitHub makes a link of any
+/// bare address.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
+            '/' if out.ends_with(":/") => out.push_str("&#47;"),
+            '.' if is_web(&out) => out.push_str("&#46;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
@@ -52,6 +55,14 @@ fn plain(text: &str) -> String {
     out
 }
 
+/// True where a point would make the name of a web server.
+fn is_web(text: &str) -> bool {
+    text.len()
+        .checked_sub(3)
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case("www"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +70,9 @@ mod tests {
     #[test]
     fn server_text_cannot_become_markup() {
         assert_eq!(plain("<img> [a](b) ![x](y) a|b"), "&lt;img&gt; \\[a\\](b) \\!\\[x\\](y) a\\|b");
+        assert_eq!(
+            plain("https://evil.example wWw.evil.example"),
+            "https:/&#47;evil.example wWw&#46;evil.example"
+        );
     }
 }

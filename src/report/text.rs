@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use super::document::{Document, Observed, Release};
 use super::timeline::RoundTimeline;
 use crate::judge::{Check, Class, Outcome, Verdict};
+use crate::trust::one_line;
 
 /// How many failed sockets are shown.
 const SHOWN: usize = 3;
@@ -29,7 +30,7 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
         let _ = writeln!(text, "plan: {plan}");
     }
     for note in document.notes {
-        let _ = writeln!(text, "note: {note}");
+        let _ = writeln!(text, "note: {}", one_line(note));
     }
     text.push('\n');
     let checks = document.checks.iter().filter(|c| style.verbose || c.outcome != Outcome::NotAsked);
@@ -149,11 +150,11 @@ fn ending(text: &mut String, document: &Document<'_>) {
     };
     let style = Ansi::new().fg_color(Some(colour.into())).bold();
     let word = document.verdict.word().to_uppercase();
-    let what = document.revision.unwrap_or("this address");
+    let what = one_line(document.revision.unwrap_or("this address"));
     let rest = match (document.verdict, document.previous_revision) {
         (Verdict::Approved, _) => " may take traffic".to_owned(),
         (_, Some(previous)) if Some(previous) != document.revision => {
-            format!(" must not take traffic; {previous} keeps it")
+            format!(" must not take traffic; {} keeps it", one_line(previous))
         }
         _ => " must not take traffic".to_owned(),
     };

@@ -61,7 +61,16 @@ pub fn remove_tag(service: &ServiceName, tag: &str) -> String {
 
 /// `revgate check` on the service with further flags.
 pub fn check(service: &ServiceName, flags: &[&str]) -> String {
-    let mut words = vec!["revgate", "check", "--project", &service.project, "--region", &service.region];
+    revgate("check", service, flags)
+}
+
+/// `revgate promote` on the service with further flags.
+pub fn promote(service: &ServiceName, flags: &[&str]) -> String {
+    revgate("promote", service, flags)
+}
+
+fn revgate(verb: &str, service: &ServiceName, flags: &[&str]) -> String {
+    let mut words = vec!["revgate", verb, "--project", &service.project, "--region", &service.region];
     words.extend(["--service", &service.service]);
     words.extend(flags);
     line(&words)

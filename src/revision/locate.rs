@@ -58,13 +58,13 @@ pub struct Serving {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocateError {
     /// The service has no revisions.
-    #[error("the service {} has no revisions", service.service)]
+    #[error("{service} has no revisions")]
     NoRevisions {
         /// The service.
         service: Box<ServiceName>,
     },
     /// No revision is the one that was asked for.
-    #[error("{} has no revision {asked}, but {}", service.service, existing.join(", "))]
+    #[error("{service} has no revision {asked}, but {}", existing.join(", "))]
     NoMatch {
         /// The service.
         service: Box<ServiceName>,
@@ -74,7 +74,7 @@ pub enum LocateError {
         existing: Vec<String>,
     },
     /// More than one is.
-    #[error("{count} revisions of {} {asked}: {}", service.service, matches.join(", "))]
+    #[error("{service} has {count} revisions {asked}: {}", matches.join(", "))]
     Several {
         /// The service.
         service: Box<ServiceName>,
@@ -91,8 +91,12 @@ impl LocateError {
     /// What to type next.
     pub fn help(&self) -> String {
         match self {
-            Self::NoRevisions { service } => command::describe(service),
-            Self::NoMatch { service, .. } => command::list_revisions(service),
+            Self::NoRevisions { service } => {
+                format!("deploy one, or see how the service stands: {}", command::describe(service))
+            }
+            Self::NoMatch { service, .. } => {
+                format!("see all of them: {}", command::list_revisions(service))
+            }
             Self::Several { service, matches, .. } => {
                 let newest = matches.first().map_or("NAME", String::as_str);
                 format!("name one of them: {}", command::check(service, &["--revision", newest]))
@@ -309,10 +313,10 @@ mod tests {
         assert_eq!(by(Choice::Labels(labels)).unwrap().revision, "s-1");
 
         let several = by(Choice::ImageDigest("sha256:aa".into())).unwrap_err();
-        assert_eq!(several.to_string(), "2 revisions of s with the image sha256:aa: s-3, s-2");
+        assert_eq!(several.to_string(), "s · l has 2 revisions with the image sha256:aa: s-3, s-2");
         assert!(several.help().ends_with("--service s --revision s-3"));
         let none = by(Choice::Revision("s-7".into())).unwrap_err();
-        assert_eq!(none.to_string(), "s has no revision named s-7, but s-3, s-2, s-1");
+        assert_eq!(none.to_string(), "s · l has no revision named s-7, but s-3, s-2, s-1");
         assert!(matches!(locate(&service(""), &[], &Choice::Newest), Err(LocateError::NoRevisions { .. })));
     }
 }

@@ -14,7 +14,7 @@ use super::command;
 pub enum Unreachable {
     /// The ingress setting keeps requests from outside away.
     #[error(
-        "the service takes requests from {from} only (ingress {setting}), so its run.app address answers 404 here"
+        "{service} takes requests from {from} (ingress {setting}), so its run.app address answers 404 here"
     )]
     Ingress {
         /// The setting's value, as gcloud writes it.
@@ -25,19 +25,19 @@ pub enum Unreachable {
         service: ServiceName,
     },
     /// The run.app addresses are switched off.
-    #[error("the service's run.app addresses are switched off")]
+    #[error("the run.app addresses of {service} are switched off")]
     DefaultUriDisabled {
         /// The service.
         service: ServiceName,
     },
     /// Identity-Aware Proxy stands in front.
-    #[error("Identity-Aware Proxy stands in front of the service and answers in its place")]
+    #[error("Identity-Aware Proxy stands in front of {service} and answers in its place")]
     Proxy {
         /// The service.
         service: ServiceName,
     },
     /// The API names no address.
-    #[error("the API names no address for the service")]
+    #[error("the API names no address for {service}")]
     NoAddress {
         /// The service.
         service: ServiceName,
@@ -78,9 +78,9 @@ pub fn reachable(service: &Service) -> Result<(), Unreachable> {
     let name = || service.service_name();
     let ingress = |setting, from| Err(Unreachable::Ingress { setting, from, service: name() });
     match &service.ingress {
-        Ingress::InternalOnly => return ingress("internal", "its own networks"),
+        Ingress::InternalOnly => return ingress("internal", "its own networks only"),
         Ingress::InternalLoadBalancer => {
-            return ingress("internal-and-cloud-load-balancing", "its own networks and load balancers");
+            return ingress("internal-and-cloud-load-balancing", "its own networks and load balancers only");
         }
         Ingress::None => return ingress("none", "nobody"),
         Ingress::All | Ingress::Unspecified | Ingress::Other(_) => {}

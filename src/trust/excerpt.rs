@@ -62,6 +62,16 @@ impl<'de> Deserialize<'de> for Excerpt {
 /// One line of printable text: control characters (C0, C1, DEL), bidirectional and invisible formatting characters and
 /// line separators become `\u{…}`; workflow commands of CI systems (`::`, `##[`) are broken up. Idempotent.
 pub fn escape(text: &str) -> String {
+    escaped(text, true)
+}
+
+/// The same, but `::` is broken up at the start only, where it gives orders: for a whole line that may hold an IPv6
+/// address. Idempotent.
+pub fn one_line(text: &str) -> String {
+    escaped(text, false)
+}
+
+fn escaped(text: &str, breaks_colons: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -71,7 +81,9 @@ pub fn escape(text: &str) -> String {
             c if is_unsafe(c) => {
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
             }
-            ':' if out.ends_with(':') => out.push_str("\\u{3a}"),
+            ':' if out.ends_with(':') && (breaks_colons || out.trim_start() == ":") => {
+                out.push_str("\\u{3a}");
+            }
             '[' if out.ends_with("##") => out.push_str("\\u{5b}"),
             c => out.push(c),
         }
@@ -80,7 +92,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Characters that move the cursor, reorder what is read, or cannot be seen.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -104,6 +116,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_keeps_an_address() {
+        assert_eq!(one_line(" ::error::x"), " :\\u{3a}error::x");
+        assert_eq!(one_line("at ws://[::1]:8080\n::error::x"), "at ws://[::1]:8080\\n::error::x");
+    }
+
+    #[test]
     fn says_how_much_was_cut() {
         let excerpt = Excerpt::new(&"x".repeat(1000));
         assert!(excerpt.as_str().ends_with("… (600 more characters)"));
@@ -116,6 +134,11 @@ mod tests {
             prop_assert_eq!(&escape(&once), &once);
             prop_assert!(!once.chars().any(is_unsafe));
             prop_assert!(!once.contains("::") && !once.contains("##["));
+            let line = one_line(&text);
+            prop_assert_eq!(&one_line(&line), &line);
+            prop_assert!(!line.chars().any(is_unsafe) && !line.contains("##["));
+            prop_assert!(!line.trim_start().starts_with("::"));
+            prop_assert_eq!(escape(&line), once);
         }
     }
 }

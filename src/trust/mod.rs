@@ -8,6 +8,7 @@ mod excerpt;
 mod redact;
 mod secret;
 
-pub use excerpt::{Excerpt, escape};
+pub(crate) use excerpt::is_unsafe;
+pub use excerpt::{Excerpt, escape, one_line};
 pub use redact::Redactor;
 pub use secret::Secret;

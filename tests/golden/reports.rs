@@ -1,0 +1,143 @@
+//! Every renderer on the same documents.
+
+use revgate::judge::{Evidence, judge};
+use revgate::report::{Document, Style, outputs, render_json, render_markdown, render_text};
+
+use crate::assert_golden;
+use crate::documents::{self, HOSTILE};
+use crate::program::Workplace;
+
+const RECORD: &str = "revgate-run.json";
+
+/// How many sockets a golden JSON report shows; the rest would only repeat them.
+const SHOWN: usize = 3;
+
+/// All renderers' reports on this evidence, in one golden file each; what the binary makes of the same evidence as a
+/// record is the same.
+fn assert_reports(name: &str, evidence: &Evidence) {
+    let judgement = judge(evidence).expect("settings that guarantee something");
+    let mut document = Document::new(evidence, &judgement);
+    let text = plain(&render_text(&document, Style::default()));
+    let (markdown, github) = (render_markdown(&document), outputs(&document, Some(RECORD)));
+    assert_golden(&format!("{name}_text"), &text);
+    assert_golden(
+        &format!("{name}_verbose"),
+        &limited(&plain(&render_text(&document, Style { verbose: true }))),
+    );
+    assert_golden(&format!("{name}_markdown"), &markdown);
+    assert_golden(&format!("{name}_github"), &github);
+    assert_judged_the_same(evidence, &text, &markdown, document.exit_code);
+    document.observations.truncate(SHOWN);
+    assert_golden(&format!("{name}_json"), &render_json(&document).unwrap());
+}
+
+/// The text without its colours.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// The first and last lines of a long text.
+fn limited(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() < 120, "a golden file of {} lines is read by nobody", lines.len());
+    lines.join("\n")
+}
+
+/// Recorded, read again and judged by the binary: the same text, the same summary, the same code.
+fn assert_judged_the_same(evidence: &Evidence, text: &str, markdown: &str, code: u8) {
+    let place = Workplace::new();
+    place.write(RECORD, serde_json::to_vec(evidence).unwrap());
+    let (given, summary) = (place.path("output"), place.path("summary.md"));
+    let variables = [
+        ("GITHUB_OUTPUT", given.to_str().unwrap()),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+        ("NO_COLOR", "1"),
+    ];
+    let ran = place.run(&["judge", RECORD], &variables);
+    assert_eq!((ran.code, ran.err.as_str()), (i32::from(code), ""), "{}", ran.out);
+    assert_eq!(ran.out, text);
+    assert_eq!(std::fs::read_to_string(&summary).unwrap(), markdown);
+}
+
+#[test]
+fn approved() {
+    assert_reports("approved", &documents::approved());
+}
+
+#[test]
+fn blocked_by_race() {
+    assert_reports("blocked_by_race", &documents::blocked_by_race());
+}
+
+#[test]
+fn blocked_by_ready() {
+    assert_reports("blocked_by_ready", &documents::blocked_by_ready());
+}
+
+#[test]
+fn nothing_opened_is_inconclusive() {
+    assert_reports("nothing_opened", &documents::nothing_opened());
+}
+
+#[test]
+fn what_was_skipped_or_weakened_stands_first() {
+    for (name, evidence) in [
+        ("rehearsed_dry_and_skipped", documents::rehearsed_dry_and_skipped()),
+        ("weakened", documents::weakened()),
+    ] {
+        assert_reports(name, &evidence);
+        let judgement = judge(&evidence).unwrap();
+        let document = Document::new(&evidence, &judgement);
+        assert!(plain(&render_text(&document, Style::default())).starts_with("WEAKENED  "));
+        let json: serde_json::Value = serde_json::from_str(&render_json(&document).unwrap()).unwrap();
+        assert!(!json["weakened"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn colours_frame_words_and_say_nothing_alone() {
+    let evidence = documents::blocked_by_race();
+    let judgement = judge(&evidence).unwrap();
+    let text = render_text(&Document::new(&evidence, &judgement), Style::default());
+    assert_golden("blocked_by_race_coloured", &text.replace('\u{1b}', "␛"));
+}
+
+#[test]
+fn hostile_text_gives_no_orders() {
+    let evidence = documents::hostile();
+    assert_reports("hostile", &evidence);
+    let judgement = judge(&evidence).unwrap();
+    let document = Document::new(&evidence, &judgement);
+    let text = plain(&render_text(&document, Style { verbose: true }));
+    let reports = [
+        text,
+        render_markdown(&document),
+        outputs(&document, Some(HOSTILE)),
+        render_json(&document).unwrap(),
+    ];
+    for report in reports {
+        let unsafe_ones: Vec<char> = report
+            .chars()
+            .filter(|c| *c != '\n' && (c.is_control() || "\u{202e}\u{200b}".contains(*c)))
+            .collect();
+        assert!(unsafe_ones.is_empty(), "{unsafe_ones:?} in\n{report}");
+        for line in report.lines() {
+            let line = line.trim_start();
+            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+        }
+    }
+    let outputs = outputs(&document, Some(HOSTILE));
+    assert_eq!(outputs.lines().count(), 5, "a value broke its line\n{outputs}");
+}
+
+/// What `revgate check --record` wrote against the emulator on the day that version 1 was made.
+const RECORDED: &str = include_str!("recorded-v2.json");
+
+#[test]
+fn a_record_of_version_2_stays_readable_and_loses_nothing() {
+    let evidence: Evidence = serde_json::from_str(RECORDED).expect("a record of version 1");
+    assert_reports("recorded", &evidence);
+    let (again, recorded): (serde_json::Value, serde_json::Value) =
+        (serde_json::to_value(&evidence).unwrap(), serde_json::from_str(RECORDED).unwrap());
+    assert_eq!(again, recorded);
+}
