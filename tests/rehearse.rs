@@ -5,8 +5,11 @@ pub mod backends;
 
 use std::process::Command;
 
-/// `rehearse --exec` of a server that answers a ping; exit code and all output.
+/// `rehearse --exec` of a server that answers a ping; exit code and all output. Its record, judged again, must give the
+/// same code and the same report.
 fn rehearse(exec: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
+    let record = folder.path().join("run.json");
     let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
         .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
         .args(["--path", "/ws?user={{user}}", "--send", r#"{"type":"ping","nonce":"{{nonce}}"}"#])
@@ -16,9 +19,19 @@ fn rehearse(exec: &str) -> (i32, String) {
             "--user",
             "u1,u2,u3,u4,u5,u6,u7,u8,u9,u10",
         ])
-        .current_dir(std::env::temp_dir())
+        .arg("--record")
+        .arg(&record)
+        .current_dir(folder.path())
         .output()
         .unwrap_or_else(|error| panic!("the binary: {error}"));
+    let again = Command::new(env!("CARGO_BIN_EXE_revgate"))
+        .arg("judge")
+        .arg(&record)
+        .output()
+        .unwrap_or_else(|error| panic!("the binary: {error}"));
+    assert_eq!(again.status.code(), output.status.code(), "judge gives another code");
+    // What the server said stands before the report.
+    assert!(output.stdout.ends_with(&again.stdout) && !again.stdout.is_empty(), "judge gives another report");
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), text)

@@ -21,7 +21,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     let merged = input::settings(matches, Purpose::Gate)?;
     wanted.check_record()?;
     let signals = listen()?;
-    let (checked, judgement) = gate(&merged, clock, &wanted, &signals).await?;
+    let (checked, judgement) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
     report(&checked.evidence, &judgement, &wanted)
 }
 
@@ -29,21 +29,21 @@ pub(super) fn listen() -> Result<Signals, Failure> {
     Ok(Signals::listen().context("signals cannot be heard")?)
 }
 
-/// One gated revision, with its judgement; the screen is shown meanwhile.
+/// One gated revision, with its judgement; the screen is shown meanwhile. `redactor` learns every secret of the run.
 pub(super) async fn gate(
     merged: &Merged,
     clock: Clock,
     wanted: &Wanted,
     signals: &Signals,
+    redactor: &Redactor,
 ) -> Result<(Checked, Judgement), Failure> {
-    let redactor = Redactor::default();
     redactor.learn_all(&merged.secrets);
     let (events, heard) = mpsc::unbounded_channel();
     let screen = tokio::spawn(progress::watch(heard, wanted.progress));
     let around = Surroundings {
         started_at: clock.started_at,
         epoch: clock.epoch,
-        redactor,
+        redactor: redactor.clone(),
         events,
         interrupted: signals.token.clone(),
     };

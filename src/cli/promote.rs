@@ -38,7 +38,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         recorded(&path, &merged, &service, clock).await?
     } else {
         let signals = listen()?;
-        let (checked, _) = gate(&merged, clock, &wanted, &signals).await?;
+        let (checked, _) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
         let Checked { evidence, control: Some((client, snapshot)) } = checked else {
             return Err(Failure::usage(
                 "there is no control plane",

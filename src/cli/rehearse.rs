@@ -17,23 +17,25 @@ use crate::config::{ApiAccess, Choice, Echo, Expect, Identifier, Merged, Purpose
 use crate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use crate::exit::Exit;
 use crate::judge::Verdict;
+use crate::trust::{Excerpt, Redactor};
 
 /// Rehearses.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
     let merged = input::settings(matches, Purpose::Rehearsal)?;
+    wanted.check_record()?;
     let signals = listen()?;
     match input::text(matches, "exec") {
         Some(command) => {
             let stage = Stage::new(clock, Workload::Command(command)).await?;
             let settings = stage.aim(merged)?;
-            wanted.check_record()?;
-            let gated = gate(&settings, clock, &wanted, &signals).await;
+            let redactor = Redactor::default();
+            let gated = gate(&settings, clock, &wanted, &signals, &redactor).await;
             let log = stage.emulator.logs(&stage.revision);
             stage.emulator.shutdown().await;
             let (checked, judgement) = gated?;
             if judgement.verdict != Verdict::Approved && !wanted.json {
-                show_log(&log);
+                show_log(&log, &redactor);
             }
             report(&checked.evidence, &judgement, &wanted)
         }
@@ -57,7 +59,7 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
         let backend = SampleBackend { behaviour, echo_revision: true, ..SampleBackend::default() };
         let stage = Stage::new(clock, Workload::Sample(backend)).await?;
         let settings = sample(stage.aim(merged.clone())?)?;
-        let gated = gate(&settings, clock, wanted, signals).await;
+        let gated = gate(&settings, clock, wanted, signals, &Redactor::default()).await;
         stage.emulator.shutdown().await;
         let (checked, judgement) = gated?;
         let exit = report(&checked.evidence, &judgement, wanted)?;
@@ -131,13 +133,14 @@ fn sample(mut merged: Merged) -> Result<Merged, Failure> {
     Ok(merged)
 }
 
-fn show_log(log: &[String]) {
+/// The server may have written what it was sent.
+fn show_log(log: &[String], redactor: &Redactor) {
     if log.is_empty() {
         return;
     }
     let skipped = log.len().saturating_sub(10);
     print("\nthe last lines of the server's output:\n");
     for line in &log[skipped..] {
-        print(&format!("  | {}\n", crate::trust::escape(line)));
+        print(&format!("  | {}\n", Excerpt::new(&redactor.redact_cut(line))));
     }
 }

@@ -59,6 +59,12 @@ fn a_record_that_cannot_be_written_is_refused_before_anything_is_asked() {
     }
     assert_eq!(world.emulator().requests().len(), 0, "the API was asked");
     assert!(!world.file("nowhere").exists());
+    for exec in [&[][..], &["--exec", "sleep 60"]] {
+        let mut rehearse = binary("rehearse");
+        rehearse.args(["--record", "nowhere/run.json", "--progress", "none"]).args(exec);
+        let (code, out, err) = run(rehearse.current_dir(world.folder.path()));
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    }
 }
 
 #[test]

@@ -171,3 +171,36 @@ fn a_condition_that_holds_secrets_shows_none() {
     assert!(ended.out.contains("it was called with"), "{ended:?}");
     assert_hidden(&configured(), &shown(&world, ended));
 }
+
+/// A server that writes every header it is sent to its own output, and refuses.
+const GOSSIP: &str = "import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        for name in ('Authorization', 'Sec-WebSocket-Protocol', 'Cookie', 'X-Api-Key'):
+            print(name, self.headers[name], flush=True)
+        self.send_response(403)
+        self.end_headers()
+    def log_message(self, *unused):
+        pass
+http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()
+";
+
+#[test]
+fn the_output_of_a_rehearsed_server_shows_none() {
+    let world = world("");
+    std::fs::write(world.file("gossip.py"), GOSSIP).unwrap();
+    let mut rehearse = binary("rehearse");
+    rehearse.current_dir(world.folder.path()).args(["--exec", "python3 gossip.py $PORT", "--verbose"]);
+    rehearse.args(["--progress", "plain", "--record", "run.json"]).env("KEY_OF_TEST", SIGNING_KEY);
+    rehearse.env("COOKIE_OF_TEST", format!("session={COOKIE}")).env("API_KEY_OF_TEST", API_KEY);
+    let ended = Ended::of(&mut rehearse);
+    assert_eq!(ended.code, 10, "{ended:?}");
+    for words in ["  | Authorization Bearer [redacted]", "  | X-Api-Key [redacted]"] {
+        assert!(ended.out.contains(words), "{words:?} is not shown\n{}", ended.out);
+    }
+    let shown = shown(&world, ended);
+    assert_hidden(&configured(), &shown);
+    for (name, text) in &shown {
+        assert!(!text.contains("eyJzdWIi") && !text.contains("eyJlbWFpbCI"), "{name} shows a payload");
+    }
+}
