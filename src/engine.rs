@@ -29,7 +29,7 @@ use crate::judge::{
 };
 use crate::probe::Capacity;
 use crate::revision::{
-    AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, locate, reachable, tag,
+    AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
 };
 use crate::trust::{Excerpt, Redactor};
 
@@ -202,6 +202,8 @@ impl<'a> Run<'a> {
         target.serving_percent = located.serving_percent;
         target.previous = located.previous.as_ref().map(|serving| serving.revision.clone());
         target.notes.clone_from(&located.notes);
+        let candidate = revisions.iter().find(|revision| revision.short_name() == located.revision);
+        target.notes.extend(candidate.map(cold_start));
         self.around.say(Event::Located {
             headline: format!(
                 "{name} · revision {} ({}, {} % of traffic)",
@@ -211,13 +213,10 @@ impl<'a> Run<'a> {
         for note in &self.evidence.target.notes {
             self.around.note(note.clone());
         }
-        let capacity = revisions.iter().find(|r| r.short_name() == located.revision).map_or_else(
-            Capacity::default,
-            |revision| Capacity {
-                concurrency: u32::try_from(revision.max_instance_request_concurrency).ok().filter(|&c| c > 0),
-                max_instances: u32::try_from(revision.scaling.max_instance_count).ok().filter(|&m| m > 0),
-            },
-        );
+        let capacity = candidate.map_or_else(Capacity::default, |revision| Capacity {
+            concurrency: u32::try_from(revision.max_instance_request_concurrency).ok().filter(|&c| c > 0),
+            max_instances: u32::try_from(revision.scaling.max_instance_count).ok().filter(|&m| m > 0),
+        });
         Ok(Control { client, name: name.clone(), service, located, capacity })
     }
 

@@ -7,6 +7,7 @@
 mod answers;
 mod cause;
 mod client;
+mod container;
 mod credentials;
 mod error;
 mod http;
@@ -20,6 +21,7 @@ mod write;
 
 pub use answers::{Operation, Status};
 pub use client::{Client, Invokers, PatchError};
+pub use container::{Container, ContainerStatus, HttpGet, StartupProbe};
 pub use credentials::{CredentialError, id_token};
 pub use error::{About, ApiError};
 pub use ready::{ReadyOutcome, await_ready};

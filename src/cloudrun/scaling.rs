@@ -11,4 +11,7 @@ pub struct Scaling {
     /// The most instances; 0: not said.
     #[serde(deserialize_with = "lenient::integer")]
     pub max_instance_count: i64,
+    /// Instances that are kept when nobody comes.
+    #[serde(deserialize_with = "lenient::integer")]
+    pub min_instance_count: i64,
 }

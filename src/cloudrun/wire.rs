@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::container::{Container, ContainerStatus};
 use super::lenient;
 use super::scaling::Scaling;
 use crate::config::ServiceName;
@@ -173,24 +174,6 @@ impl Revision {
         digests.dedup();
         digests
     }
-}
-
-/// A container as it was asked for.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Container {
-    /// Image, by tag or by digest.
-    #[serde(deserialize_with = "lenient::name")]
-    pub image: String,
-}
-
-/// A container as it is.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerStatus {
-    /// Image by digest.
-    #[serde(deserialize_with = "lenient::name")]
-    pub image_digest: String,
 }
 
 /// One entry of the traffic that was asked for.

@@ -24,7 +24,10 @@ pub(super) fn again(pattern: Pattern, bench: &Bench, evidence: &Evidence) -> Opt
 
 /// The same command with one more option, which the reader fills in.
 fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
-    format!("{} --{option} {placeholder}", evidence.asked.line(&evidence.asked.command, &[option], &[]))
+    // One key for tokens is enough: two in one command are refused.
+    let without = ["token-secret-env", "token-secret-file"];
+    let without = if without.contains(&option) { &without[..] } else { &[option] };
+    format!("{} --{option} {placeholder}", evidence.asked.line(&evidence.asked.command, without, &[]))
 }
 
 /// What a failure of the application's suggests.

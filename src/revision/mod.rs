@@ -5,6 +5,7 @@
 //! readiness of a candidate, since a revision deployed without traffic may never become it.
 
 mod address;
+mod cold;
 pub mod command;
 mod locate;
 mod reach;
@@ -14,6 +15,7 @@ pub mod tag;
 pub mod traffic;
 
 pub use address::{AddressError, AddressPlan, choose_address};
+pub use cold::cold_start;
 pub use locate::{CandidateTag, LocateError, Located, Serving, locate};
 pub use reach::{Unreachable, reachable};
 pub use readiness::{Readiness, readiness};

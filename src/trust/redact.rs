@@ -138,8 +138,9 @@ fn forms(text: &str) -> Vec<String> {
 }
 
 /// What encoders leave as it is besides letters and digits, and how they write a space: RFC 3986, JavaScript's
-/// encodeURIComponent, Python's quote, and HTML forms.
-const ENCODERS: [(&str, &str); 4] = [("-_.~", "%20"), ("-_.~!*'()", "%20"), ("-_.~/", "%20"), ("*-._", "+")];
+/// encodeURIComponent and encodeURI, Python's quote, and HTML forms.
+const ENCODERS: [(&str, &str); 5] =
+    [("-_.~", "%20"), ("-_.~!*'()", "%20"), (";,/?:@&=+$-_.!~*'()#", "%20"), ("-_.~/", "%20"), ("*-._", "+")];
 
 /// Percent-encoded, as each encoder does it, with digits of both cases.
 fn percent_encoded(text: &str) -> Vec<String> {
@@ -153,7 +154,9 @@ fn percent_encoded(text: &str) -> Vec<String> {
             encoded
         })
     });
-    upper.flat_map(|upper| [lower_digits(&upper), upper]).collect()
+    // Somebody who wants to hide it encodes every byte.
+    let whole = text.bytes().fold(String::new(), |encoded, byte| format!("{encoded}%{byte:02X}"));
+    upper.chain([whole]).flat_map(|upper| [lower_digits(&upper), upper]).collect()
 }
 
 /// The same with `%2f` for `%2F`.

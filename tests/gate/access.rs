@@ -17,9 +17,10 @@ fn assert_named(ended: &Ended, code: i32, words: &[&str]) {
 fn a_wrong_path_is_named() {
     let world = World::candidate("fixed", 1.0);
     let ended = world.check(&["--tag", "gate", "--path", "/nowhere?user={{user}}"]);
-    let command =
-        "revgate check --project demo-project --region us-central1 --service demo --tag gate --path /PATH";
-    assert_named(&ended, 10, &["HTTP 404", "no WebSocket at path /nowhere", command]);
+    let command = "revgate check --project demo-project --region us-central1 --service demo --tag gate";
+    let words = ["HTTP 404", "no WebSocket at path /nowhere", command, " --path /PATH"];
+    assert_named(&ended, 10, &words);
+    assert!(!ended.out.contains("--path '/nowhere?user={{user}}' --path"), "{}", ended.out);
     assert!(!ended.out.contains("the token"), "{}", ended.out);
 }
 
@@ -32,7 +33,8 @@ fn a_wrong_token_is_named_however_it_is_refused() {
         std::fs::write(world.file("key"), "the-key-of-somebody-else").unwrap();
         for token in [&[][..], &["--token-secret-file", "key"]] {
             let ended = world.check(&[&["--tag", "gate"], token].concat());
-            assert_named(&ended, 10, &[words, "look at the token", "--tag gate --token-secret-env VARIABLE"]);
+            assert_named(&ended, 10, &[words, "look at the token", "--token-secret-env VARIABLE"]);
+            assert!(!ended.out.contains("--token-secret-file key --token-secret-env"), "{}", ended.out);
             assert!(!ended.out.contains("at path"), "{}", ended.out);
         }
     }
@@ -99,8 +101,7 @@ fn a_private_service_without_its_id_token_is_named() {
     let world = private();
     for token in [&[][..], &["--id-token-file", "other"]] {
         let ended = world.check(&[&["--tag", "gate"], token].concat());
-        let words =
-            ["IAM does not let this caller in", "IAM wants an ID token", "--tag gate --id-token-file FILE"];
+        let words = ["IAM does not let this caller in", "IAM wants an ID token", "--id-token-file FILE"];
         assert_named(&ended, 11, &words);
     }
 }

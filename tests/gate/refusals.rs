@@ -97,7 +97,7 @@ fn a_record_can_go_to_a_device_which_stays_one() {
     let (code, out, err) = run(world.revgate("check").args(["--tag", "gate", "--record", "/dev/stderr"]));
     assert_eq!(code, 10, "{out}{err}");
     let record: serde_json::Value = serde_json::from_str(&err).expect("nothing but the record");
-    assert_eq!(record["version"], 1);
+    assert_eq!(record["version"], revgate::judge::EVIDENCE_VERSION);
 }
 
 #[test]
