@@ -22,9 +22,9 @@ use super::tail::Outcome;
 /// the scheduler.
 const MEET_WITHIN: Duration = Duration::from_millis(1);
 
-/// How many shots a thread with a ring takes before it sends them: many, since nothing interrupts it inside one call,
-/// but not all, so that the other can help where a thread is slow.
-const AT_ONCE: usize = 32;
+/// How many shots a thread with a ring takes before it sends them. The more the better: nothing interrupts it inside a
+/// call, but behind every call the server that it woke may take its core.
+const AT_ONCE: usize = 512;
 
 /// The two threads.
 pub(super) struct Pair {
