@@ -4,8 +4,10 @@
 //! error means "could not find out". The surprising rule: a tag that this run added is removed on every way out,
 //! also when the run is interrupted, before anything else is said.
 
+mod access;
 mod error;
 mod probing;
+mod tagging;
 
 use std::time::Duration;
 
@@ -17,20 +19,19 @@ use tokio_util::sync::CancellationToken;
 pub use error::EngineError;
 
 use crate::cloudrun::{
-    self, AddedTag, Client, Invokers, ReadyOutcome, TagToAdd, tag_address,
+    self, AddedTag, Client, ReadyOutcome, TagToAdd,
     wire::{Revision, Service},
 };
-use crate::config::{ApiAccess, CheckName, Choice, IdTokenMode, ServiceName, Settings};
+use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
 use crate::event::Event;
-use crate::judge::{AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, ReadyEvidence, Target};
+use crate::judge::{
+    AddressKind, Check, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome, ReadyEvidence, Target, judge,
+};
 use crate::probe::Capacity;
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, locate, reachable, tag,
 };
-use crate::trust::{Excerpt, Redactor, Secret};
-
-/// How long adding a tag may take.
-const TAG_TIME: Duration = Duration::from_mins(3);
+use crate::trust::{Excerpt, Redactor};
 
 /// How long a service may be in the middle of a change before it is read as it is.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -109,6 +110,7 @@ struct Control {
 }
 
 struct Run<'a> {
+    begun: Instant,
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
@@ -137,6 +139,7 @@ impl<'a> Run<'a> {
             target,
             selection: settings.checks.clone(),
             dry_run: settings.dry_run,
+            asked: settings.asked.clone(),
             ready: ReadyEvidence::Unknown,
             identity: IdentityEvidence {
                 address: AddressKind::None,
@@ -147,12 +150,26 @@ impl<'a> Run<'a> {
             probing: None,
             times: Vec::new(),
         };
-        Self { settings, around, evidence }
+        Self { begun: Instant::now(), settings, around, evidence }
     }
 
     fn finish(mut self) -> Evidence {
-        self.evidence.took_ms = milliseconds(self.around.epoch.elapsed());
+        self.evidence.took_ms = milliseconds(self.begun.elapsed());
+        self.tell(|name| name != CheckName::Ready || self.settings.service.is_none());
         self.evidence
+    }
+
+    /// Says how the checks that are over ended, on the evidence so far.
+    fn tell(&self, over: impl Fn(CheckName) -> bool) {
+        let Ok(judgement) = judge(&self.evidence) else { return };
+        let asked = |check: &&Check| !matches!(check.outcome, Outcome::NotAsked | Outcome::Skipped);
+        for check in judgement.checks.iter().filter(asked).filter(|check| over(check.name)) {
+            self.around.say(Event::Checked {
+                check: check.name.name().to_owned(),
+                outcome: check.outcome.word().to_owned(),
+                summary: check.summary.clone(),
+            });
+        }
     }
 
     /// Runs `work` unless the run is interrupted.
@@ -232,6 +249,7 @@ impl<'a> Run<'a> {
             }
         };
         self.evidence.times.push((CheckName::Ready, milliseconds(begun.elapsed())));
+        self.tell(|name| name == CheckName::Ready);
         Ok(())
     }
 
@@ -266,78 +284,9 @@ impl<'a> Run<'a> {
                 let name = tag::fresh(&base, &control.service, self.around.now(), rand::random())?;
                 let revision = control.located.revision.clone();
                 let wanted = TagToAdd { name, base, revision };
-                let until = Instant::now() + TAG_TIME;
-                let added =
-                    cloudrun::add_tag(&control.client, &control.name, &wanted, self.around.now(), until)
-                        .await?;
-                self.around.note(format!("added tag {} at 0 %", added.name));
-                self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
-                let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
-                // On every way out, also an interrupted one; its own failure must not hide the evidence.
-                let removed = cloudrun::remove_tag(&control.client, &control.name, &added.name).await;
-                if let Err(error) = removed {
-                    let words = format!("tag {} was not removed: {error}; {}", added.name, error.help());
-                    self.evidence.target.notes.push(words.clone());
-                    self.around.note(words);
-                } else {
-                    self.around.note(format!("removed tag {}", added.name));
-                }
-                probed?;
-                Ok(Some(added))
+                self.probe_added_tag(control, &wanted, id_token).await.map(Some)
             }
         }
-    }
-
-    /// Probes a tag's address, and looks before and after whether the tag names the candidate.
-    async fn probe_tag(
-        &mut self,
-        control: &Control,
-        tag: &str,
-        uri: &str,
-        id_token: Option<Secret>,
-    ) -> Result<(), EngineError> {
-        self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
-        let url = url::Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
-        self.probe(&url, control.capacity, id_token).await?;
-        self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
-        Ok(())
-    }
-
-    async fn names_candidate(&self, control: &Control, tag: &str) -> Result<bool, EngineError> {
-        let reading = control.client.get_service(&control.name);
-        let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
-        Ok(tag_address(&service, tag, &control.located.revision).is_some())
-    }
-
-    /// The ID token that a private service asks for.
-    async fn id_token(&self, control: &Control) -> Result<Option<Secret>, EngineError> {
-        match &self.settings.id_token {
-            IdTokenMode::Never => return Ok(None),
-            IdTokenMode::Given(token) => return Ok(Some(token.clone())),
-            IdTokenMode::Auto => {}
-        }
-        let google = matches!(self.settings.api, ApiAccess::Google);
-        if self.settings.dry_run || !google || control.service.invoker_iam_disabled {
-            return Ok(None);
-        }
-        let Some(audience) = &control.service.uri else { return Ok(None) };
-        let asking = async {
-            match control.client.invoker_policy(&control.name).await? {
-                Invokers::Everybody => Ok(None),
-                Invokers::Some => Ok(Some(
-                    cloudrun::id_token(audience, &self.around.redactor).await.map_err(EngineError::from),
-                )),
-                // Who may call it is not ours to read: a token does no harm where none is needed.
-                Invokers::Unknown { reason } => {
-                    let token = cloudrun::id_token(audience, &self.around.redactor).await;
-                    if let Err(error) = &token {
-                        self.around.note(format!("going without an ID token: {error} ({reason})"));
-                    }
-                    Ok(token.ok().map(Ok))
-                }
-            }
-        };
-        self.unless_interrupted(asking).await?.map_err(EngineError::Api)?.transpose()
     }
 }
 

@@ -1,10 +1,22 @@
 //! The gate through its binary, against the emulator's misbehaving backends.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "gate/access.rs"]
+mod access;
+#[path = "gate/interrupts.rs"]
+mod interrupts;
+#[path = "gate/leftovers.rs"]
+mod leftovers;
+#[path = "gate/parrot.rs"]
+mod parrot;
 #[path = "gate/pipeline.rs"]
 mod pipeline;
+#[path = "gate/promotion.rs"]
+mod promotion;
 #[path = "gate/refusals.rs"]
 mod refusals;
+#[path = "gate/secrets.rs"]
+mod secrets;
 #[path = "gate/support.rs"]
 mod support;
 #[path = "gate/verdicts.rs"]

@@ -135,7 +135,15 @@ fn argument(option: &Choosable) -> Arg {
         .help_heading(option.group)
         .help(format!("{} [env: {}]", option.help, variable(option.name)))
         .allow_hyphen_values(matches!(option.name, "send" | "expect"));
-    if option.many == Many::No { argument } else { argument.action(ArgAction::Append) }
+    match option.many {
+        Many::No => argument,
+        Many::Repeated | Many::Commas => argument.action(ArgAction::Append),
+        Many::Switch => Arg::new(option.name)
+            .long(option.name)
+            .help_heading(option.group)
+            .help(format!("{} [env: {}=true]", option.help, variable(option.name)))
+            .action(ArgAction::SetTrue),
+    }
 }
 
 #[cfg(test)]

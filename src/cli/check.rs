@@ -1,5 +1,6 @@
 //! `revgate check`.
 
+use anyhow::Context as _;
 use clap::ArgMatches;
 use tokio::sync::mpsc;
 
@@ -25,11 +26,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
 }
 
 pub(super) fn listen() -> Result<Signals, Failure> {
-    Signals::listen().map_err(|error| Failure {
-        exit: Exit::Defect,
-        words: format!("signals cannot be heard: {error}"),
-        help: "please report this".to_owned(),
-    })
+    Ok(Signals::listen().context("signals cannot be heard")?)
 }
 
 /// One gated revision, with its judgement; the screen is shown meanwhile.

@@ -8,10 +8,10 @@ use clap::parser::ValueSource;
 use super::options::{Many, SETTINGS};
 use super::output::Failure;
 use crate::config::{
-    FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource, Typed, merge, needed,
-    variable,
+    Asked, FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource, Typed, merge,
+    needed, variable,
 };
-use crate::trust::Secret;
+use crate::trust::{Redactor, Secret};
 
 /// The value of an environment variable; an empty one counts as absent.
 #[expect(clippy::disallowed_methods, reason = "cli is the sole reader of the environment")]
@@ -39,7 +39,31 @@ pub(super) fn settings(matches: &ArgMatches, purpose: Purpose) -> Result<Merged,
         let found = read_secret(&source);
         lookup.insert(source, found);
     }
-    Ok(merge(&typed, file.as_ref(), &lookup, purpose)?)
+    let mut merged = merge(&typed, file.as_ref(), &lookup, purpose)?;
+    merged.settings.asked = asked(matches, purpose, &merged.secrets);
+    Ok(merged)
+}
+
+/// The command with its options, without a secret.
+fn asked(matches: &ArgMatches, purpose: Purpose, secrets: &[Secret]) -> Asked {
+    let redactor = Redactor::default();
+    redactor.learn_all(secrets);
+    let command = if purpose == Purpose::Rehearsal { "rehearse" } else { "check" };
+    let mut options = Vec::new();
+    for name in ["config", "exec"] {
+        options.extend(text(matches, name).map(|text| (name.to_owned(), Some(text))));
+    }
+    for option in SETTINGS {
+        let texts = given(matches, option.name, option.many).map(|given| given.texts().to_vec());
+        for text in texts.into_iter().flatten() {
+            match option.many {
+                Many::Switch if text == "true" || text == "1" => options.push((option.name.to_owned(), None)),
+                Many::Switch => {}
+                _ => options.push((option.name.to_owned(), Some(redactor.redact(&text)))),
+            }
+        }
+    }
+    Asked { command: command.to_owned(), options }
 }
 
 /// The configuration file that was named, else `revgate.yaml` where there is one.
@@ -97,7 +121,11 @@ fn typed(matches: &ArgMatches) -> Typed {
 
 fn given(matches: &ArgMatches, name: &'static str, many: Many) -> Option<Given> {
     let (origin, texts) = if matches.value_source(name) == Some(ValueSource::CommandLine) {
-        (Origin::Flag, matches.get_many::<String>(name)?.cloned().collect())
+        let texts = match many {
+            Many::Switch => vec!["true".to_owned()],
+            _ => matches.get_many::<String>(name)?.cloned().collect(),
+        };
+        (Origin::Flag, texts)
     } else {
         (Origin::Environment, vec![environment(&variable(name))?])
     };
@@ -142,6 +170,9 @@ fn set(typed: &mut Typed, name: &str, given: Given) {
         "sockets" => &mut typed.sockets,
         "time-budget" => &mut typed.time_budget,
         "seed" => &mut typed.seed,
+        "round" => &mut typed.round,
+        "thorough" => &mut typed.thorough,
+        "no-calibration" => &mut typed.no_calibration,
         _ => return,
     };
     *field = Some(given);

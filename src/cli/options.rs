@@ -23,6 +23,8 @@ pub(super) enum Many {
     Repeated,
     /// Again and again, or separated by commas.
     Commas,
+    /// Without a text.
+    Switch,
 }
 
 const TARGET: &str = "What is gated";
@@ -33,6 +35,10 @@ const OUTPUT: &str = "What is shown";
 
 const fn one(name: &'static str, value: &'static str, group: &'static str, help: &'static str) -> Choosable {
     Choosable { name, value, group, help, many: Many::No }
+}
+
+const fn switch(name: &'static str, group: &'static str, help: &'static str) -> Choosable {
+    Choosable { name, value: "", group, help, many: Many::Switch }
 }
 
 const fn commas(
@@ -104,12 +110,15 @@ pub(super) const SETTINGS: &[Choosable] = &[
         "pattern",
         "NAME",
         CHECKS,
-        "Run only these: first-contact, control, users, same-user, first-message",
+        "Run only these: first-contact, control, users, same-user, first-message, reconnect, stagger",
     ),
+    switch("thorough", CHECKS, "Run all patterns, also reconnect and stagger"),
     one("rounds", "N", CHECKS, "At most so many rounds of each pattern"),
     one("sockets", "N", CHECKS, "Sockets of a round of distinct users [default: 5]"),
     one("time-budget", "D", CHECKS, "How long the probing may take [default: 3m]"),
     one("seed", "N", CHECKS, "Repeat which users meet in which round"),
+    one("round", "N", CHECKS, "Repeat only the round of this number, with --pattern and --seed"),
+    switch("no-calibration", CHECKS, "Do not prove first that this prober finds the bundled race"),
 ];
 
 /// Options of the output and of the command itself.

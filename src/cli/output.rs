@@ -1,7 +1,9 @@
 //! What leaves the program: reports, errors, files. A closed pipe silences and changes no exit code.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
+use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::input::{environment, text};
@@ -44,6 +46,18 @@ impl Failure {
             self.help,
             self.exit.code()
         );
+    }
+}
+
+/// Whatever should never fail is a defect of ours when it does.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let help = concat!(
+            "please report this with the command that was typed (revgate ",
+            env!("CARGO_PKG_VERSION"),
+            ")"
+        );
+        Self { exit: Exit::Defect, words: format!("{error:#}"), help: help.to_owned() }
     }
 }
 
@@ -105,11 +119,22 @@ impl Wanted {
         Ok(Self { json, record: text(matches, "record"), verbose, progress })
     }
 
-    /// Refuses a record that could not be written, before anything is opened.
+    /// Refuses a record that could not be written, before anything is opened. Leaves nothing behind: a run that ends
+    /// without evidence has no record, and an empty one would look like one.
     pub(super) fn check_record(&self) -> Result<(), Failure> {
         let Some(path) = &self.record else { return Ok(()) };
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.map(drop).map_err(|error| unwritten(path, &error))
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true);
+        let tried = if Path::new(path).exists() { options.open(path).map(drop) } else { Ok(()) };
+        let tried = tried.and_then(|()| {
+            if !is_replaceable(path) {
+                return Ok(());
+            }
+            let beside = beside(path);
+            options.create(true).truncate(true).open(&beside)?;
+            std::fs::remove_file(&beside)
+        });
+        tried.map_err(|error| unwritten(path, &error))
     }
 }
 
@@ -124,11 +149,11 @@ fn unwritten(path: &str, error: &std::io::Error) -> Failure {
 pub(super) fn report(evidence: &Evidence, judgement: &Judgement, wanted: &Wanted) -> Result<Exit, Failure> {
     let document = Document::new(evidence, judgement);
     if let Some(path) = &wanted.record {
-        let json = serde_json::to_vec(evidence).map_err(|e| defect(&e))?;
+        let json = serde_json::to_vec(evidence).context("the record could not be made")?;
         write_whole(path, &json).map_err(|error| unwritten(path, &error))?;
     }
     let text = if wanted.json {
-        report::render_json(&document).map_err(|e| defect(&e))?
+        report::render_json(&document).context("the report could not be made")?
     } else {
         report::render_text(&document, report::Style { verbose: wanted.verbose })
     };
@@ -139,17 +164,22 @@ pub(super) fn report(evidence: &Evidence, judgement: &Judgement, wanted: &Wanted
 
 /// Beside, then renamed: a run that is killed half-way leaves no half record.
 fn write_whole(path: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = format!("{path}.tmp");
+    if !is_replaceable(path) {
+        return std::fs::write(path, bytes);
+    }
+    let beside = beside(path);
     std::fs::write(&beside, bytes)?;
     std::fs::rename(&beside, path)
 }
 
-fn defect(error: &serde_json::Error) -> Failure {
-    Failure {
-        exit: Exit::Defect,
-        words: format!("the report could not be made: {error}"),
-        help: "please report this".to_owned(),
-    }
+/// Where a record is written before it gets its name.
+fn beside(path: &str) -> String {
+    format!("{path}.tmp")
+}
+
+/// False for a device or a pipe, such as `/dev/stdout`: it is written to and must not be replaced by a file.
+fn is_replaceable(path: &str) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 /// Prints to standard output.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::check::{gate, listen};
@@ -111,8 +112,8 @@ impl Stage {
         settings.choice = Choice::Newest;
         settings.tag = Identifier::new("gate");
         settings.url = None;
-        let endpoint = url::Url::parse(&self.emulator.api_endpoint())
-            .map_err(|error| Failure::usage(error.to_string(), "please report this"))?;
+        let endpoint =
+            url::Url::parse(&self.emulator.api_endpoint()).context("the emulator's own address")?;
         settings.api = ApiAccess::Other { endpoint, token: None };
         Ok(merged)
     }
@@ -120,16 +121,15 @@ impl Stage {
 
 /// What the sample backend speaks, on limits of its own: it lives in this very process.
 fn sample(mut merged: Merged) -> Result<Merged, Failure> {
-    let template = |text: &str| {
-        Template::parse(text).map_err(|error| Failure::usage(error.to_string(), "please report this"))
-    };
+    let template = |text: &str| Template::parse(text).context("the rehearsal's own conversation");
     let settings = &mut merged.settings;
     settings.conversation.path = template("/ws?user={{user}}")?;
     settings.conversation.send = Some(template(r#"{"type":"ping","nonce":"{{nonce}}"}"#)?);
     settings.conversation.expect = Some(Expect::JsonSubset(template(r#"{"type":"pong"}"#)?));
-    settings.users = (1..=20).map(|number| format!("user-{number:03}")).collect();
+    settings.users = (1..=50).map(|number| format!("user-{number:03}")).collect();
     settings.echo = Some(Echo::Header("x-revision".to_owned()));
     settings.limits.openings_per_second = settings.limits.openings_per_second.max(1000);
+    settings.limits.sockets_at_once = settings.limits.sockets_at_once.max(200);
     Ok(merged)
 }
 

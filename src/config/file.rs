@@ -118,6 +118,7 @@ pub(crate) struct RaceModel {
     pub(crate) sockets: Option<Text>,
     pub(crate) time_budget: Option<Text>,
     pub(crate) seed: Option<Text>,
+    pub(crate) thorough: Option<bool>,
     pub(crate) tolerated: Option<Text>,
     pub(crate) noise: Option<Text>,
     pub(crate) zero_tolerance: Option<Vec<Text>>,

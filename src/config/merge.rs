@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
@@ -105,6 +106,7 @@ pub fn merge(
         limits,
         checks: race::checks(&sources)?,
         dry_run: typed.dry_run,
+        asked: Asked::default(),
     };
     let secrets = secrets::to_redact(&settings, from_outside);
     Ok(Merged { settings, secrets })

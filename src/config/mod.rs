@@ -4,6 +4,7 @@
 //! and no environment itself: `cli` does. The surprising rule: a flag beats the environment, the environment beats the
 //! file, the file beats the default, and each value knows where it came from, so that an error can point there.
 
+mod asked;
 mod checks;
 mod conversation;
 mod duplicates;
@@ -24,6 +25,7 @@ mod typed;
 mod values;
 mod wire;
 
+pub use asked::Asked;
 pub use checks::{CheckName, Selection};
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};

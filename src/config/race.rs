@@ -26,6 +26,9 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         values::positive_duration,
     )?;
     let seed = sources.one(typed.seed.as_ref(), file.seed.as_ref(), &["race", "seed"], values::whole)?;
+    // Only typed: whoever reads the configuration must not find a run of one round there.
+    let round = sources.one(typed.round.as_ref(), None, &[], count(1))?;
+    let uncalibrated = sources.one(typed.no_calibration.as_ref(), None, &[], values::boolean)?;
     let codes =
         sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
     let (tolerated, noise) = rates(sources, &default)?;
@@ -35,6 +38,8 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         sockets: sockets(sources, limits, default.sockets)?,
         time_budget: time_budget.map_or(default.time_budget, |found| found.value),
         seed: seed.map(|found| found.value),
+        round: round.map(|found| found.value),
+        calibrate: !uncalibrated.is_some_and(|found| found.value),
         tolerated,
         noise,
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
@@ -80,6 +85,13 @@ fn sockets(sources: &Sources<'_>, limits: &Limits, default: u32) -> Result<u32, 
     Ok(sockets)
 }
 
+fn thorough(sources: &Sources<'_>) -> Result<bool, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let keys = ["race", "thorough"];
+    let found = sources.one(typed.thorough.as_ref(), None, &keys, values::boolean)?;
+    Ok(found.map(|found| found.value).or(file.thorough).unwrap_or(false))
+}
+
 /// In the order of the plan, each once.
 fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, ConfigError> {
     let (typed, file) = (sources.typed, &sources.file.model.race);
@@ -87,6 +99,7 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
     let found = sources.many(typed.pattern.as_ref(), file.patterns.as_ref(), &keys, values::pattern)?;
     let spot = Spot::of(typed.pattern.as_ref(), &["limits", "sockets-per-user"]);
     let asked = match found {
+        None if thorough(sources)? => Pattern::ALL.to_vec(),
         None => Pattern::DEFAULT.to_vec(),
         Some(Found { value, spot }) if value.is_empty() => {
             return Err(
@@ -100,7 +113,7 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
             .help("leave it out: --pattern first-contact,control,users,first-message");
         return Err(sources.error(&spot, flaw));
     }
-    Ok(Pattern::DEFAULT.into_iter().filter(|pattern| asked.contains(pattern)).collect())
+    Ok(Pattern::ALL.into_iter().filter(|pattern| asked.contains(pattern)).collect())
 }
 
 /// What the run may cost the service.

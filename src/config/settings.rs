@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Selection, Template};
+use super::{Asked, Selection, Template};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -47,6 +47,8 @@ pub struct Settings {
     pub checks: Selection,
     /// Print the plan and stop.
     pub dry_run: bool,
+    /// What was typed, for the commands that a report names.
+    pub asked: Asked,
 }
 
 /// A service's full name.
@@ -245,6 +247,10 @@ pub struct RaceSettings {
     pub patterns: Vec<Pattern>,
     /// At most so many rounds of each pattern; `None`: as many as the test needs.
     pub rounds: Option<u32>,
+    /// Whether the prober must first find the bundled race.
+    pub calibrate: bool,
+    /// Only the round of this number of each pattern; `None`: from the first on.
+    pub round: Option<u32>,
     /// Sockets of a round of distinct users. Default 5, at least 2.
     pub sockets: u32,
     /// How long the probing may take. Default 3 min.
@@ -264,6 +270,8 @@ impl Default for RaceSettings {
         Self {
             patterns: Pattern::DEFAULT.to_vec(),
             rounds: None,
+            calibrate: true,
+            round: None,
             sockets: 5,
             time_budget: Duration::from_mins(3),
             seed: None,
@@ -288,10 +296,25 @@ pub enum Pattern {
     SameUser,
     /// Two sockets that send at once, without waiting for anything.
     FirstMessage,
+    /// A served socket dropped without a word, and its user back at the same instant.
+    Reconnect,
+    /// Two sockets of the same user, the second 0 to 100 ms after the first.
+    Stagger,
 }
 
 impl Pattern {
     /// All patterns, in the order of the plan.
+    pub const ALL: [Self; 7] = [
+        Self::FirstContact,
+        Self::Control,
+        Self::Users,
+        Self::SameUser,
+        Self::FirstMessage,
+        Self::Reconnect,
+        Self::Stagger,
+    ];
+
+    /// Those that are run where none are named.
     pub const DEFAULT: [Self; 5] =
         [Self::FirstContact, Self::Control, Self::Users, Self::SameUser, Self::FirstMessage];
 
@@ -303,6 +326,8 @@ impl Pattern {
             Self::Users => "users",
             Self::SameUser => "same-user",
             Self::FirstMessage => "first-message",
+            Self::Reconnect => "reconnect",
+            Self::Stagger => "stagger",
         }
     }
 }

@@ -134,6 +134,12 @@ pub struct Typed {
     pub time_budget: Option<Given>,
     /// `--seed`.
     pub seed: Option<Given>,
+    /// `--round`.
+    pub round: Option<Given>,
+    /// `--thorough`; its text is `true` when typed as a flag.
+    pub thorough: Option<Given>,
+    /// `--no-calibration`; its text is `true` when typed as a flag.
+    pub no_calibration: Option<Given>,
     /// `--dry-run`, which has no other form.
     pub dry_run: bool,
 }

@@ -210,9 +210,18 @@ pub(crate) fn check(text: &str) -> Result<CheckName, Flaw> {
     named("check", text, &CheckName::ALL, CheckName::name)
 }
 
+/// A switch: `true` or `false`; a variable may also say `1` or `0`.
+pub(crate) fn boolean(text: &str) -> Result<bool, Flaw> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(Flaw::new(format!("\"{other}\" is neither true nor false"))),
+    }
+}
+
 /// A pattern by its name.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, Flaw> {
-    named("pattern", text, &Pattern::DEFAULT, Pattern::name)
+    named("pattern", text, &Pattern::ALL, Pattern::name)
 }
 
 /// A way for the token to travel, by its name.

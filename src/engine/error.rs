@@ -2,7 +2,7 @@
 
 use crate::cloudrun::{ApiError, CredentialError, TagError};
 use crate::judge::sequential::SettingsError;
-use crate::probe::{AddressError, CampaignError, TokenError};
+use crate::probe::{AddressError, CampaignError, TokenError, TooFewDescriptors};
 use crate::revision::{self, LocateError, Unreachable, tag::TagTooLong};
 
 /// Why a run gave no evidence.
@@ -44,6 +44,9 @@ pub enum EngineError {
     /// The campaign could not begin.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
+    /// More sockets than this machine lets us open.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The settings guarantee nothing.
     #[error("the settings of the test guarantee nothing: {0}")]
     Settings(SettingsError),
@@ -51,8 +54,16 @@ pub enum EngineError {
     #[error("neither a service nor an address is named")]
     NoAddress,
     /// The run was interrupted.
-    #[error("interrupted; what this run added was removed")]
+    #[error("interrupted")]
     Interrupted,
+    /// The run ended without evidence, and the tag that it added is still there.
+    #[error("{cause}; {left}")]
+    TagLeft {
+        /// Why there is no evidence.
+        cause: Box<EngineError>,
+        /// Why the tag is still there.
+        left: TagError,
+    },
 }
 
 impl EngineError {
@@ -74,11 +85,15 @@ impl EngineError {
             Self::Campaign(_) => {
                 "is the tag still there? look at the service's traffic, then run it again".to_owned()
             }
+            Self::Descriptors(error) => {
+                format!("{}; or lower limits.sockets-at-once in revgate.yaml", error.help())
+            }
             Self::Settings(_) => "look at race.tolerated and race.noise".to_owned(),
             Self::NoAddress => {
                 "revgate check --project P --region R --service S, or --url wss://HOST".to_owned()
             }
-            Self::Interrupted => "run it again".to_owned(),
+            Self::Interrupted => "what this run added was removed: run it again".to_owned(),
+            Self::TagLeft { left, .. } => left.help(),
         }
     }
 
@@ -91,6 +106,7 @@ impl EngineError {
                 | Self::TagTooLong(_)
                 | Self::Unusable(AddressError::Unusable(_))
                 | Self::Token(_)
+                | Self::Descriptors(_)
                 | Self::Settings(_)
                 | Self::NoAddress
         ) || matches!(self, Self::Tag(TagError::Taken { .. }))

@@ -5,14 +5,16 @@
 
 use serde_json::{Value, json};
 
+use super::advice;
 use super::check::{Check, Outcome};
 use super::classify::Kind;
-use super::evidence::{AddressKind, Evidence, ReadyEvidence};
+use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
+use super::label::Labelling;
 use super::race::{Bench, Failure, Tests};
 use super::sequential::Decision;
 use super::statistics;
 use crate::config::{CheckName, Echo, Pattern};
-use crate::probe::{HELD_SOCKETS, Opening, StopReason};
+use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
 
 /// One check of a run.
 pub(super) fn check(name: CheckName, evidence: &Evidence, tests: Option<&Tests>) -> Check {
@@ -141,6 +143,7 @@ fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
         _ if other.is_some() => {
             check.with_help("routing was not finished, or the address is another revision's: run again")
         }
+        _ if opened.is_empty() => check.with_help("see serves"),
         _ => check.with_help("put the value of K_REVISION there in every answer"),
     }
 }
@@ -175,7 +178,10 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         "failures": bench.failures, "fixed_sample": fixed_sample(bench) });
     let nobody = tally.ok == 0 && tally.app_fail > 0;
     let check = match bench.decision() {
-        Decision::Fail => Check::bare(name, Outcome::Fail, format!("{counts}; {}", first_failure(bench))),
+        Decision::Fail => {
+            let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+            Check::bare(name, Outcome::Fail, format!("{counts}; {}{label}", first_failure(bench)))
+        }
         // Nobody was served: two single sockets are enough to say so.
         _ if nobody && tally.app_fail >= 2 => {
             Check::bare(name, Outcome::Fail, format!("{counts}; {}", first_failure(bench)))
@@ -187,17 +193,30 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             let (why, help) = unfinished(evidence);
             let seen =
                 if bench.failures.is_empty() { String::new() } else { format!("; {}", first_failure(bench)) };
-            let void = if tally.infra > 0 {
-                format!("; {} never reached the application", tally.infra)
-            } else {
-                String::new()
-            };
-            Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}")).with_help(help)
+            let void = bench.unreached.as_ref().map_or_else(String::new, |first| {
+                format!("; {} never reached the application: {}", tally.infra, first.words)
+            });
+            let check = Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}"));
+            // "See serves" is no help in `serves` itself.
+            if nobody_served(evidence) { check } else { check.with_help(help) }
         }
     };
-    let help = advice(bench);
     let check = check.with_evidence(numbers);
-    if check.outcome == Outcome::Pass { check } else { help.into_iter().fold(check, Check::with_help) }
+    if check.outcome == Outcome::Pass {
+        check
+    } else {
+        suggestion(bench, evidence).into_iter().fold(check, Check::with_help)
+    }
+}
+
+fn nobody_served(evidence: &Evidence) -> bool {
+    evidence.probing.as_ref().is_some_and(|probing| probing.stopped == StopReason::NotServed)
+}
+
+/// What the first failure suggests; where there is none, the first socket that never reached the application.
+fn suggestion(bench: &Bench, evidence: &Evidence) -> Option<String> {
+    let failure = bench.failures.first().map(|failure| advice::of_failure(&failure.finding, evidence));
+    failure.or_else(|| bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence)))
 }
 
 fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
@@ -208,12 +227,17 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     };
     let strata: serde_json::Map<String, Value> =
         tests.patterns.iter().map(|(pattern, bench)| (pattern.name().to_owned(), stratum(bench))).collect();
-    let numbers = json!({ "strata": strata });
+    let label = tests.labelling.as_ref().map(Labelling::labelled);
+    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration) });
     let provoking = tests.patterns.keys().any(|pattern| *pattern != Pattern::FirstContact);
     let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
     let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
-    let check = if let Some((pattern, bench)) = failed {
-        Check::bare(name, Outcome::Fail, failed_words(*pattern, bench))
+    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| only_limits(bench)) {
+        let words = format!("{pattern}: {}; more was asked than the service allows", first_failure(bench));
+        Check::bare(name, Outcome::Inconclusive, words)
+    } else if let Some((pattern, bench)) = failed {
+        let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+        Check::bare(name, Outcome::Fail, failed_words(*pattern, bench) + &label)
     } else if !provoking {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
@@ -227,15 +251,29 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             test.void()
         );
         Check::bare(name, Outcome::Inconclusive, summary).with_help(help)
+    } else if let Some(blind) = evidence.probing.as_ref().and_then(uncalibrated) {
+        Check::bare(name, Outcome::Inconclusive, blind)
+            .with_help("run it where less else is running; --no-calibration goes without this proof")
     } else {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
     let check = check.with_evidence(numbers);
-    match failed {
-        Some((pattern, bench)) => {
-            again(*pattern, evidence).into_iter().chain(advice(bench)).fold(check, Check::with_help)
-        }
-        None => check,
+    let again = failed.and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence));
+    let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
+    again.into_iter().chain(seen).fold(check, Check::with_help)
+}
+
+/// Why this prober may not pass anybody: it did not see a race that was there.
+fn uncalibrated(probing: &Probing) -> Option<String> {
+    if !probing.plan.race.calibrate {
+        return None;
+    }
+    match probing.calibration {
+        None => Some("no failure, but this prober was not calibrated".to_owned()),
+        Some(calibration) if calibration.is_enough() => None,
+        Some(Calibration { rounds, found, .. }) => Some(format!(
+            "no failure, but this prober found the bundled race in {found} of {rounds} rounds only"
+        )),
     }
 }
 
@@ -258,6 +296,16 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
     sorted.get(last * percent / 100).map(|value| value / 1000)
+}
+
+/// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
+fn only_limits(bench: &Bench) -> bool {
+    let limited = bench.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
+    limited > 0 && limited == bench.tally.app_fail
+}
+
+fn label_words(tests: &Tests) -> Option<String> {
+    tests.labelling.as_ref()?.labelled().words()
 }
 
 fn failed_words(pattern: Pattern, bench: &Bench) -> String {
@@ -287,50 +335,4 @@ fn first_failure(bench: &Bench) -> String {
             format!("{} ({} round {round}, socket {socket})", finding.words, stage.name())
         }
     }
-}
-
-/// How to run the failing pattern again.
-fn again(pattern: Pattern, evidence: &Evidence) -> Option<String> {
-    let seed = evidence.probing.as_ref()?.plan.seed;
-    let target = match (&evidence.target.service, &evidence.target.address) {
-        (Some(name), _) => {
-            format!(
-                "--project {} --region {} --service {} --tag gate",
-                name.project, name.region, name.service
-            )
-        }
-        (None, Some(address)) => format!("--url {address} --path '{}'", evidence.target.path),
-        (None, None) => return None,
-    };
-    Some(format!("provoke only this again: revgate check {target} --pattern {pattern} --seed {seed}"))
-}
-
-/// What the failures suggest.
-fn advice(bench: &Bench) -> Option<String> {
-    let finding = &bench.failures.first()?.finding;
-    let help = match (finding.kind, finding.status, finding.code) {
-        (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => {
-            "the application refused the socket: look at the token (`token:` in revgate.yaml), its claims and the users"
-        }
-        (Kind::HttpStatus, Some(404 | 405), _) => "no WebSocket at this path: name it with --path",
-        (Kind::HttpStatus, Some(429), _) => {
-            "the service reached a limit: state it under `limits:` in revgate.yaml"
-        }
-        (Kind::Silent, ..) => {
-            "a socket that says nothing proves nothing: declare what a healthy one does with --send TEXT and --expect PATTERN"
-        }
-        (Kind::NoAnswer, ..) => {
-            "if the answer looks like what comes unasked, describe it with --expect PATTERN"
-        }
-        (Kind::ErrorFrame, ..) => {
-            "if this frame is what a healthy server says, declare it with --expect PATTERN"
-        }
-        (Kind::TcpRefused | Kind::TcpTimeout | Kind::TcpFailed, ..) => {
-            "nobody answers there: is the server up, is the address right?"
-        }
-        (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol",
-        (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)",
-        _ => return Some("what it means: revgate explain race".to_owned()),
-    };
-    Some(help.to_owned())
 }

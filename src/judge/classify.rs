@@ -56,6 +56,8 @@ pub enum Kind {
     HttpStatus,
     /// A page of the platform's own.
     PlatformPage,
+    /// A refusal that names a limit of the service's own.
+    LimitReached,
     /// A 101 that does not answer our request.
     BadAccept,
     /// A 101 with an unacceptable subprotocol.
@@ -172,12 +174,15 @@ fn refused(opening: &Opening, rules: &Rules<'_>) -> Finding {
     };
     let (class, kind, mut words) = match platform {
         Some(page) if rules.platform_counts => (Class::Infra, Kind::PlatformPage, page.words().to_owned()),
+        _ if *status == 429 || names_limit(body.as_str()) => {
+            (Class::AppFail, Kind::LimitReached, format!("limit reached: HTTP {status} instead of 101"))
+        }
         _ => (Class::AppFail, Kind::HttpStatus, format!("HTTP {status} instead of 101")),
     };
     if let Some(location) = location {
         let _ = write!(words, ", to \"{location}\" (not followed)");
     }
-    if !body.is_empty() && kind == Kind::HttpStatus {
+    if !body.is_empty() && kind != Kind::PlatformPage {
         let _ = write!(words, ": \"{body}\"");
     }
     Finding { status: Some(*status), ..finding(class, kind, Phase::Opening, words) }
@@ -252,6 +257,10 @@ fn ended(observation: &Observation, end: &End) -> Finding {
         _ => "after it was served, while held",
     };
     let (kind, code, what) = match &end.kind {
+        EndKind::CloseFrame { code: Some(code), reason } if closes_at_limit(*code, reason.as_str()) => {
+            let words = close_words(Some(*code), reason.as_str());
+            (Kind::LimitReached, Some(*code), format!("limit reached: {words}"))
+        }
         EndKind::CloseFrame { code, reason } => (Kind::Close, *code, close_words(*code, reason.as_str())),
         EndKind::NoCloseFrame => {
             (Kind::NoCloseFrame, None, "TCP ended without a close frame (1006)".to_owned())
@@ -284,6 +293,26 @@ fn is_error_code(code: u16) -> bool {
     matches!(code, 1002 | 1003 | 1007 | 1009 | 1011 | 1014)
 }
 
+/// True for a text that names a limit of the service's own.
+fn names_limit(text: &str) -> bool {
+    const SAID: [&str; 7] = [
+        "too many connections",
+        "too many sockets",
+        "too many sessions",
+        "too many requests",
+        "connection limit",
+        "limit reached",
+        "limit exceeded",
+    ];
+    let text = text.to_ascii_lowercase();
+    SAID.iter().any(|said| text.contains(said))
+}
+
+/// 1013 is "try again later" (IANA), 4429 what applications make of HTTP's 429. A 1011 is an error whatever it says.
+fn closes_at_limit(code: u16, reason: &str) -> bool {
+    matches!(code, 1013 | 4429) || (code != 1011 && names_limit(reason))
+}
+
 fn close_words(code: Option<u16>, reason: &str) -> String {
     let code = code.map_or_else(|| "close without a code".to_owned(), |code| format!("close {code}"));
     if reason.is_empty() { code } else { format!("{code} \"{reason}\"") }
@@ -294,5 +323,18 @@ impl Finding {
     pub fn is_keepalive(&self) -> bool {
         let words = self.words.to_ascii_lowercase();
         self.code.is_some() && (words.contains("keepalive") || words.contains("ping timeout"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_named_and_a_1011_never_excused() {
+        assert!(closes_at_limit(4429, ""));
+        assert!(closes_at_limit(1008, "Too many connections for this user"));
+        assert!(!closes_at_limit(1008, "policy violation"));
+        assert!(!closes_at_limit(1011, "connection limit"));
     }
 }

@@ -7,12 +7,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CheckName, Echo, Selection, ServiceName};
-use crate::probe::{Learned, Plan, Round, StopReason};
+use crate::config::{Asked, CheckName, Echo, Selection, ServiceName};
+use crate::probe::{Calibration, Learned, Plan, Round, StopReason};
 use crate::trust::Excerpt;
 
 /// Version of the recorded form; raised when an old one can no longer be read.
-pub const EVIDENCE_VERSION: u32 = 1;
+pub const EVIDENCE_VERSION: u32 = 2;
 
 /// The evidence of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Evidence {
     pub selection: Selection,
     /// A dry run: nothing was opened.
     pub dry_run: bool,
+    /// The command that asked for it, redacted.
+    pub asked: Asked,
     /// What the candidate's conditions said.
     pub ready: ReadyEvidence,
     /// What proves that the candidate was reached.
@@ -137,8 +139,12 @@ pub enum AddressKind {
 pub struct Probing {
     /// What was planned.
     pub plan: Plan,
+    /// Whether this prober found the bundled race; `None` when it was not asked, or could not be.
+    pub calibration: Option<Calibration>,
     /// What comes unasked.
     pub learned: Option<Learned>,
+    /// The shortest time in which TCP was connected, in microseconds; `None` when no single socket was served.
+    pub round_trip: Option<u64>,
     /// Rounds, in the order of their starts.
     pub rounds: Vec<Round>,
     /// Why it ended.

@@ -1,8 +1,8 @@
 //! The judge while a campaign runs: when has enough been seen?
 //!
 //! Takes rounds as they are decided and answers the prober's questions. Its tests are the very ones that judge a
-//! record. It keeps no verdict: that is made from the evidence, afterwards. The surprising rule: one failed test ends
-//! the whole campaign, since nothing that follows could approve the revision any more.
+//! record. It keeps no verdict: that is made from the evidence, afterwards. The surprising rule: once one test has failed,
+//! only what helps to label the failure is wanted, since nothing that follows could approve the revision any more.
 
 use super::race::Tests;
 use super::sequential::SettingsError;
@@ -63,7 +63,11 @@ impl<F: FnMut(Progress)> Steering for LiveJudge<F> {
         self.tests.has_failures()
     }
 
-    fn is_over(&self) -> bool {
-        self.tests.is_over()
+    fn has_failed(&self) -> bool {
+        self.tests.has_failed()
+    }
+
+    fn has_passed(&self) -> bool {
+        self.tests.has_passed()
     }
 }

@@ -5,11 +5,13 @@
 //! always the round and never the socket: failures inside one round are almost one event, and counting them apart
 //! would make ten sockets look like ten trials.
 
+mod advice;
 mod beta;
 mod check;
 mod checks;
 mod classify;
 mod evidence;
+mod label;
 mod live;
 mod race;
 pub mod sequential;

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::classify::{Class, Finding, Rules, classify};
+use super::label::Labelling;
 use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial, TrialOutcome};
 use super::statistics;
 use super::tally::Tally;
 use crate::config::Pattern;
-use crate::probe::{Learned, Observation, Plan, Round, Stage};
+use crate::probe::{Learned, Observation, Plan, Round, Stage, Stratum};
 
 /// One test and what it has seen.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Bench {
     pub(super) tally: Tally,
     /// The first failures, for the report.
     pub(super) failures: Vec<Failure>,
+    /// The first socket that never reached the application.
+    pub(super) unreached: Option<Finding>,
     /// A single failure fails this test.
     strict: bool,
     zero: Option<Failure>,
@@ -56,6 +59,7 @@ impl Bench {
             settings,
             tally: Tally::default(),
             failures: Vec::new(),
+            unreached: None,
             strict,
             zero: None,
             spreads: Vec::new(),
@@ -104,8 +108,16 @@ pub(super) struct Tests {
     pub(super) serves: Option<Bench>,
     /// Counts of all sockets.
     pub(super) tally: Tally,
-    /// Sockets of the held stage that were served.
+    /// Sockets that were held for seconds.
+    pub(super) held: u32,
+    /// Those of them that were served.
     pub(super) held_ok: u32,
+    /// How many of them are due.
+    held_due: u32,
+    /// What came after a test had failed.
+    pub(super) labelling: Option<Labelling>,
+    strata: Vec<Stratum>,
+    seed: u64,
     declared: crate::probe::Declared,
     platform_counts: bool,
     zero_tolerance: Vec<u16>,
@@ -131,7 +143,12 @@ impl Tests {
             patterns,
             serves: has_control.then(|| Bench::new(settings, false)).transpose()?,
             tally: Tally::default(),
+            held: 0,
             held_ok: 0,
+            held_due: plan.held,
+            labelling: None,
+            strata: plan.strata.clone(),
+            seed: plan.seed,
             declared: plan.declared,
             platform_counts,
             zero_tolerance: plan.race.zero_tolerance.clone(),
@@ -145,10 +162,12 @@ impl Tests {
         for finding in &findings {
             self.tally.add(finding);
         }
+        self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;
         match round.stage {
             Stage::Learning | Stage::Held | Stage::Control => {
                 if round.stage == Stage::Held {
+                    self.held += u32::try_from(findings.len()).unwrap_or(u32::MAX);
                     self.held_ok += findings.iter().map(|f| u32::from(f.class == Class::Ok)).sum::<u32>();
                 }
                 if let Some(bench) = &mut self.serves {
@@ -163,8 +182,48 @@ impl Tests {
         }
     }
 
+    /// After a failure everything that comes helps to say what kind of failure it is.
+    fn label(&mut self, stage: Stage, findings: &[Finding]) {
+        if self.labelling.is_none() {
+            self.labelling = self.compared().map(|s| Labelling::new(s.pattern, s.sockets, self.seed));
+        }
+        let Some(labelling) = &mut self.labelling else { return };
+        let trial = outcome(findings);
+        match stage {
+            _ if trial == TrialOutcome::Void => {}
+            Stage::Control => labelling.control(trial == TrialOutcome::Failing),
+            stage if stage.pattern() == Some(labelling.pattern) => {
+                labelling.round(trial == TrialOutcome::Failing);
+            }
+            _ => {}
+        }
+    }
+
+    /// The pattern that is compared with single sockets: the one that failed, else the largest that there is.
+    fn compared(&self) -> Option<Stratum> {
+        if !self.has_failed() {
+            return None;
+        }
+        let failed =
+            |s: &&Stratum| self.patterns.get(&s.pattern).is_some_and(|b| b.decision() == Decision::Fail);
+        let several = self.strata.iter().filter(|s| s.sockets > 1 && s.pattern != Pattern::FirstContact);
+        let found = self.strata.iter().find(failed).or_else(|| several.max_by_key(|s| s.sockets));
+        found.copied()
+    }
+
     /// True when another round of this stage would tell something while `in_flight` are under way.
     pub(super) fn wants(&self, stage: Stage, in_flight: u32) -> bool {
+        if self.has_failed() {
+            let Some(labelling) = &self.labelling else { return stage == Stage::Control };
+            return match stage {
+                Stage::Control => labelling.wants_control(in_flight),
+                other => other.pattern().is_some_and(|p| labelling.wants_round(p, in_flight)),
+            };
+        }
+        if stage == Stage::Held {
+            let enough = self.held_ok.saturating_add(in_flight) >= self.held_due;
+            return !enough && self.held.saturating_add(in_flight) < 2 * self.held_due;
+        }
         let bench = match stage {
             Stage::Control => self.serves.as_ref(),
             other => other.pattern().and_then(|pattern| self.patterns.get(&pattern)),
@@ -176,9 +235,9 @@ impl Tests {
         self.patterns.values().chain(self.serves.as_ref())
     }
 
-    /// True when one test has failed, or all have passed.
-    pub(super) fn is_over(&self) -> bool {
-        self.has_failed() || self.benches().all(|bench| bench.decision() == Decision::Pass)
+    /// True when all tests have passed.
+    pub(super) fn has_passed(&self) -> bool {
+        self.held_ok >= self.held_due && self.benches().all(|bench| bench.decision() == Decision::Pass)
     }
 
     /// True when one test has failed.
@@ -196,16 +255,18 @@ impl Bench {
     fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16]) {
         for (observation, finding) in round.observations.iter().zip(findings) {
             self.tally.add(finding);
-            if finding.class == Class::AppFail {
-                self.note(round, observation, finding, zero_tolerance);
+            match finding.class {
+                Class::AppFail => self.note(round, observation, finding, zero_tolerance),
+                Class::Infra if self.unreached.is_none() => self.unreached = Some(finding.clone()),
+                Class::Infra | Class::Ok => {}
             }
         }
         self.spreads.extend(round.release_spread);
         self.test.push(&Trial {
             outcome: outcome(findings),
             sockets: u32::try_from(findings.len()).unwrap_or(u32::MAX),
-            started: round.started,
-            ended: round.ended,
+            started: round.observations.iter().map(beginning).min().unwrap_or(round.started),
+            ended: round.observations.iter().zip(findings).map(decided).max().unwrap_or(round.ended),
         });
     }
 
@@ -224,6 +285,20 @@ impl Bench {
         if self.failures.len() < SHOWN {
             self.failures.push(failure);
         }
+    }
+}
+
+/// When a socket began to matter: armed rounds wait for their turn.
+fn beginning(observation: &Observation) -> u64 {
+    observation.timeline.released.unwrap_or(observation.timeline.began)
+}
+
+/// When a socket was decided: what it is held for afterwards makes no two failures one event.
+fn decided((observation, finding): (&Observation, &Finding)) -> u64 {
+    let times = &observation.timeline;
+    match finding.class {
+        Class::Ok => times.satisfied.unwrap_or(times.ended),
+        Class::AppFail | Class::Infra => times.ended,
     }
 }
 

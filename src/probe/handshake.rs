@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::observation::Opening;
 use super::response::Response;
 use super::transport::Address;
-use crate::config::{Carrier, Conversation, Escaping, TokenSettings, Values};
+use crate::config::{Carrier, Conversation, Escaping, Values};
 use crate::trust::{Excerpt, Redactor, Secret};
 
 /// Who a socket is: what its upgrade request carries besides what is the same for all.
@@ -37,12 +37,12 @@ impl UpgradeRequest {
     pub(super) fn new(
         address: &Address,
         conversation: &Conversation,
-        token_settings: Option<&TokenSettings>,
+        carriers: &[Carrier],
         identity: &Identity,
         values: Values<'_>,
     ) -> Self {
         let key = STANDARD.encode(rand::random::<[u8; 16]>());
-        let carried = |carrier| token_settings.is_some_and(|settings| settings.carriers.contains(&carrier));
+        let carried = |carrier| carriers.contains(&carrier);
         let token = identity.token.as_ref();
         let mut offered = conversation.subprotocols.clone();
         if let Some(token) = token.filter(|_| carried(Carrier::Subprotocol)) {

@@ -4,11 +4,13 @@
 //! or bad. The surprising rule: the sockets that were served stay open until the last one of their round is decided,
 //! since a client that closes early lets the server tidy up before the loser of the race arrives.
 
+mod calibration;
 mod campaign;
 mod descriptors;
 mod expectation;
 mod frame;
 mod handshake;
+mod lanes;
 mod matcher;
 mod observation;
 mod plan;
@@ -17,23 +19,30 @@ mod prober;
 mod release;
 mod response;
 mod round;
+mod schedule;
 mod socket;
+mod spec;
 mod steering;
 mod stop;
 mod talk;
 mod token;
 mod transport;
 
-pub use campaign::Campaign;
+pub use calibration::{Calibration, calibrate};
+pub use campaign::{Campaign, Campaigned};
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
 pub use expectation::{Declared, Learned, Standing, learn, standing};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
-pub use observation::{End, EndKind, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline};
-pub use plan::{Capacity, HELD_SOCKETS, Plan, RoundSpec, SocketSpec, Stratum};
+pub use observation::{
+    Company, End, EndKind, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
+};
+pub use plan::{Capacity, HELD_SOCKETS, Plan, Stratum};
 pub use platform::PlatformPage;
 pub use prober::Prober;
 pub use release::{Means, Offer, Released, Releaser};
+pub(crate) use spec::shuffled;
+pub use spec::{RoundSpec, SocketSpec};
 pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::platform::PlatformPage;
+use super::release::Means;
 use crate::config::Pattern;
 use crate::trust::Excerpt;
 
@@ -220,6 +221,22 @@ pub enum Stage {
     SameUser,
     /// Sent at the 101.
     FirstMessage,
+    /// Dropped without a word, and at once opened again.
+    Reconnect,
+    /// A pair, the second a little later than the first.
+    Stagger,
+}
+
+/// What else is under way while a round runs. In the order of their use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Company {
+    /// No other socket is open.
+    Alone,
+    /// No other socket is opening; some of earlier rounds are still held.
+    Quiet,
+    /// Other rounds are opening too.
+    Lanes,
 }
 
 impl Stage {
@@ -240,6 +257,8 @@ impl Stage {
             Self::Users => Some(Pattern::Users),
             Self::SameUser => Some(Pattern::SameUser),
             Self::FirstMessage => Some(Pattern::FirstMessage),
+            Self::Reconnect => Some(Pattern::Reconnect),
+            Self::Stagger => Some(Pattern::Stagger),
             Self::Learning | Self::Held => None,
         }
     }
@@ -253,6 +272,8 @@ impl From<Pattern> for Stage {
             Pattern::Users => Self::Users,
             Pattern::SameUser => Self::SameUser,
             Pattern::FirstMessage => Self::FirstMessage,
+            Pattern::Reconnect => Self::Reconnect,
+            Pattern::Stagger => Self::Stagger,
         }
     }
 }
@@ -264,12 +285,16 @@ pub struct Round {
     pub stage: Stage,
     /// Its number inside its stage, from 1, in the order of the starts.
     pub number: u32,
-    /// True when nothing else was in flight.
-    pub quiet: bool,
+    /// What else was under way.
+    pub company: Company,
+    /// How long after the first its second socket was let go, in microseconds; `None` where all went together.
+    pub delay: Option<u64>,
     /// Microseconds since the start of the run.
     pub started: u64,
     /// Microseconds since the start of the run.
     pub ended: u64,
+    /// How its sockets were let go together; `None` where they were not.
+    pub means: Option<Means>,
     /// Nanoseconds from the first to the last release; `None` with fewer than two released sockets.
     pub release_spread: Option<u64>,
     /// One for each socket that was attempted.

@@ -4,6 +4,8 @@
 //! limits in force. It opens nothing. The surprising rule: users decide sizes: with one user there is no round of
 //! distinct users, and sockets that carry no identity count as everybody's.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::expectation::Declared;
@@ -12,9 +14,11 @@ use crate::config::{CheckName, Limits, Pattern, RaceSettings, Settings, Timeouts
 
 /// Single sockets that `serves` holds for seconds (facts on races: at least 20 for at least 3 s).
 pub const HELD_SOCKETS: u32 = 20;
-/// Rounds of each pattern that run with nothing else in flight, before the others: some races re-arm only when the
-/// last socket has left.
-const QUIET_ROUNDS: u32 = 40;
+/// One round in so many runs with nothing else opening.
+const QUIET_SHARE: f64 = 3.0;
+/// Clean rounds that a pass needs at least are this, over the tolerated rate: ln 25, from the weight of 0.8 that the
+/// test gives to "no failure" and its threshold of 20.
+const LEAST_ROUNDS: f64 = 3.22;
 /// Sockets of the first burst.
 const FIRST_CONTACT_SOCKETS: u32 = 10;
 
@@ -31,7 +35,7 @@ pub struct Plan {
     pub left_out: Vec<(Pattern, String)>,
     /// Single sockets held for `serves`; 0 when it was not asked for.
     pub held: u32,
-    /// Quiet rounds of each pattern.
+    /// Rounds of each pattern with nothing else opening.
     pub quiet_rounds: u32,
     /// The limits in force.
     pub limits: Limits,
@@ -71,34 +75,10 @@ pub(super) enum SendAt {
     /// After listening: until nothing came for `quiet`, or `first` when nothing came at all.
     Listened {
         /// How long to wait for the first frame.
-        first: std::time::Duration,
+        first: Duration,
         /// How long to wait for another.
-        quiet: std::time::Duration,
+        quiet: Duration,
     },
-}
-
-/// One round, before it is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoundSpec {
-    /// What it is for.
-    pub stage: Stage,
-    /// Its number inside its stage, from 1.
-    pub number: u32,
-    /// True when nothing else is in flight.
-    pub quiet: bool,
-    /// Its sockets.
-    pub sockets: Vec<SocketSpec>,
-}
-
-/// One socket, before it is opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SocketSpec {
-    /// Number of the socket in this run, from 1.
-    pub number: u32,
-    /// Index of its user; `None` where sockets carry no identity.
-    pub user: Option<usize>,
-    /// A text that no other socket of any run has.
-    pub nonce: String,
 }
 
 impl Plan {
@@ -116,7 +96,7 @@ impl Plan {
             strata: Vec::new(),
             left_out: Vec::new(),
             held: if settings.checks.runs(CheckName::Serves) { HELD_SOCKETS } else { 0 },
-            quiet_rounds: QUIET_ROUNDS,
+            quiet_rounds: quiet_rounds(&settings.race),
             limits,
             timeouts: settings.timeouts,
             race: settings.race.clone(),
@@ -145,11 +125,13 @@ impl Plan {
                 Err("there is only one user; name more with `users:`".to_owned())
             }
             Pattern::Users => at_least_two(self.race.sockets.min(at_once).min(for_users)),
-            Pattern::SameUser => at_least_two(at_once.min(for_one_user).min(2)),
             Pattern::FirstMessage if !self.declared.send => {
                 Err("nothing is sent; name a text with --send".to_owned())
             }
             Pattern::FirstMessage => at_least_two(at_once.min(for_users.saturating_mul(for_one_user)).min(2)),
+            Pattern::SameUser | Pattern::Reconnect | Pattern::Stagger => {
+                at_least_two(at_once.min(for_one_user).min(2))
+            }
         }
     }
 
@@ -164,18 +146,6 @@ impl Plan {
             .pattern()
             .and_then(|pattern| self.strata.iter().find(|stratum| stratum.pattern == pattern))
             .map_or(1, |stratum| stratum.sockets)
-    }
-
-    /// The most sockets of one user that a round of this stage has.
-    pub(super) fn users_of_round(&self, stage: Stage, sockets: u32, start: usize) -> Vec<Option<usize>> {
-        let users = self.users as usize;
-        (0..sockets as usize)
-            .map(|index| match (users, stage) {
-                (0, _) => None,
-                (_, Stage::SameUser) => Some(start % users),
-                _ => Some((start + index) % users),
-            })
-            .collect()
     }
 
     /// One line a person can read before the first socket.
@@ -198,7 +168,7 @@ impl Plan {
 fn wanted(settings: &Settings) -> Vec<Pattern> {
     let race = settings.checks.runs(CheckName::Race);
     let serves = settings.checks.runs(CheckName::Serves);
-    Pattern::DEFAULT
+    Pattern::ALL
         .into_iter()
         .filter(|pattern| {
             let asked = race && settings.race.patterns.contains(pattern);
@@ -230,4 +200,17 @@ fn at_least_two(sockets: u32) -> Result<u32, String> {
 
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// A third of the rounds that a pass needs, or of those that are allowed.
+fn quiet_rounds(race: &RaceSettings) -> u32 {
+    let needed = (LEAST_ROUNDS / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
+    // A count between 1 and 2^32.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and `as` saturates"
+    )]
+    let third = (needed / QUIET_SHARE).ceil() as u32;
+    third
 }

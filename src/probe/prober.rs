@@ -25,8 +25,6 @@ pub struct Prober {
     pub conversation: Conversation,
     /// The application's tokens; `None` where there are none.
     pub purse: Option<Purse>,
-    /// How the tokens travel, and the rest of their settings.
-    pub token: Option<crate::config::TokenSettings>,
     /// The IAM ID token.
     pub id_token: Option<Secret>,
     /// The users.
@@ -58,7 +56,6 @@ impl Prober {
             address,
             conversation: settings.conversation.clone(),
             purse,
-            token: settings.token.clone(),
             id_token,
             users: settings.users.clone(),
             echo: settings.echo.clone(),
@@ -105,6 +102,7 @@ impl Prober {
             token: self.purse.as_ref().and_then(|purse| purse.token(values.user).ok()),
             id_token: self.id_token.clone(),
         };
-        UpgradeRequest::new(&self.address, &self.conversation, self.token.as_ref(), &identity, values)
+        let carriers = self.purse.as_ref().map_or(&[][..], Purse::carriers);
+        UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values)
     }
 }

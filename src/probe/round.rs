@@ -13,10 +13,13 @@ use tokio::time::{Instant, sleep};
 
 use super::expectation::Learned;
 use super::observation::{Observation, Round, Stage};
-use super::plan::{RoundSpec, SendAt};
+use super::plan::SendAt;
 use super::prober::Prober;
+use super::release::{Means, Released};
 use super::socket::{Armed, Pending, arm, live};
-use super::talk::{Decided, Reins};
+use super::spec::{RoundSpec, Start};
+use super::talk::{Closing, Decided, Reins};
+use super::transport::Wire;
 
 /// What was learned goes on for so long after the answer.
 const LEARNING_HOLD: Duration = Duration::from_millis(600);
@@ -50,95 +53,206 @@ impl Manner {
             ),
             Stage::Held => (SendAt::Greeted, times.opening, times.serves_hold),
             Stage::FirstMessage => (SendAt::Once, times.opening, times.hold),
-            Stage::Control | Stage::Users | Stage::SameUser => (SendAt::Greeted, times.opening, times.hold),
+            Stage::Control | Stage::Users | Stage::SameUser | Stage::Reconnect | Stage::Stagger => {
+                (SendAt::Greeted, times.opening, times.hold)
+            }
         };
         Self { send_at, opening_time, hold }
     }
 }
 
-/// Runs one round. `decided` is told when the last socket has shown what is due, or cannot any more.
+/// Runs one round: armed at once, released when `go` says so (or its sender is gone). `decided` is told when the last
+/// socket has shown what is due, or cannot any more.
 pub(super) async fn run_round(
     prober: Arc<Prober>,
     spec: RoundSpec,
     learned: Option<Arc<Learned>>,
+    go: oneshot::Receiver<()>,
     decided: oneshot::Sender<()>,
 ) -> Round {
     let manner = Manner::of(spec.stage, &prober);
+    let start = spec.start();
     let started = prober.now();
     let arming = spec.sockets.iter().map(|socket| arm(&prober, socket, spec.number, manner.opening_time));
     let mut observations = Vec::new();
-    let mut wires = Vec::new();
-    let mut pending = Vec::new();
-    for armed in join_all(arming).await {
-        match armed {
-            Ok(Armed { wire, last, pending: rest }) => {
-                wires.push((wire, last));
-                pending.push(rest);
-            }
+    let mut armed = Vec::new();
+    for result in join_all(arming).await {
+        match result {
+            Ok(socket) => armed.push(socket),
             Err(observation) => observations.push(*observation),
         }
     }
-    let stamps = prober.releaser.release(&mut wires).await.stamps;
-    let armed = wires.into_iter().map(|(wire, _)| wire).zip(pending).zip(stamps.iter().copied());
-    observations.extend(hold_all(&prober, armed.collect(), learned, &manner, decided).await);
+    let _ = go.await;
+    let hold = Hold::new(prober, learned, manner);
+    let (lives, stamps, means) = match start {
+        Start::Together => hold.together(armed, None, decided).await,
+        Start::Apart(delay) => hold.together(armed, Some(delay), decided).await,
+        Start::Reconnect => hold.reconnect(armed, decided).await,
+    };
+    observations.extend(lives);
     observations.sort_by_key(|observation| observation.socket);
     Round {
         stage: spec.stage,
         number: spec.number,
-        quiet: spec.quiet,
+        company: spec.company,
+        delay: match start {
+            Start::Apart(delay) => u64::try_from(delay.as_micros()).ok(),
+            Start::Together | Start::Reconnect => None,
+        },
         started,
-        ended: prober.now(),
-        release_spread: spread(&stamps),
+        ended: observations.iter().map(|observation| observation.timeline.ended).max().unwrap_or(started),
+        means: means.filter(|_| start == Start::Together && stamps.len() > 1),
+        release_spread: if start == Start::Together { spread(&stamps) } else { None },
         observations,
     }
 }
 
-type Released = ((super::transport::Wire, Pending), Option<Instant>);
+type Stamps = Vec<Option<Instant>>;
 
-/// Lets every released socket live until all are decided and the hold is over.
-async fn hold_all(
-    prober: &Arc<Prober>,
-    sockets: Vec<Released>,
+/// The sockets of a round from their release to their end.
+struct Hold {
+    prober: Arc<Prober>,
     learned: Option<Arc<Learned>>,
-    manner: &Manner,
-    decided: oneshot::Sender<()>,
-) -> Vec<Observation> {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let (close, closing) = watch::channel(false);
-    let mut lives = JoinSet::new();
-    for ((wire, rest), released) in sockets {
-        let reins = Reins {
-            send_at: manner.send_at,
-            decided: Decided::new(tell.clone()),
-            close: closing.clone(),
-            opening_time: manner.opening_time,
-        };
-        let (prober, learned) = (Arc::clone(prober), learned.clone());
-        lives.spawn(async move { live(&prober, wire, rest, released, learned.as_deref(), reins).await });
+    manner: Manner,
+    means: Option<Means>,
+    close: watch::Sender<Closing>,
+    lives: JoinSet<Observation>,
+}
+
+impl Hold {
+    fn new(prober: Arc<Prober>, learned: Option<Arc<Learned>>, manner: Manner) -> Self {
+        let close = watch::Sender::new(Closing::NotYet);
+        Self { prober, learned, manner, means: None, close, lives: JoinSet::new() }
     }
-    drop(tell);
-    let mut undecided = lives.len();
-    while undecided > 0 && told.recv().await.is_some() {
-        undecided -= 1;
-    }
-    let _ = decided.send(());
-    sleep(manner.hold).await;
-    let _ = close.send(true);
-    let mut observations = Vec::new();
-    while let Some(life) = lives.join_next().await {
-        match life {
-            Ok(observation) => observations.push(observation),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
+
+    /// Releases all, the second `delay` after the first where there is one, and holds them to the end.
+    async fn together(
+        mut self,
+        armed: Vec<Armed>,
+        delay: Option<Duration>,
+        decided: oneshot::Sender<()>,
+    ) -> (Vec<Observation>, Stamps, Option<Means>) {
+        let (mut wires, rest): (Vec<_>, Vec<_>) =
+            armed.into_iter().map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
+        let (tell, told) = mpsc::unbounded_channel();
+        let mut stamps = Vec::new();
+        if let (Some(delay), [first, others @ ..]) = (delay, wires.as_mut_slice()) {
+            // The first one lives only once the second is gone too: reading its answer would shift the delay.
+            stamps.extend(self.release(std::slice::from_mut(first)).await);
+            wait_precisely(delay).await;
+            stamps.extend(self.release(others).await);
+        } else {
+            stamps = self.release(&mut wires).await;
         }
+        for (((wire, _), rest), released) in wires.into_iter().zip(rest).zip(stamps.iter().copied()) {
+            self.live(wire, rest, released, &tell, self.close.subscribe());
+        }
+        drop(tell);
+        await_all(told).await;
+        let means = self.means;
+        (self.end(decided).await, stamps, means)
     }
-    observations
+
+    /// The first alone until it is served; then it is dropped without a word, and the others go at that instant.
+    async fn reconnect(
+        mut self,
+        armed: Vec<Armed>,
+        decided: oneshot::Sender<()>,
+    ) -> (Vec<Observation>, Stamps, Option<Means>) {
+        let mut armed = armed.into_iter();
+        let mut stamps = Vec::new();
+        let leave = watch::Sender::new(Closing::NotYet);
+        if let Some(Armed { wire, last, pending }) = armed.next() {
+            let (tell, told) = mpsc::unbounded_channel();
+            let mut wires = [(wire, last)];
+            let released = self.release(&mut wires).await.into_iter().next().flatten();
+            let [(wire, _)] = wires;
+            stamps.push(released);
+            self.live(wire, pending, released, &tell, leave.subscribe());
+            drop(tell);
+            await_all(told).await;
+        }
+        let (mut wires, rest): (Vec<_>, Vec<_>) =
+            armed.map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
+        let (tell, told) = mpsc::unbounded_channel();
+        let _ = leave.send(Closing::Abruptly);
+        // The first one's task drops its socket at its next step; the yield gives it that step.
+        tokio::task::yield_now().await;
+        let released = self.release(&mut wires).await;
+        for (((wire, _), rest), released) in wires.into_iter().zip(rest).zip(released.iter().copied()) {
+            self.live(wire, rest, released, &tell, self.close.subscribe());
+        }
+        stamps.extend(released);
+        drop(tell);
+        await_all(told).await;
+        let means = self.means;
+        (self.end(decided).await, stamps, means)
+    }
+
+    /// Lets armed sockets go; keeps by which means.
+    async fn release(&mut self, wires: &mut [(Wire, u8)]) -> Stamps {
+        let Released { stamps, means } = self.prober.releaser.release(wires).await;
+        self.means = Some(means);
+        stamps
+    }
+
+    fn live(
+        &mut self,
+        wire: Wire,
+        rest: Pending,
+        released: Option<Instant>,
+        tell: &mpsc::UnboundedSender<()>,
+        close: watch::Receiver<Closing>,
+    ) {
+        let reins = Reins {
+            send_at: self.manner.send_at,
+            decided: Decided::new(tell.clone()),
+            close,
+            opening_time: self.manner.opening_time,
+        };
+        let (prober, learned) = (Arc::clone(&self.prober), self.learned.clone());
+        self.lives.spawn(async move { live(&prober, wire, rest, released, learned.as_deref(), reins).await });
+    }
+
+    /// Holds what is open, closes it cleanly and reads it to the end.
+    async fn end(mut self, decided: oneshot::Sender<()>) -> Vec<Observation> {
+        let _ = decided.send(());
+        sleep(self.manner.hold).await;
+        let _ = self.close.send(Closing::Cleanly);
+        let mut observations = Vec::new();
+        while let Some(life) = self.lives.join_next().await {
+            match life {
+                Ok(observation) => observations.push(observation),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {}
+            }
+        }
+        observations
+    }
+}
+
+/// Waits until every socket has told that it is decided: each tells once and then lets go of its sender.
+async fn await_all(mut told: mpsc::UnboundedReceiver<()>) {
+    while told.recv().await.is_some() {}
+}
+
+/// Sleeps for what the timer can measure, and spins for the rest.
+async fn wait_precisely(delay: Duration) {
+    /// The timer's grain, with room.
+    const GRAIN: Duration = Duration::from_millis(3);
+    let until = Instant::now() + delay;
+    sleep(delay.saturating_sub(GRAIN)).await;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
 }
 
 /// Nanoseconds from the first to the last release.
 fn spread(stamps: &[Option<Instant>]) -> Option<u64> {
-    let mut released = stamps.iter().flatten();
-    let first = released.next()?;
-    let last = released.next_back()?;
+    let released: Vec<Instant> = stamps.iter().flatten().copied().collect();
+    let (first, last) = (released.iter().min()?, released.iter().max()?);
+    if released.len() < 2 {
+        return None;
+    }
     u64::try_from(last.duration_since(*first).as_nanos()).ok()
 }

@@ -20,6 +20,9 @@ pub trait Steering {
     /// True when rounds with nothing else in flight would tell more: failures that overlap count as one event.
     fn prefers_quiet(&self) -> bool;
 
+    /// True when nothing that follows could approve any more: it only helps to say what kind of failure it is.
+    fn has_failed(&self) -> bool;
+
     /// True when nothing more needs to be seen.
-    fn is_over(&self) -> bool;
+    fn has_passed(&self) -> bool;
 }

@@ -53,14 +53,25 @@ impl Drop for Decided {
     }
 }
 
+/// How a socket is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It is held.
+    NotYet,
+    /// With a close frame, read to the very end.
+    Cleanly,
+    /// Without a word, as a client that vanishes.
+    Abruptly,
+}
+
 /// How a round steers its sockets.
 pub(super) struct Reins {
     /// When the text is sent.
     pub(super) send_at: SendAt,
     /// Tells the round when nothing more is due.
     pub(super) decided: Decided,
-    /// Becomes true when the sockets are to be closed.
-    pub(super) close: watch::Receiver<bool>,
+    /// How and when the socket is to end.
+    pub(super) close: watch::Receiver<Closing>,
     /// How long the answer to the upgrade may take.
     pub(super) opening_time: Duration,
 }
@@ -99,7 +110,12 @@ impl Talk<'_> {
                     if let Some(end) = self.take(message) { break end; }
                     listen_until = listen_until.and(self.listen_until(Instant::now()));
                 }
-                _ = self.reins.close.changed() => break self.close().await,
+                _ = self.reins.close.changed() => {
+                    if *self.reins.close.borrow() == Closing::Abruptly {
+                        return self.vanish();
+                    }
+                    break self.close().await;
+                }
                 () = sleep_until(wake), if !self.reins.decided.is_told() => {
                     if !listening { self.reins.decided.tell(); }
                 }
@@ -109,6 +125,15 @@ impl Talk<'_> {
         self.life.observation.end = Some(end);
         self.read_to_the_end().await;
         self.life.observation.timeline.ended = self.prober.now();
+        self.life.observation
+    }
+
+    /// The end without a word: the stream is dropped as it is.
+    fn vanish(mut self) -> Observation {
+        let now = self.prober.now();
+        self.life.observation.timeline.closing = Some(now);
+        self.life.observation.timeline.ended = now;
+        self.life.observation.end = Some(End { kind: EndKind::CutByUs, phase: Phase::Closing });
         self.life.observation
     }
 

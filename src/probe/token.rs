@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::config::{Escaping, Template, TokenSettings, Values};
+use crate::config::{Carrier, Escaping, Template, TokenSettings, Values};
 use crate::trust::{Redactor, Secret};
 
 /// How far in the past `iat` lies.
@@ -61,6 +61,11 @@ impl Purse {
     pub fn new(settings: TokenSettings, epoch: Instant, epoch_seconds: i64, redactor: Redactor) -> Self {
         redactor.learn(&settings.secret);
         Self { settings, epoch, epoch_seconds, redactor, minted: Mutex::default() }
+    }
+
+    /// How the tokens travel.
+    pub(super) fn carriers(&self) -> &[Carrier] {
+        &self.settings.carriers
     }
 
     /// A token for `user` that is valid for at least two thirds of its life.
@@ -137,7 +142,6 @@ mod tests {
     use jsonwebtoken::{DecodingKey, Validation, decode};
 
     use super::*;
-    use crate::config::Carrier;
 
     fn purse(redactor: &Redactor) -> Purse {
         let claims = json!({"email": "{{user}}@example.com", "permissions": ["read"], "type": "access"});

@@ -1,13 +1,16 @@
 //! All that any report says, decided once.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::timeline::RoundTimeline;
 use crate::config::CheckName;
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
 };
-use crate::probe::{Observation, Stage};
+use crate::probe::{Means, Observation, Stage};
 
 /// Version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
@@ -37,8 +40,12 @@ pub struct Document<'a> {
     pub checks: &'a [Check],
     /// Counts of all sockets.
     pub sockets: &'a Tally,
+    /// How closely together the sockets of rounds were let go, a line for each size and means.
+    pub released: Vec<Release>,
     /// What happened to each socket.
     pub observations: Vec<Observed<'a>>,
+    /// The first failing round of several sockets, reconstructed.
+    pub timeline: Option<RoundTimeline>,
     /// The next commands to type.
     pub next: Vec<String>,
     /// Milliseconds of the whole run.
@@ -51,6 +58,21 @@ pub struct Document<'a> {
     pub started_at: jiff::Timestamp,
     /// Milliseconds that each check took.
     pub times: &'a [(CheckName, u64)],
+}
+
+/// How closely together sockets were let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Sockets of a round.
+    pub sockets: usize,
+    /// By which means.
+    pub means: Means,
+    /// How many rounds.
+    pub rounds: usize,
+    /// From the first send to the last, in microseconds: half of the rounds were closer.
+    pub p50_us: u64,
+    /// The same for 99 of 100 rounds.
+    pub p99_us: u64,
 }
 
 /// One socket in a report.
@@ -83,7 +105,9 @@ impl<'a> Document<'a> {
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
             checks: &judgement.checks,
             sockets: &judgement.tally,
+            released: released(evidence),
             observations: observations(evidence),
+            timeline: timeline(evidence),
             next: next(evidence, judgement),
             took_ms: evidence.took_ms,
             seed: evidence.probing.as_ref().map(|probing| probing.plan.seed),
@@ -132,9 +156,15 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
     if let Some(probing) = &evidence.probing {
         let standard = crate::config::RaceSettings::default();
         let race = &probing.plan.race;
-        if race.patterns != standard.patterns {
+        if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
             let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
             weakened.push(format!("patterns restricted to {}", names.join(", ")));
+        }
+        if !race.calibrate {
+            weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
+        }
+        if let Some(round) = race.round {
+            weakened.push(format!("only round {round} of each pattern"));
         }
         if race.tolerated > standard.tolerated {
             weakened.push(format!("tolerates {} % of rounds failing", race.tolerated * 100.0));
@@ -149,41 +179,73 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
     weakened
 }
 
-fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
-    let Some(probing) = &evidence.probing else { return Vec::new() };
-    let rules = Rules {
+fn released(evidence: &Evidence) -> Vec<Release> {
+    let rounds = evidence.probing.iter().flat_map(|probing| &probing.rounds);
+    let mut spreads: BTreeMap<(usize, Means), Vec<u64>> = BTreeMap::new();
+    for round in rounds {
+        if let (Some(means), Some(spread)) = (round.means, round.release_spread) {
+            spreads.entry((round.observations.len(), means)).or_default().push(spread);
+        }
+    }
+    let lines = spreads.into_iter().map(|((sockets, means), mut spreads)| {
+        spreads.sort_unstable();
+        let at = |percent: usize| spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns / 1000);
+        Release { sockets, means, rounds: spreads.len(), p50_us: at(50), p99_us: at(99) }
+    });
+    lines.collect()
+}
+
+fn rules(evidence: &Evidence) -> Option<Rules<'_>> {
+    let probing = evidence.probing.as_ref()?;
+    Some(Rules {
         declared: probing.plan.declared,
         learned: probing.learned.as_ref(),
         platform_counts: evidence.target.behind_front_end,
-    };
-    let of_round = |round: &'_ crate::probe::Round| (round.stage, round.number);
-    probing
+    })
+}
+
+fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
+    let rules = rules(evidence)?;
+    evidence.probing.iter().flat_map(|probing| &probing.rounds).find_map(|round| {
+        let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
+        let failed = findings.len() > 1 && findings.iter().any(|finding| finding.class == Class::AppFail);
+        failed.then(|| RoundTimeline::new(round, &findings))
+    })
+}
+
+fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
+    let (Some(probing), Some(rules)) = (&evidence.probing, rules(evidence)) else { return Vec::new() };
+    let sockets = probing
         .rounds
         .iter()
-        .flat_map(|round| {
-            let (stage, number) = of_round(round);
-            round.observations.iter().map(move |seen| (stage, number, seen))
-        })
+        .flat_map(|round| round.observations.iter().map(move |seen| (round.stage, round.number, seen)));
+    sockets
         .map(|(stage, round, seen)| Observed { stage, round, finding: classify(seen, &rules), seen })
         .collect()
 }
 
+/// Options that only a check has, or that name the candidate: a promotion names its own.
+const OF_A_CHECK: [&str; 5] = ["revision", "label", "image-digest", "only", "skip"];
+
 fn next(evidence: &Evidence, judgement: &Judgement) -> Vec<String> {
-    let target = &evidence.target;
-    let mut next: Vec<String> = Vec::new();
-    let (Some(service), Some(revision)) = (&target.service, &target.revision) else {
-        return next;
-    };
-    let named =
-        format!("--project {} --region {} --service {}", service.project, service.region, service.service);
-    match judgement.verdict {
-        Verdict::Approved => next.push(format!("revgate promote {named} --revision {revision}")),
-        Verdict::Inconclusive => next.push(format!("revgate check {named} --revision {revision} --tag gate")),
-        Verdict::Blocked => {
-            next.push(format!("fix, deploy with --no-traffic, then: revgate check {named} --tag gate"));
+    let (target, asked) = (&evidence.target, &evidence.asked);
+    let rehearsal = asked.command == "rehearse";
+    let again = || asked.repeat(&[]);
+    match (judgement.verdict, &target.revision) {
+        _ if evidence.dry_run => vec![format!("without --dry-run: {}", again())],
+        (Verdict::Approved, _) if rehearsal => Vec::new(),
+        (Verdict::Approved, Some(revision)) => {
+            vec![asked.line("promote", &OF_A_CHECK, &[("revision", revision)])]
+        }
+        (Verdict::Approved, None) => Vec::new(),
+        (Verdict::Inconclusive, _) => vec![again()],
+        (Verdict::Blocked, _) if rehearsal => vec![format!("fix, then: {}", again())],
+        (Verdict::Blocked, None) => vec![format!("fix, then: {}", again())],
+        (Verdict::Blocked, Some(_)) => {
+            let newest = asked.line("check", &["revision", "label", "image-digest"], &[]);
+            vec![format!("fix, deploy with --no-traffic, then: {newest}")]
         }
     }
-    next
 }
 
 impl Document<'_> {

@@ -9,6 +9,7 @@ mod github;
 mod json;
 mod markdown;
 mod text;
+mod timeline;
 
 pub use document::{Document, REPORT_VERSION};
 pub use github::outputs;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::document::{Document, Observed};
+use super::document::{Document, Observed, Release};
+use super::timeline::RoundTimeline;
 use crate::judge::{Check, Class, Outcome, Verdict};
 
 /// How many failed sockets are shown.
@@ -34,6 +35,7 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
     let checks = document.checks.iter().filter(|c| style.verbose || c.outcome != Outcome::NotAsked);
     checks.for_each(|check| check_line(&mut text, check));
     sockets(&mut text, document);
+    released(&mut text, document);
     failures(&mut text, document, style);
     help(&mut text, document);
     ending(&mut text, document);
@@ -65,28 +67,65 @@ fn sockets(text: &mut String, document: &Document<'_>) {
     );
 }
 
-fn failures(text: &mut String, document: &Document<'_>, style: Style) {
-    let failures = document.failures();
-    let shown = if style.verbose { failures.len() } else { SHOWN };
-    for Observed { stage, round, finding, seen } in failures.iter().take(shown) {
-        let word = if finding.class == Class::Infra { "infra" } else { "error" };
-        let _ = writeln!(text, "\n{word}[{}]: {}", stage.name(), finding.words);
-        let user =
-            seen.user.as_ref().map_or_else(String::new, |user| format!(" of {}", crate::trust::escape(user)));
-        let _ = write!(text, "   round {round}, socket {}{user}", seen.socket);
-        let times = &seen.timeline;
-        for (what, at) in
-            [("released", times.released), ("answer", times.answered), ("end", Some(times.ended))]
-        {
-            if let Some(at) = at {
-                let after = at.saturating_sub(times.released.unwrap_or(times.began));
-                let _ = write!(text, ", {what} +{}.{:03} ms", after / 1000, after % 1000);
-            }
-        }
-        text.push('\n');
+/// How closely together rounds were let go, by our own stamps.
+fn released(text: &mut String, document: &Document<'_>) {
+    for Release { sockets, means, rounds, p50_us, p99_us } in &document.released {
+        let _ = writeln!(
+            text,
+            "  released: {rounds} rounds of {sockets} by {means}, {p50_us} µs from first to last (99 % within {p99_us} µs)"
+        );
     }
-    if failures.len() > shown {
-        let _ = writeln!(text, "\n   and {} more (--verbose, --format json)", failures.len() - shown);
+}
+
+fn failures(text: &mut String, document: &Document<'_>, style: Style) {
+    if let Some(timeline) = &document.timeline {
+        round(text, timeline);
+    }
+    let failures = document.failures();
+    if style.verbose {
+        for failure in &failures {
+            failed(text, failure, 1);
+        }
+        return;
+    }
+    // Alike ones are told once, with the first of them.
+    let mut kinds: Vec<(&Observed<'_>, usize)> = Vec::new();
+    for failure in failures {
+        let alike = |(other, _): &&mut (&Observed<'_>, usize)| {
+            other.stage == failure.stage && other.finding.words == failure.finding.words
+        };
+        match kinds.iter_mut().find(alike) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((failure, 1)),
+        }
+    }
+    for (first, count) in kinds.iter().take(SHOWN) {
+        failed(text, first, *count);
+    }
+    if kinds.len() > SHOWN {
+        let _ = writeln!(text, "\n   and {} more kinds (--verbose, --format json)", kinds.len() - SHOWN);
+    }
+}
+
+fn failed(text: &mut String, failure: &Observed<'_>, count: usize) {
+    let Observed { stage, round, finding, seen } = failure;
+    let word = if finding.class == Class::Infra { "infra" } else { "error" };
+    let user =
+        seen.user.as_ref().map_or_else(String::new, |user| format!(" of {}", crate::trust::escape(user)));
+    let others = if count > 1 { format!(", and {} more sockets alike", count - 1) } else { String::new() };
+    let _ = writeln!(text, "\n{word}[{}]: {}", stage.name(), finding.words);
+    let _ = writeln!(text, "   round {round}, socket {}{user}{others}", seen.socket);
+}
+
+/// A round as it went, a line a socket.
+fn round(text: &mut String, timeline: &RoundTimeline) {
+    let _ = writeln!(text, "\n  {}; µs since the first release:", timeline.title);
+    let shown = timeline.sockets.iter().filter(|line| line.failed).take(SHOWN);
+    let served = timeline.sockets.iter().filter(|line| !line.failed).take(SHOWN);
+    for line in shown.chain(served) {
+        let events: Vec<String> = line.events.iter().map(|(at, what)| format!("{at} {what}")).collect();
+        let mark = if line.failed { "x" } else { " " };
+        let _ = writeln!(text, "   {mark} {:<20} {}", line.who, events.join(" · "));
     }
 }
 

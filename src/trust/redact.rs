@@ -4,7 +4,9 @@
 //! what a secret looks like. The surprising rule: a text that was cut in the middle of a secret loses the head of the
 //! secret as well, since the cut made it unrecognisable.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::Bound;
 use std::sync::{Arc, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -28,7 +30,8 @@ pub struct Redactor {
 
 #[derive(Default)]
 struct Known {
-    needles: Vec<String>,
+    needles: BTreeSet<String>,
+    /// Made when it is first needed after something was learned: tokens are learned one by one.
     matcher: Option<AhoCorasick>,
 }
 
@@ -54,28 +57,33 @@ impl Redactor {
                 known.needles.extend(forms(part));
             }
         }
-        known.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        known.needles.dedup();
         if known.needles.len() != before {
-            known.matcher =
-                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.needles).ok();
+            known.matcher = None;
         }
     }
 
     /// `text` without any known secret.
     pub fn redact(&self, text: &str) -> String {
-        let Ok(known) = self.known.read() else { return MARK.to_owned() };
-        let Some(matcher) = &known.matcher else { return text.to_owned() };
-        let marks = vec![MARK; known.needles.len()];
-        matcher.replace_all(text, &marks)
+        if let Ok(known) = self.known.read() {
+            if known.needles.is_empty() {
+                return text.to_owned();
+            }
+            if let Some(matcher) = &known.matcher {
+                return replace(matcher, text);
+            }
+        }
+        let Ok(mut known) = self.known.write() else { return MARK.to_owned() };
+        known.matcher =
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.needles).ok();
+        // What cannot be searched is not shown.
+        known.matcher.as_ref().map_or_else(|| MARK.to_owned(), |matcher| replace(matcher, text))
     }
 
     /// The same for a text whose end was cut off: a secret of which only the head is left goes too.
     pub fn redact_cut(&self, text: &str) -> String {
         let mut clean = self.redact(text);
         let Ok(known) = self.known.read() else { return MARK.to_owned() };
-        let cut = known.needles.iter().filter_map(|needle| head_at_end(&clean, needle)).max();
-        if let Some(length) = cut {
+        if let Some(length) = head_at_end(&clean, &known.needles) {
             clean.truncate(clean.len() - length);
             clean.push_str(MARK);
         }
@@ -83,12 +91,26 @@ impl Redactor {
     }
 }
 
-/// How many bytes at the end of `text` are the head of `needle`.
-fn head_at_end(text: &str, needle: &str) -> Option<usize> {
-    (SHORTEST_HEAD..needle.len())
-        .rev()
-        .filter(|&length| needle.is_char_boundary(length))
-        .find(|&length| text.ends_with(&needle[..length]))
+fn replace(matcher: &AhoCorasick, text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    matcher.replace_all_with(text, &mut clean, |_, _, clean| {
+        clean.push_str(MARK);
+        true
+    });
+    clean
+}
+
+/// How many bytes at the end of `text` are the head of a needle; the most, where several are.
+fn head_at_end(text: &str, needles: &BTreeSet<String>) -> Option<usize> {
+    let longest = needles.iter().map(String::len).max()?;
+    let first = text.len().saturating_sub(longest);
+    let ends = (first..=text.len().saturating_sub(SHORTEST_HEAD)).filter_map(|start| text.get(start..));
+    // Sorted, so that the needles which begin with a text follow it.
+    let mut heads = ends.filter(|end| {
+        let mut following = needles.range::<str, _>((Bound::Included(*end), Bound::Unbounded));
+        end.len() >= SHORTEST_HEAD && following.next().is_some_and(|needle| needle.starts_with(end))
+    });
+    heads.next().map(str::len)
 }
 
 /// The whole secret, and of a JWT each part that is worth hiding (its header is the same for everybody).
@@ -112,11 +134,38 @@ fn forms(text: &str) -> Vec<String> {
         hexadecimal(text),
         hexadecimal(text).to_uppercase(),
     ];
+    for kept in UNENCODED {
+        let (upper, lower) = percent_encoded(text, kept);
+        forms.extend([upper, lower]);
+    }
     for alignment in 0..3 {
         forms.extend(base64_inside(text, alignment));
     }
     forms.retain(|form| form.len() >= SHORTEST);
     forms
+}
+
+/// Characters besides letters and digits that encoders leave as they are: those of RFC 3986, of Python's `quote`, of
+/// JavaScript's `encodeURIComponent` and `encodeURI`; `None` encodes every byte.
+const UNENCODED: [Option<&str>; 5] =
+    [Some("-_.~"), Some("-_.~/"), Some("-_.!~*'()"), Some("-_.!~*'();,/?:@&=+$#"), None];
+
+/// Percent-encoded with upper-case and with lower-case digits.
+fn percent_encoded(text: &str, kept: Option<&str>) -> (String, String) {
+    let (mut upper, mut lower) = (String::new(), String::new());
+    for byte in text.bytes() {
+        let character = char::from(byte);
+        if kept
+            .is_some_and(|kept| byte.is_ascii_alphanumeric() || (byte.is_ascii() && kept.contains(character)))
+        {
+            upper.push(character);
+            lower.push(character);
+        } else {
+            let _ = write!(upper, "%{byte:02X}");
+            let _ = write!(lower, "%{byte:02x}");
+        }
+    }
+    (upper, lower)
 }
 
 fn hexadecimal(text: &str) -> String {
@@ -164,7 +213,29 @@ mod tests {
 
     #[test]
     fn takes_out_the_head_of_a_cut_secret() {
-        assert_eq!(knowing("correct-horse-battery").redact_cut("x correct-hor"), "x [redacted]");
+        let redactor = knowing("correct-horse-battery");
+        assert_eq!(redactor.redact_cut("x correct-hor"), "x [redacted]");
+        assert_eq!(redactor.redact_cut("x correct"), "x correct", "too short to tell from a word");
+        assert_eq!(redactor.redact_cut("%63%6f%72%72%65%63%74"), "[redacted]");
+        redactor.learn(&Secret::new("correct-house"));
+        assert_eq!(redactor.redact_cut("correct-house correct-hou"), "[redacted] [redacted]");
+        assert_eq!(redactor.redact_cut("ü"), "ü");
+    }
+
+    #[test]
+    fn takes_out_each_percent_encoding() {
+        let redactor = knowing("a+b/c=d e~f!");
+        for encoded in [
+            "a%2Bb%2Fc%3Dd%20e~f%21",
+            "a%2bb%2fc%3dd%20e~f%21",
+            "a%2Bb%2Fc%3Dd+e%7Ef%21",
+            "a%2Bb/c%3Dd%20e~f%21",
+            "a%2Bb%2Fc%3Dd%20e~f!",
+            "a+b/c=d%20e~f!",
+            "%61%2B%62%2F%63%3D%64%20%65%7E%66%21",
+        ] {
+            assert_eq!(redactor.redact(encoded), MARK, "{encoded}");
+        }
     }
 
     proptest! {

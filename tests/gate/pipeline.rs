@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_yaml::Value;
 
-use crate::support::{World, binary};
+use crate::support::{Ended, World, assert_judged_alike, binary};
 
 fn yaml(name: &str) -> Value {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
@@ -51,8 +51,11 @@ fn cloud_build(world: &World) -> i32 {
         let mut command = binary(&arguments[0]);
         command.args(&arguments[1..]).current_dir(world.folder.path());
         command.env("REVGATE_API_ENDPOINT", world.emulator.as_ref().unwrap().api_endpoint());
-        let output = command.output().unwrap();
-        let code = output.status.code().unwrap();
+        let ended = Ended::of(&mut command);
+        if let Some(record) = arguments.iter().find_map(|argument| argument.strip_prefix("--record=")) {
+            assert_judged_alike(Path::new(record), &[], &ended);
+        }
+        let code = ended.code;
         let allowed = step["allowExitCodes"]
             .as_sequence()
             .is_some_and(|codes| codes.iter().any(|allowed| allowed.as_i64() == Some(i64::from(code))));

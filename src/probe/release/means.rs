@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// By which means sockets are let go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
     /// Two threads, each on a core of its own, that meet at a spin barrier.

@@ -1,0 +1,84 @@
+//! The tag part of a run: where the candidate is reached, and what of it must not stay.
+//!
+//! Takes the control plane and a tag, probes the tag's address, and takes a tag that this run added away again. The
+//! surprising rule: that happens on every way out, also when adding it failed, since a write that failed may have
+//! happened, and a tag on a revision that is not ready stops every later deployment.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Control, EngineError, Run};
+use crate::cloudrun::{self, AddedTag, TagError, TagToAdd, tag_address};
+use crate::judge::AddressKind;
+use crate::trust::Secret;
+
+/// How long adding a tag may take.
+const TAG_TIME: Duration = Duration::from_mins(3);
+
+impl Run<'_> {
+    /// Adds a tag, probes its address and takes it away again, on every way out.
+    pub(super) async fn probe_added_tag(
+        &mut self,
+        control: &Control,
+        wanted: &TagToAdd,
+        id_token: Option<Secret>,
+    ) -> Result<AddedTag, EngineError> {
+        let (client, service, now) = (&control.client, &control.name, self.around.now());
+        let adding = cloudrun::add_tag(client, service, wanted, now, Instant::now() + TAG_TIME);
+        let done = match adding.await {
+            // It is another's, and not ours to take away.
+            Err(taken @ TagError::Taken { .. }) => return Err(taken.into()),
+            // It may have been written all the same.
+            Err(error) => Err(error.into()),
+            Ok(added) => {
+                self.around.note(format!("added tag {} at 0 %", added.name));
+                let dropped = added.dropped.iter().map(|tag| format!("removed tag {tag} of an earlier run"));
+                for words in dropped.chain(added.notes.iter().cloned()) {
+                    self.evidence.target.notes.push(words.clone());
+                    self.around.note(words);
+                }
+                self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
+                let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
+                probed.map(|()| added)
+            }
+        };
+        let removed = cloudrun::remove_tag(client, service, &wanted.name).await;
+        match (done, removed) {
+            (done, Ok(())) => {
+                self.around.note(format!("removed tag {}", wanted.name));
+                done
+            }
+            // Its own failure must not hide the evidence.
+            (Ok(added), Err(left)) => {
+                let words = format!("tag {} was not removed: {left}; {}", added.name, left.help());
+                self.evidence.target.notes.push(words.clone());
+                self.around.note(words);
+                Ok(added)
+            }
+            (Err(cause), Err(left)) => Err(EngineError::TagLeft { cause: Box::new(cause), left }),
+        }
+    }
+
+    /// Probes a tag's address, and looks before and after whether the tag names the candidate.
+    pub(super) async fn probe_tag(
+        &mut self,
+        control: &Control,
+        tag: &str,
+        uri: &str,
+        id_token: Option<Secret>,
+    ) -> Result<(), EngineError> {
+        self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
+        let url = Url::parse(uri).map_err(|_| EngineError::TagWithoutAddress { tag: tag.to_owned() })?;
+        self.probe(&url, control.capacity, id_token).await?;
+        self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
+        Ok(())
+    }
+
+    async fn names_candidate(&self, control: &Control, tag: &str) -> Result<bool, EngineError> {
+        let reading = control.client.get_service(&control.name);
+        let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
+        Ok(tag_address(&service, tag, &control.located.revision).is_some())
+    }
+}

@@ -1,0 +1,100 @@
+//! What to do about a failure: which lines of help does a failed check give?
+//!
+//! Takes a finding and the evidence around it, gives text with a command to type, filled in as far as it is known. It
+//! decides nothing: a check is judged before anybody asks for advice. The surprising rule: what never reached the
+//! application has advice too, since "inconclusive" without a reason sends people looking in the wrong place.
+
+use super::classify::{Finding, Kind};
+use super::evidence::Evidence;
+use super::race::Bench;
+use crate::config::Pattern;
+use crate::trust::escape;
+
+/// How to run the failing round again.
+pub(super) fn again(pattern: Pattern, bench: &Bench, evidence: &Evidence) -> Option<String> {
+    let seed = evidence.probing.as_ref()?.plan.seed.to_string();
+    let round = bench.zero().or_else(|| bench.failures.first())?.round.to_string();
+    let mut with = vec![("pattern", pattern.name()), ("seed", &seed)];
+    // The first contact is over once and for all; its pattern alone makes another.
+    if pattern != Pattern::FirstContact {
+        with.push(("round", &round));
+    }
+    Some(format!("repeat this round: {}", evidence.asked.repeat(&with)))
+}
+
+/// The same command with one more option, which the reader fills in.
+fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
+    format!("{} --{option} {placeholder}", evidence.asked.line(&evidence.asked.command, &[option], &[]))
+}
+
+/// What a failure of the application's suggests.
+pub(super) fn of_failure(finding: &Finding, evidence: &Evidence) -> String {
+    let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
+    match (finding.kind, finding.status, finding.code) {
+        (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => format!(
+            "the application refused the socket: look at the token (`token:` in revgate.yaml), its claims and the \
+             users; sign it with the key that the server checks: {}",
+            typed("token-secret-env", "VARIABLE")
+        ),
+        (Kind::HttpStatus, Some(404 | 405), _) => format!(
+            "no WebSocket at path {}: name the right one: {}",
+            escape(&evidence.target.path),
+            typed("path", "/PATH")
+        ),
+        (Kind::LimitReached, ..) => {
+            "state the service's limits in revgate.yaml: `limits:` has sockets-at-once, \
+                                     openings-per-second and sockets-per-user"
+                .to_owned()
+        }
+        (Kind::Silent, ..) => {
+            "a socket that says nothing proves nothing: declare what a healthy one does with \
+                               --send TEXT and --expect PATTERN"
+                .to_owned()
+        }
+        (Kind::NoAnswer, ..) => {
+            "if the answer looks like what comes unasked, describe it with --expect PATTERN".to_owned()
+        }
+        (Kind::ErrorFrame, ..) => {
+            "if this frame is what a healthy server says, declare it with --expect PATTERN".to_owned()
+        }
+        (Kind::TcpRefused | Kind::TcpTimeout | Kind::TcpFailed, ..) => format!(
+            "the server is down, or the address is another's: nobody answers at {}; is it the right one? \
+             revgate check --url wss://HOST",
+            address(evidence)
+        ),
+        (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol".to_owned(),
+        (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)".to_owned(),
+        _ => "what it means: revgate explain race".to_owned(),
+    }
+}
+
+/// What is suggested by a socket that never reached the application.
+pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
+    match (finding.kind, finding.status) {
+        (Kind::Dns, _) => format!(
+            "the name in {} is not known to DNS here; is it the right one? revgate check --url wss://HOST",
+            address(evidence)
+        ),
+        (Kind::PlatformPage, Some(401 | 403)) => {
+            let command = with(evidence, "id-token-file", "FILE");
+            format!(
+                "the service is private: IAM wants an ID token of an account with roles/run.invoker: \
+                 {command} (gcloud auth print-identity-token > FILE)"
+            )
+        }
+        (Kind::PlatformPage, Some(404)) => {
+            "this host is not routed: look at the service's traffic and ingress, then run it again".to_owned()
+        }
+        (Kind::PlatformPage, _) => {
+            "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
+        }
+        (Kind::LocalLimit, _) => {
+            "this machine ran out of sockets: raise `ulimit -n`, or lower limits.sockets-at-once".to_owned()
+        }
+        _ => "there is no way there from this machine: look at its network, then run it again".to_owned(),
+    }
+}
+
+fn address(evidence: &Evidence) -> &str {
+    evidence.target.address.as_deref().unwrap_or("this address")
+}

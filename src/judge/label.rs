@@ -1,0 +1,184 @@
+//! A race, or a server that fails now and then whoever comes?
+//!
+//! Takes what came after a test had failed: single sockets, and rounds of the pattern that failed. Gives a label with
+//! its numbers. It never changes an outcome: all labels block. The surprising rule: nothing from before the failure
+//! counts, since a run that stops at its first failure has seen failures more often than they come.
+
+use serde::Serialize;
+
+use super::statistics::fisher_exact_greater;
+use crate::config::Pattern;
+use crate::probe::shuffled;
+
+/// Single sockets that are worth opening for a label.
+const CONTROLS: u32 = 200;
+/// Single sockets after a failed first contact, which cannot be repeated.
+const CONTROLS_AFTER_FIRST_CONTACT: u32 = 20;
+/// Rounds that are worth running for a label.
+const ROUNDS: u32 = 50;
+/// Fisher's exact test calls it a race below this (one-sided).
+const SIGNIFICANT: f64 = 0.01;
+
+/// What the failures are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Label {
+    /// Rounds fail more often than as many single sockets do.
+    Race,
+    /// Single sockets fail as well, and rounds no more often than these explain.
+    Flaky,
+    /// Too little was seen to tell.
+    Unlabelled,
+}
+
+/// What was seen after a test had failed.
+#[derive(Debug, Clone)]
+pub(super) struct Labelling {
+    /// The pattern whose rounds are compared.
+    pub(super) pattern: Pattern,
+    /// Sockets of one of its rounds.
+    sockets: u32,
+    /// Whether each single socket failed, in their order.
+    controls: Vec<bool>,
+    rounds: u32,
+    failing: u32,
+    seed: u64,
+}
+
+/// A label and the numbers behind it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Labelled {
+    pub(super) label: Label,
+    pub(super) pattern: Pattern,
+    pub(super) rounds: u32,
+    pub(super) failing_rounds: u32,
+    pub(super) single_sockets: u32,
+    pub(super) failing_single_sockets: u32,
+    /// That rounds fail no more often than single sockets explain (Fisher's exact test, one-sided).
+    pub(super) p: f64,
+}
+
+impl Labelling {
+    /// Nothing was seen yet.
+    pub(super) fn new(pattern: Pattern, sockets: u32, seed: u64) -> Self {
+        Self { pattern, sockets, controls: Vec::new(), rounds: 0, failing: 0, seed }
+    }
+
+    /// Takes in a single socket.
+    pub(super) fn control(&mut self, failed: bool) {
+        self.controls.push(failed);
+    }
+
+    /// Takes in a round of the pattern.
+    pub(super) fn round(&mut self, failed: bool) {
+        self.rounds += 1;
+        self.failing += u32::from(failed);
+    }
+
+    /// True when another single socket would help while `in_flight` are under way.
+    pub(super) fn wants_control(&self, in_flight: u32) -> bool {
+        let most =
+            if self.pattern == Pattern::FirstContact { CONTROLS_AFTER_FIRST_CONTACT } else { CONTROLS };
+        count(self.controls.len()).saturating_add(in_flight) < most && !self.is_told()
+    }
+
+    /// True when another round of `pattern` would help while `in_flight` are under way.
+    pub(super) fn wants_round(&self, pattern: Pattern, in_flight: u32) -> bool {
+        let repeatable = pattern == self.pattern && pattern != Pattern::FirstContact;
+        repeatable && self.rounds.saturating_add(in_flight) < ROUNDS && !self.is_told()
+    }
+
+    /// True when the label is known for good; a race is, as soon as it is significant on a fair number of both.
+    fn is_told(&self) -> bool {
+        self.rounds >= 20 && self.controls.len() >= 60 && self.labelled().label == Label::Race
+    }
+
+    /// The label for what was seen so far.
+    pub(super) fn labelled(&self) -> Labelled {
+        let (groups, failing_groups) = self.pseudo_rounds();
+        let p = fisher_exact_greater(self.failing, self.rounds, failing_groups, groups);
+        let failing_controls = count(self.controls.iter().filter(|failed| **failed).count());
+        let label = if self.failing > 0 && p < SIGNIFICANT {
+            Label::Race
+        } else if failing_controls > 0 {
+            Label::Flaky
+        } else {
+            Label::Unlabelled
+        };
+        Labelled {
+            label,
+            pattern: self.pattern,
+            rounds: self.rounds,
+            failing_rounds: self.failing,
+            single_sockets: count(self.controls.len()),
+            failing_single_sockets: failing_controls,
+            p,
+        }
+    }
+
+    /// Single sockets put together at random to rounds of the same size: how many, and how many with a failure.
+    fn pseudo_rounds(&self) -> (u32, u32) {
+        let order = shuffled(self.controls.len(), self.seed);
+        let groups = order.chunks_exact(self.sockets.max(1) as usize);
+        let failed = |group: &[usize]| group.iter().any(|&i| self.controls.get(i).copied().unwrap_or(false));
+        (count(groups.len()), count(groups.filter(|group| failed(group)).count()))
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Labelled {
+    /// One fragment for a report; `None` when nothing was compared.
+    pub(super) fn words(&self) -> Option<String> {
+        let Self { pattern, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;
+        if *pattern == Pattern::FirstContact {
+            let served = single_sockets - failing_single_sockets;
+            return (*single_sockets > 0)
+                .then(|| format!("of {single_sockets} single sockets afterwards {served} were served"));
+        }
+        if *rounds == 0 || *single_sockets == 0 {
+            return None;
+        }
+        let name = match self.label {
+            Label::Race => "labelled RACE",
+            Label::Flaky => "labelled FLAKY, not race",
+            Label::Unlabelled => "unlabelled",
+        };
+        Some(format!(
+            "{name}: afterwards {failing_rounds} of {rounds} rounds of {pattern} fail, and {failing_single_sockets} of {single_sockets} single sockets"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labelling(rounds: (u32, u32), controls: (u32, u32), sockets: u32) -> Labelled {
+        let mut labelling = Labelling::new(Pattern::Users, sockets, 7);
+        (0..rounds.1).for_each(|i| labelling.round(i < rounds.0));
+        (0..controls.1).for_each(|i| labelling.control(i < controls.0));
+        labelling.labelled()
+    }
+
+    #[test]
+    fn rounds_that_fail_where_single_sockets_do_not_are_a_race() {
+        assert_eq!(labelling((20, 50), (0, 200), 2).label, Label::Race);
+    }
+
+    #[test]
+    fn sockets_that_fail_at_random_are_flaky_whatever_their_number() {
+        // 2 % of sockets: 18 % of rounds of ten, and as many of ten single sockets.
+        assert_eq!(labelling((9, 50), (4, 200), 10).label, Label::Flaky);
+        assert_eq!(labelling((50, 50), (200, 200), 5).label, Label::Flaky);
+    }
+
+    #[test]
+    fn too_little_has_no_label() {
+        assert_eq!(labelling((1, 50), (0, 200), 2).label, Label::Unlabelled);
+        assert_eq!(labelling((1, 1), (0, 0), 2).label, Label::Unlabelled);
+        assert_eq!(labelling((0, 0), (0, 0), 2).words(), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What a run leaves behind when it is interrupted, when it fails half-way, and when others write at the same time.
+
+use revgate::emulator::{ApiStatus, Faults};
+use rustix::process::Signal;
+
+use crate::support::{Ended, PATIENT, World, wait_until};
+
+/// A candidate whose sockets never open: a run of it lasts until it is interrupted.
+fn endless(pace: &str) -> World {
+    let world =
+        World::new(&format!("pace: {pace}\nrevisions: [{{created_minutes_ago: 60}}, {{behaviour: hang}}]"));
+    world.configure(PATIENT);
+    world
+}
+
+/// Every write to the API is refused from now on.
+fn refuse_writes(world: &World) {
+    let refused = ApiStatus { method: "services.update".to_owned(), status: 403, times: None };
+    world.emulator().set_faults(Faults { api_status: vec![refused], ..Faults::default() });
+}
+
+#[test]
+fn a_signal_removes_the_tag_and_ends_with_its_own_code() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let world = endless("200ms");
+        let run = world.start(&["--tag", "gate", "--progress", "plain"]);
+        run.says("note: added tag");
+        assert_eq!(world.tags().len(), 1);
+        run.signal(signal);
+        let ended = run.wait();
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
+        assert!(ended.err.contains("interrupted") && ended.err.contains("help:"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_signal_while_the_tag_is_being_added_removes_it_too() {
+    let world = endless("1s");
+    let run = world.start(&["--tag", "gate"]);
+    wait_until("the tag is asked for", || !world.tags().is_empty());
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
+}
+
+#[test]
+fn a_second_signal_neither_stops_the_clean_up_nor_changes_the_code() {
+    let world = endless("1s");
+    let run = world.start(&["--tag", "gate", "--progress", "plain"]);
+    run.says("note: added tag");
+    let writes = world.writes();
+    run.signal(Signal::INT);
+    wait_until("the removal is asked for", || world.writes() > writes);
+    run.signal(Signal::TERM);
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!(ended.code, 130, "the first signal's\n{ended:?}");
+    assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
+    assert!(ended.err.contains("note: removed tag"), "it did not wait for the removal\n{ended:?}");
+}
+
+#[test]
+fn a_signal_before_there_is_a_tag_ends_at_once() {
+    let world = World::new("revisions: [{created_minutes_ago: 60}, {pending_for: never}]");
+    let run = world.start(&["--tag", "gate", "--progress", "plain"]);
+    run.says("waiting until ready");
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!((ended.code, world.writes()), (130, 0), "{ended:?}");
+}
+
+/// The tag is named, and the command that takes it away.
+fn assert_left(world: &World, text: &str) {
+    let tags = world.tags();
+    assert_eq!(tags.len(), 1, "{text}");
+    let command = "gcloud run services update-traffic demo --remove-tags";
+    for words in [tags[0].as_str(), command] {
+        assert!(text.contains(words), "{words} is not named\n{text}");
+    }
+}
+
+#[test]
+fn a_tag_that_cannot_be_removed_is_named_with_the_command_that_does() {
+    let world = endless("200ms");
+    let run = world.start(&["--tag", "gate", "--progress", "plain"]);
+    run.says("note: added tag");
+    refuse_writes(&world);
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    // The progress may be silent: the error itself has to say it.
+    let error = ended.err.split("error:").nth(1).unwrap_or_default();
+    assert_left(&world, error);
+
+    let world = World::candidate("always-503", 1.0);
+    let run = world.start(&["--tag", "gate", "--progress", "plain"]);
+    run.says("note: added tag");
+    refuse_writes(&world);
+    let ended = run.wait();
+    assert_eq!(ended.code, 10, "the evidence is not lost\n{ended:?}");
+    assert_left(&world, &ended.out);
+}
+
+#[test]
+fn a_tag_whose_adding_fails_is_removed() {
+    // The platform accepts the write, and its operation fails: the entry would stop every later deployment.
+    let world = World::new("revisions: [{created_minutes_ago: 60}, {fail: 'it does not start'}]");
+    let mut check = world.revgate("check");
+    let ended = Ended::of(check.args(["--tag", "gate", "--skip", "ready"]));
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(world.writes(), 2, "one to add it, one to take it away\n{ended:?}");
+    assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
+}
+
+#[test]
+fn a_lost_reply_to_the_adding_leaves_no_tag() {
+    let world = World::new("revisions: [{created_minutes_ago: 60}, {}]\nfaults: {lost_reply: 1}");
+    let ended = world.check(&["--tag", "gate", "--rounds", "1"]);
+    assert_eq!(ended.code, 11, "one round is too little, and nothing else went wrong\n{ended:?}");
+    assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
+}
+
+#[test]
+fn a_run_that_ends_leaves_the_tag_of_another_run_alone() {
+    let world = endless("200ms");
+    let one = world.start(&["--tag", "gate", "--progress", "plain"]);
+    one.says("note: added tag");
+    let first = world.tags();
+    let other = world.start(&["--tag", "gate", "--progress", "plain"]);
+    other.says("note: added tag");
+    assert_eq!(world.tags().len(), 2, "both are there at once");
+    assert!(world.tags().contains(&first[0]));
+    other.signal(Signal::INT);
+    assert_eq!(other.wait().code, 130);
+    assert_eq!(world.tags(), first, "the other run's tag is gone, this run's is there");
+    one.signal(Signal::INT);
+    assert_eq!(one.wait().code, 130);
+    assert_eq!(world.tags(), Vec::<String>::new());
+}
+
+#[test]
+fn runs_that_start_at_once_keep_their_tags_to_the_end() {
+    let world = World::candidate("fixed", 1.0);
+    let start = || world.start(&["--tag", "gate", "--rounds", "5", "--format", "json"]);
+    let mut headlines = Vec::new();
+    for run in [start(), start(), start()] {
+        let ended = run.wait();
+        assert_eq!(ended.code, 11, "5 rounds are too few, and nothing else went wrong\n{ended:?}");
+        let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let identity = checks.iter().find(|check| check["name"] == "identity").unwrap();
+        assert_eq!(
+            identity["outcome"], "pass",
+            "the tag was not the candidate's for the whole run\n{identity}"
+        );
+        headlines.push(report["headline"].as_str().unwrap().to_owned());
+    }
+    headlines.sort();
+    headlines.dedup();
+    assert_eq!(headlines.len(), 3, "each has a tag of its own: {headlines:?}");
+    assert_eq!(world.tags(), Vec::<String>::new());
+}
