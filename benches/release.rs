@@ -7,11 +7,10 @@
 
 pub mod support;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use revgate::probe::{Offer, Releaser};
-use support::clients::{Client, Python};
+use support::clients::{Client, Order, baselines};
 use support::figures::{machine, microseconds, percentile, publish, short, spread, table};
 use support::server::StampServer;
 use tokio::runtime::Runtime;
@@ -35,7 +34,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return };
     let server = StampServer::start();
-    let (mut entries, problem) = entries(&server);
+    let (mut entries, problem) = entries();
     let before = machine();
     for (size, (sockets, rounds)) in SIZES.into_iter().enumerate() {
         for _ in 0..if quick { rounds.div_ceil(10) } else { rounds } {
@@ -46,30 +45,21 @@ fn main() {
     }
     let mut text = format!("Spread at the server, µs, p50/p99. {before} before, {} after.\n\n", machine());
     text.push_str(&report(&entries));
-    if let Some(problem) = problem {
-        let _ = writeln!(text, "\nERROR: the Python client is missing: {problem}");
-    }
+    text.push_str(&problem.unwrap_or_default());
     publish("release", &text);
 }
 
 /// The clients, and why Python is not among them.
-fn entries(server: &StampServer) -> (Vec<Entry>, Option<String>) {
+fn entries() -> (Vec<Entry>, Option<String>) {
     let ours = |offer| Client::Ours(Arc::new(Releaser::within(offer)));
     let mut clients = vec![
         ("revgate", ours(Offer::ALL)),
         ("revgate, no priority", ours(Offer { priority: false, ..Offer::ALL })),
         ("revgate, io_uring only", ours(Offer { io_uring: true, ..Offer::NONE })),
         ("revgate, tight loop only", ours(Offer::NONE)),
-        ("tokio join_all, 2 threads", Client::JoinAll),
     ];
-    let address = server.address;
-    let problem = match std::panic::catch_unwind(|| Python::start(address)) {
-        Ok(python) => {
-            clients.push(("Python websockets, gather", Client::Gather(Box::new(python))));
-            None
-        }
-        Err(panic) => Some(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
-    };
+    let (naive, problem) = baselines(false);
+    clients.extend(naive);
     let none = || SIZES.map(|_| Vec::new()).to_vec();
     let entry = |(name, client)| Entry { name, client, spreads: none(), own: none() };
     (clients.into_iter().map(entry).collect(), problem)
@@ -77,14 +67,15 @@ fn entries(server: &StampServer) -> (Vec<Entry>, Option<String>) {
 
 fn round(runtime: &Runtime, server: &StampServer, entry: &mut Entry, size: usize, sockets: usize) {
     server.expect(sockets);
-    let (held, own) = entry.client.open(runtime, server.address, sockets);
+    let order = Order { server: server.address, path: "/".to_owned(), sockets, greeted: false };
+    let opened = entry.client.open(runtime, &order);
+    assert_eq!(opened.failed, 0, "{} could not open its sockets", entry.name);
     entry.spreads[size].push(spread(&server.arrivals()));
-    entry.own[size].extend(own.map(microseconds));
+    entry.own[size].extend(opened.own_spread.map(microseconds));
     // The server resets its side first.
     server.expect(0);
     server.arrivals();
-    drop(held);
-    entry.client.close();
+    entry.client.close(opened);
 }
 
 /// A line for each client, and how many times wider than ours its rounds were, in the median of the pairs of rounds.

@@ -1,27 +1,37 @@
 """The naive client in Python: one gather over whole connections, which holds its sockets.
 
-Reads a number of sockets from each line of its input, opens them at the address of its first argument, writes a line
-when all are open, and drops them at the next line.
+Reads lines `N ADDRESS`, opens that many sockets there, writes how many of them failed when all are decided, and drops
+them at the next line. With `greeted` as its argument a socket must also be greeted, else it failed.
 """
 
 import asyncio
 import sys
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+GREETED = "greeted" in sys.argv[1:]
 
 
 async def open_one(address):
-    return await connect(address, open_timeout=60, ping_interval=None, proxy=None)
+    try:
+        socket = await connect(address, open_timeout=60, ping_interval=None, proxy=None)
+        if GREETED:
+            await asyncio.wait_for(socket.recv(), 10)
+        return socket
+    except (WebSocketException, OSError):
+        return None
 
 
-async def main(address):
+async def main():
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        sockets = await asyncio.gather(*(open_one(address) for _ in range(int(line))))
-        print("open", flush=True)
+        count, address = line.split()
+        sockets = await asyncio.gather(*(open_one(address) for _ in range(int(count))))
+        print(sockets.count(None), flush=True)
         await loop.run_in_executor(None, sys.stdin.readline)
-        for socket in sockets:
+        for socket in filter(None, sockets):
             socket.transport.abort()
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main())
