@@ -4,6 +4,7 @@
 //! surprising rule: a thread waits at the barrier for a bounded time only, and each takes what the other has not taken
 //! yet; so where one is not given its core, the other sends everything, as one tight loop would.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::time::Instant;
 
+use super::ring::Ring;
 use super::shot::Shot;
 use super::tail::Outcome;
 
@@ -20,26 +22,30 @@ use super::tail::Outcome;
 /// the scheduler.
 const MEET_WITHIN: Duration = Duration::from_millis(1);
 
+/// How many shots a thread with a ring takes before it sends them. The more the better: nothing interrupts it inside a
+/// call, but behind every call the server that it woke may take its core.
+const AT_ONCE: usize = 512;
+
 /// The two threads.
 pub(super) struct Pair {
-    /// Held for as long as a round takes, so that a second round can see that the pair is busy.
-    threads: Mutex<[Thread; 2]>,
+    /// Held for as long as a round takes, so that a second round can see that the pair is busy. `None` tells the first
+    /// thread to end, and by it the second.
+    jobs: Mutex<Option<Sender<Order>>>,
+    threads: Vec<JoinHandle<()>>,
+    /// True when both have a ring of their own.
+    pub(super) rings: bool,
     /// True when both run at real-time priority.
     pub(super) priority: bool,
 }
 
-/// One of them.
-struct Thread {
-    /// `None` tells the thread to end.
-    jobs: Option<Sender<(Arc<Job>, Replies)>>,
-    handle: Option<JoinHandle<()>>,
-}
-
-type Replies = Sender<Vec<(usize, Outcome)>>;
+/// What a thread is told: a round's shots, and where their outcomes go.
+type Order = (Arc<Job>, Sender<Vec<(usize, Outcome)>>);
 
 /// One round's shots.
 struct Job {
     shots: Vec<Shot>,
+    /// How many a thread takes before it sends them, in one call when they are more than one.
+    at_once: usize,
     /// Who sets it sends the shot.
     taken: Vec<AtomicBool>,
     /// How many threads are at the barrier.
@@ -47,37 +53,42 @@ struct Job {
 }
 
 impl Pair {
-    /// Starts the threads; `None` where there are no two cores, or threads may not be bound to them.
-    pub(super) fn start(priority: bool) -> Option<Self> {
+    /// Starts the threads; `None` where there are no two cores, or threads may not be bound to them. They get priority
+    /// and rings where these are asked for and permitted.
+    pub(super) fn start(priority: bool, rings: bool) -> Option<Self> {
         let allowed = sched_getaffinity(None).ok()?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         // The first and the last: neighbours are often two halves of one core.
         let (first, last) = (cores.next()?, cores.next_back()?);
         let (tell, told) = channel();
-        let threads = [Thread::start(0, first, priority, &tell)?, Thread::start(1, last, priority, &tell)?];
-        drop(tell);
+        let (jobs, first_jobs) = channel();
+        let (pass_on, second_jobs) = channel();
+        let [first_ring, second_ring] = [(); 2].map(|()| rings.then(Ring::new).flatten());
+        let rings = first_ring.is_some() && second_ring.is_some();
+        let threads = vec![
+            spawn(first, priority, tell.clone(), move || work(0, first_ring, &first_jobs, Some(&pass_on)))?,
+            spawn(last, priority, tell, move || work(1, second_ring, &second_jobs, None))?,
+        ];
         let granted: Vec<Granted> = told.into_iter().collect();
         let bound = granted.len() == threads.len() && granted.iter().all(|granted| granted.core);
         let priority = granted.iter().all(|granted| granted.priority);
-        bound.then(|| Self { threads: Mutex::new(threads), priority })
+        bound.then(|| Self { jobs: Mutex::new(Some(jobs)), threads, rings, priority })
     }
 
-    /// Sends them all, or gives them back when the pair is busy.
-    pub(super) fn fire(&self, shots: Vec<Shot>) -> Result<Vec<Option<Outcome>>, Vec<Shot>> {
-        let Ok(threads) = self.threads.try_lock() else { return Err(shots) };
+    /// Sends them all, with `rings` by as few system calls as can be; or gives them back when the pair is busy.
+    pub(super) fn fire(&self, shots: Vec<Shot>, rings: bool) -> Result<Vec<Option<Outcome>>, Vec<Shot>> {
+        let Ok(jobs) = self.jobs.try_lock() else { return Err(shots) };
         let count = shots.len();
         let job = Arc::new(Job {
             taken: shots.iter().map(|_| AtomicBool::new(false)).collect(),
             shots,
+            at_once: if rings { AT_ONCE } else { 1 },
             arrived: AtomicU32::new(0),
         });
         let (reply, replies) = channel();
-        for thread in &*threads {
-            if let Some(jobs) = &thread.jobs {
-                let _ = jobs.send((Arc::clone(&job), reply.clone()));
-            }
+        if let Some(jobs) = &*jobs {
+            let _ = jobs.send((Arc::clone(&job), reply));
         }
-        drop(reply);
         // This thread must not return before every shot that was taken has been answered for, since the sockets are
         // only kept open until then. A thread that comes too late to take anything is not waited for.
         let mut outcomes: Vec<Option<Outcome>> = (0..count).map(|_| None).collect();
@@ -92,7 +103,7 @@ impl Pair {
         }
         // Only where a thread has died.
         for (index, outcome) in outcomes.iter_mut().enumerate() {
-            if outcome.is_none() && job.take(0, index).is_some() {
+            if outcome.is_none() && !job.take(0, index, 1).is_empty() {
                 *outcome = Some(job.shots[index].fire());
             }
         }
@@ -102,12 +113,11 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        let Ok(threads) = self.threads.get_mut() else { return };
-        for thread in threads.iter_mut() {
-            thread.jobs = None;
+        if let Ok(jobs) = self.jobs.get_mut() {
+            *jobs = None;
         }
-        for thread in threads.iter_mut() {
-            let _ = thread.handle.take().map(JoinHandle::join);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }
@@ -118,53 +128,76 @@ struct Granted {
     priority: bool,
 }
 
-impl Thread {
-    fn start(end: usize, core: usize, priority: bool, tell: &Sender<Granted>) -> Option<Self> {
-        let (jobs, received) = channel();
-        let tell = tell.clone();
-        let work = move || {
-            let mut set = CpuSet::new();
-            set.set(core);
-            let core = sched_setaffinity(None, &set).is_ok();
-            let _ = tell.send(Granted { core, priority: priority && take_priority() });
-            drop(tell);
-            work(end, &received);
-        };
-        let handle = std::thread::Builder::new().name(format!("release-{end}")).spawn(work).ok()?;
-        Some(Self { jobs: Some(jobs), handle: Some(handle) })
-    }
+/// Starts a thread on `core`, which tells what it was given and then works.
+fn spawn(
+    core: usize,
+    priority: bool,
+    tell: Sender<Granted>,
+    work: impl FnOnce() + Send + 'static,
+) -> Option<JoinHandle<()>> {
+    let life = move || {
+        let mut set = CpuSet::new();
+        set.set(core);
+        let core = sched_setaffinity(None, &set).is_ok();
+        let _ = tell.send(Granted { core, priority: priority && take_priority() });
+        drop(tell);
+        work();
+    };
+    std::thread::Builder::new().name(format!("release-{core}")).spawn(life).ok()
 }
 
-/// The life of a thread: one job after the other, until the pair is dropped.
-fn work(end: usize, jobs: &Receiver<(Arc<Job>, Replies)>) {
-    for (job, replies) in jobs {
-        let outcomes = job.run(end);
-        let _ = replies.send(outcomes);
+/// The life of a thread: one job after the other, until nobody can send another one.
+///
+/// The first thread wakes the second. Were it the caller who woke both, the first to wake up, at a higher priority,
+/// could take the caller's core from it before it has woken the other.
+fn work(end: usize, mut ring: Option<Ring>, orders: &Receiver<Order>, pass_on: Option<&Sender<Order>>) {
+    for (job, replies) in orders {
+        if let Some(second) = pass_on {
+            let _ = second.send((Arc::clone(&job), replies.clone()));
+        }
+        let _ = replies.send(job.run(end, ring.as_mut()));
     }
 }
 
 impl Job {
     /// Sends from one end of the row until the other's work begins.
-    fn run(&self, end: usize) -> Vec<(usize, Outcome)> {
+    fn run(&self, end: usize, mut ring: Option<&mut Ring>) -> Vec<(usize, Outcome)> {
         let mut mine: Vec<(usize, Outcome)> = Vec::with_capacity(self.shots.len());
-        let mut next = self.take(end, 0);
-        if let Some(first) = next {
-            self.shots[first].warm();
-            self.meet();
+        // Whoever has shots left for the other must leave him some, or they would not go at the same time.
+        let mut limit = self.at_once.min(self.shots.len().div_ceil(2));
+        let mut meet = Some(|| self.meet());
+        loop {
+            let taken = self.take(end, mine.len(), limit);
+            let Some(first) = self.shots.get(taken.start).filter(|_| !taken.is_empty()) else { return mine };
+            if meet.is_some() {
+                first.warm();
+            }
+            let mut ready = || {
+                if let Some(meet) = meet.take() {
+                    meet();
+                }
+            };
+            let fired = match &mut ring {
+                Some(ring) if taken.len() > 1 => ring.fire(&self.shots[taken.clone()], ready),
+                _ => {
+                    ready();
+                    self.shots[taken.clone()].iter().map(Shot::fire).collect()
+                }
+            };
+            mine.extend(taken.zip(fired));
+            limit = self.at_once;
         }
-        while let Some(index) = next {
-            mine.push((index, self.shots[index].fire()));
-            next = self.take(end, mine.len());
-        }
-        mine
     }
 
-    /// Takes the shot that is `step` away from this end; `None` when it is the other's, as are then all behind it.
-    fn take(&self, end: usize, step: usize) -> Option<usize> {
-        let index = if end == 0 { step } else { self.shots.len().checked_sub(step + 1)? };
+    /// Takes up to `limit` shots that are `step` or more away from this end. Where one is the other's already, so are
+    /// all behind it.
+    fn take(&self, end: usize, step: usize, limit: usize) -> Range<usize> {
+        let count = self.shots.len();
+        let index = |step| if end == 0 { step } else { count - 1 - step };
         // The flag guards nothing but the right to send: the shots themselves never change.
-        let already = self.taken.get(index)?.swap(true, Ordering::Relaxed);
-        (!already).then_some(index)
+        let free = |step: &usize| !self.taken[index(*step)].swap(true, Ordering::Relaxed);
+        let taken = (step..count.min(step + limit)).take_while(free).count();
+        if end == 0 { step..step + taken } else { count - step - taken..count - step }
     }
 
     /// Waits for the other thread, spinning, for a bounded time.

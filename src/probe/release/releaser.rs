@@ -22,8 +22,8 @@ pub struct Releaser {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The instant just before each socket's last byte was sent, in the order of the sockets; `None` where the socket
-    /// was broken. By [`Means::IoUring`] the first and the distance to the last are measured and those between are
-    /// evenly spaced. A socket that was finished afterwards has the instant after it.
+    /// was broken. Where `io_uring` sends, only the first of a call is measured and the others are evenly spaced over
+    /// the time that the call ran. A socket that was finished afterwards has the instant after it.
     pub stamps: Vec<Option<Instant>>,
     /// By which means it was done. May be less than [`Releaser::means`] promises when several rounds are released at
     /// the same time.
@@ -45,12 +45,12 @@ impl Releaser {
     /// As [`Releaser::detect`], but uses nothing beyond `limits`.
     #[cfg(target_os = "linux")]
     pub fn within(limits: Offer) -> Self {
-        let pair = limits.pair.then(|| Pair::start(limits.priority)).flatten();
+        let pair = limits.pair.then(|| Pair::start(limits.priority, limits.io_uring)).flatten();
         let ring = limits.io_uring.then(Ring::new).flatten();
         let offer = Offer {
             pair: pair.is_some(),
             priority: pair.as_ref().is_some_and(|pair| pair.priority),
-            io_uring: ring.is_some(),
+            io_uring: ring.is_some() && pair.as_ref().is_none_or(|pair| pair.rings),
         };
         Self { offer, pair, ring: ring.map(std::sync::Mutex::new) }
     }
@@ -106,15 +106,15 @@ impl Releaser {
             unsafe { Shot::new(socket(wire).as_raw_fd(), tail.clone()) }
         });
         let mut shots: Vec<Shot> = shots.collect();
-        if let (Some(pair), Means::PinnedPair | Means::FifoThreads) = (&self.pair, means) {
-            match pair.fire(shots) {
+        if let Some(pair) = &self.pair {
+            match pair.fire(shots, matches!(means, Means::PinnedRings | Means::FifoRings)) {
                 Ok(outcomes) => return (outcomes, means),
                 Err(refused) => shots = refused,
             }
         }
         means = Means::IoUring;
         if let Some(Ok(mut ring)) = self.ring.as_ref().map(std::sync::Mutex::try_lock) {
-            return (ring.fire(&shots).into_iter().map(Some).collect(), means);
+            return (ring.fire(&shots, || {}).into_iter().map(Some).collect(), means);
         }
         (fire_in_turn(wires, tails), Means::TightLoop)
     }

@@ -1,12 +1,15 @@
 //! Many sends in one system call, by `io_uring`.
 //!
 //! Takes shots and gives their outcomes, in order. The kernel runs the sends one after the other inside the one call,
-//! where nothing interrupts them; it does not tell when each ran. So the stamps are spaced evenly between the instant
-//! before and the instant after the call: the first and their distance are measured, those between are not.
+//! where next to nothing interrupts them; it does not tell when each ran. So the stamps are spaced evenly over the time
+//! that this thread ran in the call, counted from the instant before it. Not over the time that the call took: when the
+//! sends are done, the server that they woke often runs first, for many times as long as they took.
 
 use std::io;
+use std::time::Duration;
 
 use io_uring::{IoUring, opcode, types};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use super::shot::Shot;
@@ -36,32 +39,40 @@ impl Ring {
         probe.is_supported(opcode::Send::CODE).then_some(Self { ring: Some(ring), entries })
     }
 
-    /// Sends them all.
-    pub(super) fn fire(&mut self, shots: &[Shot]) -> Vec<Outcome> {
+    /// Sends them all. Calls `ready` when the first batch is queued, so that one system call is all that is left.
+    pub(super) fn fire(&mut self, shots: &[Shot], ready: impl FnOnce()) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(shots.len());
+        let mut ready = Some(ready);
         for batch in shots.chunks(self.entries.into()) {
-            match &mut self.ring {
-                Some(ring) => {
-                    let (fired, sound) = submit(ring, batch);
-                    if !sound {
-                        self.ring = None;
-                    }
-                    outcomes.extend(fired);
-                }
-                None => outcomes.extend(batch.iter().map(Shot::fire)),
+            let queued = self.ring.as_mut().map_or(0, |ring| queue(ring, batch));
+            if let Some(ready) = ready.take() {
+                ready();
             }
+            let (fired, sound) = match &mut self.ring {
+                Some(ring) => submit(ring, batch, queued),
+                None => (batch.iter().map(Shot::fire).collect(), true),
+            };
+            if !sound {
+                self.ring = None;
+            }
+            outcomes.extend(fired);
         }
         outcomes
     }
 }
 
-/// One batch in one call; false when the ring cannot be used again.
-fn submit(ring: &mut IoUring, batch: &[Shot]) -> (Vec<Outcome>, bool) {
-    let queued = batch.iter().zip(0..).take_while(|(shot, index)| push(ring, shot, *index)).count();
-    let before = Instant::now();
+/// Queues a batch, as much of it as has room.
+fn queue(ring: &mut IoUring, batch: &[Shot]) -> usize {
+    batch.iter().zip(0..).take_while(|(shot, index)| push(ring, shot, *index)).count()
+}
+
+/// Sends a queued batch in one call; false when the ring cannot be used again.
+fn submit(ring: &mut IoUring, batch: &[Shot], queued: usize) -> (Vec<Outcome>, bool) {
     let mut sent: Vec<Option<io::Result<usize>>> = batch.iter().map(|_| None).collect();
     let mut due = queued;
     let mut done = 0;
+    let before = Instant::now();
+    let ran_before = ran();
     while done < due {
         let entered = ring.submit_and_wait(due - done);
         for completion in ring.completion() {
@@ -78,7 +89,8 @@ fn submit(ring: &mut IoUring, batch: &[Shot]) -> (Vec<Outcome>, bool) {
         }
     }
     let whole = due == batch.len();
-    let step = before.elapsed() / u32::try_from(due.max(1)).unwrap_or(u32::MAX);
+    let took = ran().saturating_sub(ran_before).min(before.elapsed());
+    let step = took / u32::try_from(due.max(1)).unwrap_or(u32::MAX);
     let outcomes = batch.iter().zip(sent).zip(0..).map(|((shot, sent), index)| match sent {
         Some(sent) => Outcome::new(before + step * index, sent),
         None => shot.fire(),
@@ -95,9 +107,15 @@ fn push(ring: &mut IoUring, shot: &Shot, index: u64) -> bool {
         .build()
         .user_data(index);
     // SAFETY: the kernel uses the descriptor and the bytes from the call that takes this entry out of the queue until
-    // its completion. `submit`, which borrows both, does not return between the two; an entry that no call took is
+    // its completion. `Ring::fire`, which borrows both, does not return between the two; an entry that no call took is
     // never submitted, since the ring is then dropped.
     unsafe { ring.submission().push(&send) }.is_ok()
+}
+
+/// How long this thread has run so far.
+fn ran() -> Duration {
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(ran).unwrap_or_default()
 }
 
 /// A completion's number as a result.

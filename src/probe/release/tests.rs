@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -17,8 +18,10 @@ use crate::probe::transport::Wire;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
 
 /// One offer for each means that there can be.
-const OFFERS: [Offer; 4] = [
+const OFFERS: [Offer; 6] = [
+    Offer::ALL,
     Offer { io_uring: false, ..Offer::ALL },
+    Offer { priority: false, ..Offer::ALL },
     Offer { pair: true, ..Offer::NONE },
     Offer { io_uring: true, ..Offer::NONE },
     Offer::NONE,
@@ -123,14 +126,27 @@ async fn lanes_that_release_at_the_same_time_do_not_disturb_each_other() {
     }
 }
 
+/// Fills a socket's buffers, and those of its unread far end, and gives how many bytes that took.
+async fn fill(socket: &TcpStream) -> usize {
+    let mut filled = 0;
+    loop {
+        let before = filled;
+        while let Ok(more) = socket.try_write(&[b'.'; 1000]) {
+            filled += more;
+        }
+        if filled == before {
+            return filled;
+        }
+        // What is still under way to the far end makes room when it has arrived.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_socket_is_finished_afterwards_and_a_broken_one_holds_nobody_up() {
     for offer in OFFERS {
         let (full, mut far) = tcp().await;
-        let mut filled = 0;
-        while let Ok(more) = full.try_write(&[b'.'; 1000]) {
-            filled += more;
-        }
+        let filled = fill(&full).await;
         let (mut broken, _) = tcp().await;
         broken.shutdown().await.unwrap();
         let (free, mut kept) = tcp().await;
@@ -211,11 +227,13 @@ mod shots {
             before in 0..9000_usize,
         ) {
             prop_assert_eq!(&sent(&tails, before, |shots| shots.iter().map(|s| Some(s.fire())).collect()), &tails);
-            if let Some(pair) = Pair::start(false) {
-                prop_assert_eq!(&sent(&tails, before, |shots| pair.fire(shots).unwrap()), &tails);
+            if let Some(pair) = Pair::start(false, true) {
+                for rings in [false, true] {
+                    prop_assert_eq!(&sent(&tails, before, |shots| pair.fire(shots, rings).unwrap()), &tails);
+                }
             }
             if let Some(mut ring) = Ring::new() {
-                let fired = sent(&tails, before, |shots| ring.fire(&shots).into_iter().map(Some).collect());
+                let fired = sent(&tails, before, |shots| ring.fire(&shots, || {}).into_iter().map(Some).collect());
                 prop_assert_eq!(&fired, &tails);
             }
         }
@@ -225,16 +243,17 @@ mod shots {
     fn a_ring_takes_more_than_fit_into_one_call() {
         let Some(mut ring) = Ring::of(4) else { return };
         let tails: Vec<Vec<u8>> = (0..30_u32).map(|index| index.to_be_bytes().to_vec()).collect();
-        let fired = sent(&tails, 0, |shots| ring.fire(&shots).into_iter().map(Some).collect());
+        let fired = sent(&tails, 0, |shots| ring.fire(&shots, || {}).into_iter().map(Some).collect());
         assert_eq!(fired, tails);
     }
 
     #[test]
     fn a_pair_is_free_again_after_each_round_and_ends_when_dropped() {
-        let Some(pair) = Pair::start(true) else { return };
+        let Some(pair) = Pair::start(true, true) else { return };
         for round in 0..200_u8 {
-            let tails = vec![vec![round]; usize::from(round % 5)];
-            assert_eq!(sent(&tails, 0, |shots| pair.fire(shots).unwrap()), tails);
+            // Some have more than one thread takes at once.
+            let tails = vec![vec![round]; if round < 190 { usize::from(round % 5) } else { 90 }];
+            assert_eq!(sent(&tails, 0, |shots| pair.fire(shots, round % 2 == 0).unwrap()), tails);
         }
         // Joins both threads: this test ends only if they do.
         drop(pair);
