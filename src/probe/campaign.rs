@@ -29,6 +29,8 @@ const LEARNING_ATTEMPTS: u32 = 4;
 /// A path with a shorter round-trip time than this gains nothing from lanes: they only take each other's processor.
 const NEAR: Duration = Duration::from_millis(1);
 
+/// One of so many parts of the time may pass with quiet rounds.
+const QUIET_SHARE: u32 = 3;
 /// How long a run goes on after a failure, to say what kind of failure it is.
 const LABEL_TIME: Duration = Duration::from_mins(1);
 /// How long a label waits for a round that hangs before it lets the next one go.
@@ -46,6 +48,7 @@ pub struct Campaign<'a, S> {
     /// Tells when the last round that was let go quietly is decided.
     opening: Option<oneshot::Receiver<()>>,
     until: Instant,
+    quiet_until: Instant,
     label_until: Option<Instant>,
 }
 
@@ -74,6 +77,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             round_trip: None,
             opening: None,
             until: Instant::now() + plan.race.time_budget,
+            quiet_until: Instant::now() + plan.race.time_budget / QUIET_SHARE,
             label_until: None,
         }
     }
@@ -109,6 +113,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             }
             self.lanes.forget(index);
             self.until = Instant::now() + self.plan.race.time_budget;
+            self.quiet_until = Instant::now() + self.plan.race.time_budget / QUIET_SHARE;
             self.give_up_after(began)?;
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
@@ -163,6 +168,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             let mood = Mood {
                 wary: self.steering.prefers_quiet(),
                 near: self.round_trip.is_some_and(|time| time < NEAR),
+                late: Instant::now() >= self.quiet_until,
             };
             let Some((stage, company)) = schedule::next(self.plan, &self.wanted(), mood) else {
                 // Nothing is wanted for now: what is under way decides whether anything will be.

@@ -28,6 +28,8 @@ pub(super) struct Mood {
     pub(super) wary: bool,
     /// The path is so short that lanes would only disturb each other.
     pub(super) near: bool,
+    /// Quiet rounds have had their share of the time: a server that takes its time to answer is waited for in lanes.
+    pub(super) late: bool,
 }
 
 /// The next round among `wanted`. Held singles go one behind the other, so that one wait for their end is enough;
@@ -52,11 +54,8 @@ fn company(plan: &Plan, candidate: Candidate, mood: Mood) -> Company {
         return Company::Alone;
     }
     let single = matches!(stage, Stage::Control | Stage::Held);
-    if single || mood.wary || mood.near || started < plan.quiet_rounds {
-        Company::Quiet
-    } else {
-        Company::Lanes
-    }
+    let quiet = single || mood.near || started < plan.quiet_rounds;
+    if mood.wary || (quiet && !mood.late) { Company::Quiet } else { Company::Lanes }
 }
 
 #[cfg(test)]
@@ -90,7 +89,7 @@ mod tests {
 
     #[test]
     fn alone_then_quiet_then_lanes() {
-        let mood = Mood { wary: false, near: false };
+        let mood = Mood { wary: false, near: false, late: false };
         let rounds = sequence(mood, &[Stage::Control, Stage::Users, Stage::SameUser], 1200);
         assert!(rounds.iter().map(|(_, company)| *company).is_sorted());
         let of = |stage, company| rounds.iter().filter(|r| **r == (stage, company)).count();
@@ -106,12 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_server_is_waited_for_in_lanes() {
+        let mood = Mood { wary: false, near: true, late: true };
+        let rounds = sequence(mood, &[Stage::Control, Stage::Users, Stage::SameUser], 100);
+        let alone = rounds.iter().filter(|(_, company)| *company == Company::Alone).count();
+        assert_eq!(alone, 10, "five of each pattern");
+        assert!(rounds.iter().all(|(_, company)| *company != Company::Quiet));
+    }
+
+    #[test]
     fn near_or_wary_there_are_no_lanes() {
         for (wary, near) in [(true, false), (false, true), (true, true)] {
-            let rounds = sequence(Mood { wary, near }, &[Stage::Users, Stage::SameUser], 900);
+            let rounds = sequence(Mood { wary, near, late: false }, &[Stage::Users, Stage::SameUser], 900);
             assert!(rounds.iter().all(|(_, company)| *company != Company::Lanes));
         }
-        let wary = sequence(Mood { wary: true, near: false }, &[Stage::Users], 300);
+        let wary = sequence(Mood { wary: true, near: false, late: true }, &[Stage::Users], 300);
         let alone = wary.iter().filter(|(_, company)| *company == Company::Alone).count();
         assert!(alone >= 100, "one in three: {alone}");
     }

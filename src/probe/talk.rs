@@ -92,7 +92,7 @@ impl Talk<'_> {
     pub(super) async fn run(mut self) -> Observation {
         let opened = Instant::now();
         let mut due_until = opened + self.prober.timeouts.answer;
-        let mut listen_until = self.listen_until(opened);
+        let mut listen_until = self.listen_until(opened, opened);
         let end = loop {
             let standing = self.standing();
             let listening = listen_until.is_some_and(|until| Instant::now() < until);
@@ -108,7 +108,7 @@ impl Talk<'_> {
             tokio::select! {
                 message = self.stream.next() => {
                     if let Some(end) = self.take(message) { break end; }
-                    listen_until = listen_until.and(self.listen_until(Instant::now()));
+                    listen_until = listen_until.and(self.listen_until(opened, Instant::now()));
                 }
                 _ = self.reins.close.changed() => {
                     if *self.reins.close.borrow() == Closing::Abruptly {
@@ -142,11 +142,13 @@ impl Talk<'_> {
         standing(&observation.frames, observation.sent_after, self.prober.declared(), self.learned)
     }
 
-    /// While listening, until when nothing more must come.
-    fn listen_until(&self, now: Instant) -> Option<Instant> {
+    /// While listening, until when nothing more must come. A server that never falls silent is listened to as long as
+    /// one that says nothing.
+    fn listen_until(&self, opened: Instant, now: Instant) -> Option<Instant> {
         match self.reins.send_at {
+            SendAt::Listened { first, .. } if self.life.observation.frames.is_empty() => Some(opened + first),
             SendAt::Listened { first, quiet } if self.life.observation.sent_after.is_none() => {
-                Some(now + if self.life.observation.frames.is_empty() { first } else { quiet })
+                Some((now + quiet).min(opened + first.max(quiet)))
             }
             _ => None,
         }
