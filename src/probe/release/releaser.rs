@@ -23,7 +23,8 @@ pub struct Releaser {
 pub struct Released {
     /// The instant just before each socket's last byte was sent, in the order of the sockets; `None` where the socket
     /// was broken. Where `io_uring` sends, only the first of a call is measured and the others are evenly spaced to
-    /// the end of the call, so that their distance is at most what they say. A socket that was finished afterwards has the instant after it.
+    /// the end of the call, so that their distance is at most what they say. A socket that was finished afterwards has
+    /// the instant after it.
     pub stamps: Vec<Option<Instant>>,
     /// By which means it was done. May be less than [`Releaser::means`] promises when several rounds are released at
     /// the same time.
