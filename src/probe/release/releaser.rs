@@ -22,8 +22,9 @@ pub struct Releaser {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The instant just before each socket's last byte was sent, in the order of the sockets; `None` where the socket
-    /// was broken. Where `io_uring` sends, only the first of a call is measured and the others are evenly spaced over
-    /// the time that the call ran. A socket that was finished afterwards has the instant after it.
+    /// was broken. Where `io_uring` sends, only the first of a call is measured and the others are evenly spaced to
+    /// the end of the call, so that their distance is at most what they say. A socket that was finished afterwards has
+    /// the instant after it.
     pub stamps: Vec<Option<Instant>>,
     /// By which means it was done. May be less than [`Releaser::means`] promises when several rounds are released at
     /// the same time.
