@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::trust::{Excerpt, Redactor};
 
 /// How many frames of a socket are kept; the others are counted.
-pub(super) const KEPT: usize = 48;
+const KEPT: usize = 48;
 /// Keys whose text says what a JSON frame is about, at the top or one level below.
 const DISCRIMINATORS: [&str; 8] = ["type", "event", "kind", "op", "action", "method", "topic", "msg"];
 /// Keys whose text may say that a frame reports an error.
@@ -175,6 +175,16 @@ fn names_an_error(value: &str) -> bool {
         || value.ends_with("Exception")
 }
 
+/// Whether a frame is kept beside those that were: a server that never falls silent must not push its own answer out.
+pub(super) fn is_kept(kept: &[Frame], sent_after: Option<usize>, frame: &Frame) -> bool {
+    let since = kept.get(sent_after.unwrap_or(0)..).unwrap_or_default();
+    let is_new = || !since.iter().any(|other| other.shape == frame.shape);
+    let is_first_expected =
+        || frame.expected == Some(true) && !since.iter().any(|other| other.expected == Some(true));
+    let is_first_error = || frame.error && kept.iter().filter(|other| other.error).count() < KEPT;
+    since.len() < KEPT || is_first_error() || is_first_expected() || (since.len() < 2 * KEPT && is_new())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +218,29 @@ mod tests {
         for text in [r#"{"type":"pong","error":null}"#, r#"{"type":"error_reporting"}"#, "no error", "5"] {
             assert!(!frame(text).error, "{text}");
         }
+    }
+
+    #[test]
+    fn a_server_that_never_falls_silent_cannot_push_its_answer_out() {
+        let heartbeat = |error, expected, shape: &str| Frame {
+            at: 0,
+            kind: FrameKind::Text,
+            size: 1,
+            shape: Excerpt::new(shape),
+            error,
+            expected,
+            text: Excerpt::default(),
+        };
+        let mut kept: Vec<Frame> = (0..KEPT).map(|_| heartbeat(false, None, "heartbeat")).collect();
+        assert!(!is_kept(&kept, None, &heartbeat(false, None, "heartbeat")));
+        let sent = Some(kept.len());
+        for _ in 0..KEPT {
+            assert!(is_kept(&kept, sent, &heartbeat(false, None, "heartbeat")));
+            kept.push(heartbeat(false, None, "heartbeat"));
+        }
+        assert!(!is_kept(&kept, sent, &heartbeat(false, None, "heartbeat")));
+        assert!(is_kept(&kept, sent, &heartbeat(false, None, "answer")));
+        assert!(is_kept(&kept, sent, &heartbeat(false, Some(true), "heartbeat")));
+        assert!(is_kept(&kept, sent, &heartbeat(true, None, "heartbeat")));
     }
 }

@@ -21,11 +21,12 @@ pub struct Observation {
     pub user: Option<String>,
     /// How the opening ended.
     pub opening: Opening,
-    /// The first frames, in order, at most 48, and every one that reports an error.
+    /// The first frames before and after the text was sent, in order, at most 48 each; and of the others those that report
+    /// an error, are expected, or are of another shape than those before.
     pub frames: Vec<Frame>,
     /// How many frames came in all.
     pub frames_total: u32,
-    /// How many of them had come when the text was sent; `None` when nothing was sent.
+    /// How many of `frames` had come when the text was sent; `None` when nothing was sent.
     pub sent_after: Option<u32>,
     /// True when it was known at the time which frames come unasked.
     pub knew_greeting: bool,

@@ -179,7 +179,8 @@ impl Talk<'_> {
 
     async fn send(&mut self) -> Result<(), End> {
         let Some(text) = self.text.clone() else { return Ok(()) };
-        self.life.observation.sent_after = Some(self.life.observation.frames_total);
+        let before = u32::try_from(self.life.observation.frames.len()).unwrap_or(u32::MAX);
+        self.life.observation.sent_after = Some(before);
         self.life.observation.timeline.sent = Some(self.prober.now());
         let sending = futures_util::SinkExt::send(&mut self.stream, Message::text(text));
         match timeout_at(Instant::now() + self.prober.timeouts.answer, sending).await {
@@ -232,7 +233,8 @@ impl Talk<'_> {
             observation.echo = frame::pointed(payload, pointer)
                 .map(|text| Excerpt::new(&self.prober.redactor.redact(&text)));
         }
-        if observation.frames.len() < frame::KEPT || frame.error {
+        let sent_after = observation.sent_after.map(|before| before as usize);
+        if frame::is_kept(&observation.frames, sent_after, &frame) {
             observation.frames.push(frame);
         }
     }
