@@ -6,8 +6,9 @@
 
 use super::classify::{Finding, Kind};
 use super::evidence::Evidence;
-use super::race::Bench;
+use super::race::{Bench, Failure};
 use crate::config::Pattern;
+use crate::probe::{Phase, Stage};
 use crate::trust::escape;
 
 /// How to run the failing round again.
@@ -31,7 +32,18 @@ fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
 }
 
 /// What a failure of the application's suggests.
-pub(super) fn of_failure(finding: &Finding, evidence: &Evidence) -> String {
+pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
+    let finding = &failure.finding;
+    let of_one_user = matches!(failure.stage, Stage::SameUser | Stage::Reconnect | Stage::Stagger);
+    if of_one_user
+        && finding.kind == Kind::Close
+        && finding.phase == Phase::Hold
+        && finding.code != Some(1011)
+    {
+        return "if a user's second socket may replace the first, say so: `limits: {sockets-per-user: 1}` in \
+                revgate.yaml, and --pattern without same-user"
+            .to_owned();
+    }
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
         (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => format!(

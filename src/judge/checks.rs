@@ -217,7 +217,7 @@ fn nobody_served(evidence: &Evidence) -> bool {
 
 /// What the first failure suggests; where there is none, the first socket that never reached the application.
 fn suggestion(bench: &Bench, evidence: &Evidence) -> Option<String> {
-    let failure = bench.failures.first().map(|failure| advice::of_failure(&failure.finding, evidence));
+    let failure = bench.failures.first().map(|failure| advice::of_failure(failure, evidence));
     failure.or_else(|| bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence)))
 }
 
