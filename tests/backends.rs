@@ -120,7 +120,7 @@ async fn assert_closes_with_1011(line: &str) {
 
 #[tokio::test]
 async fn fastapi_greets_and_pongs_a_calm_client() {
-    for mode in ["fixed", "check-then-act", "check-then-act-exception", "early-message"] {
+    for mode in ["fixed", "fixed-singleton", "check-then-act", "singleton", "early-message"] {
         assert_greets_and_pongs(&backends::fastapi_command(mode)).await;
     }
 }
@@ -136,13 +136,24 @@ async fn fastapi_shows_the_defects_that_need_no_haste() {
 }
 
 #[tokio::test]
+async fn threads_greet_and_pong_a_calm_client() {
+    for mode in ["fixed", "fixed-singleton", "check-then-act", "singleton"] {
+        assert_greets_and_pongs(&backends::threads_command(mode)).await;
+    }
+    let line = format!("env BACKEND_WINDOW_MS=30000 {}", backends::threads_command("startup-race"));
+    assert_closes_with_1011(&line).await;
+}
+
+#[tokio::test]
 async fn node_greets_and_pongs_a_calm_client() {
-    for mode in ["fixed", "check-then-act", "early-message"] {
+    for mode in ["fixed", "fixed-singleton", "check-then-act", "singleton", "early-message"] {
         assert_greets_and_pongs(&backends::node_command(mode)).await;
     }
 }
 
 #[tokio::test]
-async fn node_can_be_silent() {
+async fn node_shows_the_defects_that_need_no_haste() {
     assert_silent(&backends::node_command("silent")).await;
+    let line = format!("env BACKEND_WINDOW_MS=30000 {}", backends::node_command("startup-race"));
+    assert_closes_with_1011(&line).await;
 }

@@ -87,6 +87,17 @@ pub fn node_command(mode: &str) -> String {
     quote([Path::new("env"), &mode, &node, &folder.join("server.js")])
 }
 
+/// The command line that starts the backend with a thread for each socket in `mode`; it reads the port from the
+/// environment.
+///
+/// # Panics
+/// When the backend cannot be installed.
+pub fn threads_command(mode: &str) -> String {
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/threads/server.py");
+    let mode = PathBuf::from(format!("BACKEND_MODE={mode}"));
+    quote([Path::new("env"), &mode, &python(), &server])
+}
+
 /// The words as one line that a shell, or a splitter of its kind, reads back as the same words.
 fn quote<'a>(words: impl IntoIterator<Item = &'a Path>) -> String {
     let words: Vec<_> = words.into_iter().map(|word| word.to_str().expect("paths are UTF-8")).collect();

@@ -1,15 +1,18 @@
 """A WebSocket backend on FastAPI with one start-up defect, or none, chosen by BACKEND_MODE.
 
 fixed                      correct under concurrency
+fixed-singleton            correct under concurrency: one session for everybody, made by the first, gone with the last
 check-then-act             two sockets of one user at once: the later one is closed with 1011
 check-then-act-exception   the same race, but the later one raises: the connection ends without a close frame
+singleton                  the same for any two sockets, whoever they are: again whenever everybody has left
 early-message              what the client says within the window after the 101 is lost
 startup-race               sockets within the window after start-up are closed with 1011
 lazy-start                 the same, but the window begins with the first socket
 silent                     accepts and never says anything
 health-ok-sockets-die      /health is well, every socket is closed with 1011
 
-BACKEND_WINDOW_MS   length of the window; each mode has its own default
+BACKEND_WINDOW_MS   length of the window; each mode has its own default; a fraction is kept to
+BACKEND_FAILURE     how check-then-act, singleton and startup-race fail: 1011 (the default), 1006, 500 or silence
 BACKEND_JWT_SECRET  when set, a valid HS256 token is asked for and names the user
 
 Run: python -m uvicorn app:app --host 127.0.0.1 --port $PORT
@@ -17,8 +20,10 @@ Run: python -m uvicorn app:app --host 127.0.0.1 --port $PORT
 
 import asyncio
 import base64
+import functools
 import json
 import os
+import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 
@@ -28,6 +33,7 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 MODE = os.environ.get("BACKEND_MODE") or "fixed"
 DEFAULT_WINDOW_MS = {"early-message": 50, "startup-race": 2000, "lazy-start": 100}
 WINDOW = float(os.environ.get("BACKEND_WINDOW_MS") or DEFAULT_WINDOW_MS.get(MODE, 1)) / 1000
+FAILURE = os.environ.get("BACKEND_FAILURE") or ("1006" if MODE == "check-then-act-exception" else "1011")
 SECRET = os.environ.get("BACKEND_JWT_SECRET")
 REVISION = os.environ.get("K_REVISION", "local")
 
@@ -38,6 +44,18 @@ class Refused(Exception):
 
 class FactoryError(Exception):
     """A user's session could not be made."""
+
+
+async def window():
+    """Waits, as for another service; shorter than a timer can wait, it only lets others run, once at least."""
+    if WINDOW >= 0.001:
+        await asyncio.sleep(WINDOW)
+        return
+    end = time.perf_counter() + WINDOW
+    while True:
+        await asyncio.sleep(0)
+        if time.perf_counter() >= end:
+            return
 
 
 class Sessions:
@@ -64,7 +82,7 @@ class Sessions:
 
     async def make(self, user):
         if user not in self.made:
-            await asyncio.sleep(WINDOW)
+            await window()
             self.made[user] = {"user": user}
 
 
@@ -74,9 +92,9 @@ class RacySessions(Sessions):
     @asynccontextmanager
     async def joined(self, user):
         if user not in self.made:
-            await asyncio.sleep(WINDOW)
+            await window()
             if user in self.made:
-                raise FactoryError(f"session of {user} exists")
+                raise FactoryError(f"Factory init failed: session of {user} exists")
             self.made[user] = {"user": user}
         self.sockets[user] += 1
         try:
@@ -137,6 +155,8 @@ async def texts(websocket):
 
 
 async def converse(websocket, user):
+    if accept := websocket.scope.pop("accept", None):
+        await accept()
     await welcome(websocket, user)
     async for text in texts(websocket):
         await answer(websocket, text)
@@ -151,15 +171,29 @@ async def fixed(websocket, user):
 
 
 async def check_then_act(websocket, user):
-    try:
-        await check_then_act_exception(websocket, user)
-    except FactoryError:
-        await websocket.close(1011, "Factory init failed")
-
-
-async def check_then_act_exception(websocket, user):
     async with racy_sessions.joined(user):
         await converse(websocket, user)
+
+
+async def singleton(websocket, user):
+    async with racy_sessions.joined("everybody"):
+        await converse(websocket, user)
+
+
+async def fixed_singleton(websocket, user):
+    async with sessions.joined("everybody"):
+        await converse(websocket, user)
+
+
+async def fail(websocket, error):
+    if FAILURE == "1011":
+        await websocket.close(1011, str(error))
+    elif FAILURE == "silence":
+        async for _ in texts(websocket):
+            pass
+    else:
+        # Without a close frame after the accept, with a 500 before it.
+        raise error
 
 
 async def early_message(websocket, user):
@@ -180,8 +214,7 @@ async def early_message(websocket, user):
 
 async def startup_race(websocket, user):
     if not supervisor.ready:
-        await websocket.close(1011, "Supervisor not ready")
-        return
+        raise FactoryError("supervisor not ready")
     await fixed(websocket, user)
 
 
@@ -202,7 +235,9 @@ async def health_ok_sockets_die(websocket, user):
 MODES = {
     "fixed": fixed,
     "check-then-act": check_then_act,
-    "check-then-act-exception": check_then_act_exception,
+    "check-then-act-exception": check_then_act,
+    "singleton": singleton,
+    "fixed-singleton": fixed_singleton,
     "early-message": early_message,
     "startup-race": startup_race,
     "lazy-start": lazy_start,
@@ -265,8 +300,17 @@ async def endpoint(websocket: WebSocket):
         return
     offered = websocket.scope["subprotocols"]
     chosen = "jwt-auth" if "jwt-auth" in offered else next(iter(offered), None)
-    await websocket.accept(subprotocol=chosen, headers=[(b"x-revision", REVISION.encode())])
+    accept = functools.partial(
+        websocket.accept, subprotocol=chosen, headers=[(b"x-revision", REVISION.encode())]
+    )
+    if FAILURE == "500":
+        # Everything is decided before the answer: `converse` accepts.
+        websocket.scope["accept"] = accept
+    else:
+        await accept()
     try:
         await serve(websocket, user)
     except WebSocketDisconnect:
         pass
+    except FactoryError as error:
+        await fail(websocket, error)
