@@ -22,4 +22,6 @@ pub mod report;
 pub mod progress;
 pub mod promote;
 pub mod emulator;
+mod local;
+mod child;
 pub mod trust;

@@ -21,8 +21,9 @@ use serde_yaml::Value;
 const COMMANDS: [&str; 2] = ["check", "promote"];
 /// Inputs of the action that are no flag.
 const NO_FLAG: [&str; 1] = ["command"];
-/// Flags that are no input: they give no verdict, or only change how a terminal looks.
-const NO_INPUT: [&str; 5] = ["help", "version", "dry-run", "color", "progress"];
+/// Flags that are no input: they give no verdict, only change how a terminal looks, or run a command, which whoever
+/// wants it names in the job's own `REVGATE_EXEC`.
+const NO_INPUT: [&str; 6] = ["help", "version", "dry-run", "color", "progress", "exec"];
 /// Flags that only `promote` has.
 const ONLY_PROMOTE: [&str; 2] = ["recorded", "yes"];
 /// What the binary writes to `GITHUB_OUTPUT`.

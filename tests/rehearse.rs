@@ -5,13 +5,14 @@ pub mod backends;
 
 use std::process::Command;
 
-/// `rehearse --exec` of a server that answers a ping; exit code and all output. Its record, judged again, must give the
-/// same code and the same report.
+/// `rehearse --exec` of a server that answers a ping, at its address only; exit code and all output. Its record, judged
+/// again, must give the same code and the same report.
 fn rehearse(exec: &str) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
     let record = folder.path().join("run.json");
     let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
         .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
+        .args(["--pattern", "first-contact,control,users,same-user,first-message"])
         .args(["--path", "/ws?user={{user}}", "--send", r#"{"type":"ping","nonce":"{{nonce}}"}"#])
         .args([
             "--expect",

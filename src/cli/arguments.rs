@@ -17,6 +17,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   revgate check --project P --region R --service S --tag gate
   revgate check --url ws://127.0.0.1:8080 --path /ws --skip ready,identity
+  revgate check --exec 'uvicorn app:app --port $PORT' --project P --region R --service S
 
 Settings come from flags, then REVGATE_* variables, then revgate.yaml (-f, else ./revgate.yaml).
 ";
@@ -49,6 +50,7 @@ pub fn command() -> Command {
 fn check() -> Command {
     Command::new("check")
         .about("Gate one revision and say whether it may take traffic")
+        .arg(exec("Start this command, with $PORT, and probe it first; no shell [env: REVGATE_EXEC]"))
         .args(settings())
         .args(outputs())
         .after_help(format!("{CHECK_EXAMPLES}\n{EXIT_CODES}"))
@@ -76,15 +78,15 @@ fn promote() -> Command {
 fn rehearse() -> Command {
     Command::new("rehearse")
         .about("Gate three revisions of a sample backend, or your own server, on the embedded emulator")
-        .arg(
-            Arg::new("exec")
-                .long("exec")
-                .value_name("CMD")
-                .help("Your server, started with $PORT; no shell [env: REVGATE_EXEC]"),
-        )
+        .arg(exec("Your server, started with $PORT; no shell [env: REVGATE_EXEC]"))
         .args(settings())
         .args(outputs())
         .after_help(EXIT_CODES)
+}
+
+/// Neither `promote` nor the file has it: a command is run only where whoever typed it sees it.
+fn exec(help: &'static str) -> Arg {
+    Arg::new("exec").long("exec").value_name("CMD").help_heading("What is gated").help(help)
 }
 
 fn emulator() -> Command {

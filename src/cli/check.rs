@@ -47,7 +47,7 @@ pub(super) async fn gate(
         events,
         interrupted: signals.token.clone(),
     };
-    let checked = engine::check(&merged.settings, &around).await;
+    let checked = Box::pin(engine::check(&merged.settings, &around)).await;
     drop(around);
     let _ = screen.await;
     let checked = checked.map_err(|error| {

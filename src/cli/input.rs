@@ -73,8 +73,8 @@ fn asked(matches: &ArgMatches, purpose: Purpose, secrets: &[Secret]) -> Asked {
     redactor.learn_all(secrets);
     let command = if purpose == Purpose::Rehearsal { "rehearse" } else { "check" };
     let mut options = Vec::new();
-    for name in ["config", "exec"] {
-        options.extend(text(matches, name).map(|text| (name.to_owned(), Some(text))));
+    for name in ["config", "exec"].into_iter().filter(|name| has(matches, name)) {
+        options.extend(text(matches, name).map(|text| (name.to_owned(), Some(redactor.redact(&text)))));
     }
     for option in SETTINGS {
         let texts = given(matches, option.name, option.many).map(|given| given.texts().to_vec());
@@ -144,8 +144,16 @@ fn typed(matches: &ArgMatches) -> Typed {
     }
     typed.ambient_project = environment("GOOGLE_CLOUD_PROJECT")
         .map(|text| Given::new("project", Origin::Ambient("GOOGLE_CLOUD_PROJECT"), vec![text]));
+    if has(matches, "exec") {
+        typed.exec = given(matches, "exec", Many::No);
+    }
     typed.dry_run = matches.get_flag("dry-run");
     typed
+}
+
+/// True when this command has the option.
+fn has(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_contains_id(name).is_ok()
 }
 
 fn given(matches: &ArgMatches, name: &'static str, many: Many) -> Option<Given> {

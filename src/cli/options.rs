@@ -110,7 +110,7 @@ pub(super) const SETTINGS: &[Choosable] = &[
         "pattern",
         "NAME",
         CHECKS,
-        "Run only these: first-contact, control, users, same-user, first-message, reconnect, stagger",
+        "Run only these: first-contact, control, users, same-user, first-message, reconnect, stagger; with --exec also frozen-users, frozen-same-user, cold",
     ),
     switch("thorough", CHECKS, "Run all patterns, also reconnect and stagger"),
     one("rounds", "N", CHECKS, "At most so many rounds of each pattern"),

@@ -103,6 +103,7 @@ pub fn merge(
         echo: conversation::echo(&sources)?,
         timeouts: race::timeouts(&sources)?,
         race: race::race(&sources, &limits)?,
+        local: race::local(&sources)?,
         limits,
         checks: race::checks(&sources)?,
         dry_run: typed.dry_run,

@@ -32,8 +32,8 @@ pub use file::{FileConfig, LARGEST_FILE};
 pub use merge::{Merged, Purpose, merge, needed};
 pub use secrets::{Lookup, SecretSource};
 pub use settings::{
-    ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, Pattern,
-    RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
+    ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
+    Pattern, RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
 };
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};

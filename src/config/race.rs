@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::checks::Selection;
 use super::error::ConfigError;
 use super::scalars::Text;
-use super::settings::{Limits, Pattern, RaceSettings, Timeouts};
+use super::settings::{Limits, LocalSettings, Pattern, RaceSettings, Timeouts};
 use super::sources::{Found, Sources, Spot};
 use super::values::{self, Flaw};
 
@@ -32,6 +32,10 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
     let codes =
         sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
     let (tolerated, noise) = rates(sources, &default)?;
+    let keys = ["race", "cold-tolerated"];
+    let cold_tolerated = sources.one(None, file.cold_tolerated.as_ref(), &keys, values::rate)?;
+    let keys = ["race", "cold-budget"];
+    let cold_budget = sources.one(None, file.cold_budget.as_ref(), &keys, values::positive_duration)?;
     Ok(RaceSettings {
         patterns: patterns(sources, limits)?,
         rounds: rounds.map(|found| found.value),
@@ -43,6 +47,8 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         tolerated,
         noise,
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
+        cold_tolerated: cold_tolerated.map_or(default.cold_tolerated, |found| found.value),
+        cold_budget: cold_budget.map_or(default.cold_budget, |found| found.value),
     })
 }
 
@@ -98,15 +104,19 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
     let keys = ["race", "patterns"];
     let found = sources.many(typed.pattern.as_ref(), file.patterns.as_ref(), &keys, values::pattern)?;
     let spot = Spot::of(typed.pattern.as_ref(), &["limits", "sockets-per-user"]);
+    let has_process = |pattern: &Pattern| typed.exec.is_some() || !pattern.is_local();
     let asked = match found {
-        None if thorough(sources)? => Pattern::ALL.to_vec(),
-        None => Pattern::DEFAULT.to_vec(),
+        None if thorough(sources)? => Pattern::ALL.into_iter().filter(has_process).collect(),
+        None => Pattern::DEFAULT.into_iter().chain(Pattern::LOCAL).filter(has_process).collect(),
         Some(Found { value, spot }) if value.is_empty() => {
             return Err(
                 sources.error(&spot, Flaw::new("no pattern is named").help("leave `patterns` out for all"))
             );
         }
-        Some(found) => found.value,
+        Some(Found { value, spot }) => match value.iter().find(|pattern| !has_process(pattern)) {
+            Some(local) => return Err(sources.error(&spot, needs_process(*local))),
+            None => value,
+        },
     };
     if limits.sockets_per_user < 2 && asked.contains(&Pattern::SameUser) {
         let flaw = Flaw::new("the pattern same-user opens two sockets of a user, and the limit is one")
@@ -114,6 +124,21 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
         return Err(sources.error(&spot, flaw));
     }
     Ok(Pattern::ALL.into_iter().filter(|pattern| asked.contains(pattern)).collect())
+}
+
+fn needs_process(pattern: Pattern) -> Flaw {
+    Flaw::new(format!("the pattern {pattern} needs the server's own process, and no command is named"))
+        .help("name the command that starts it: --exec 'CMD --port $PORT', or leave the pattern out")
+}
+
+/// The server itself. Only typed: a command never comes from a file.
+pub(crate) fn local(sources: &Sources<'_>) -> Result<Option<LocalSettings>, ConfigError> {
+    let parse = |text: &str| match shlex::split(text).filter(|words| !words.is_empty()) {
+        Some(words) => Ok(LocalSettings { command: text.to_owned(), words }),
+        None => Err(Flaw::new("the command cannot be split into words: a quote is open, or there is none")
+            .help("quote the command as a whole: --exec 'uvicorn app:app --port $PORT'")),
+    };
+    Ok(sources.one(sources.typed.exec.as_ref(), None, &[], parse)?.map(|found| found.value))
 }
 
 /// What the run may cost the service.

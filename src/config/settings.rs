@@ -45,6 +45,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which checks were asked for.
     pub checks: Selection,
+    /// The server itself, where this run may start it; `None` where it only knows an address.
+    pub local: Option<LocalSettings>,
     /// Print the plan and stop.
     pub dry_run: bool,
     /// What was typed, for the commands that a report names.
@@ -130,6 +132,15 @@ pub enum ApiAccess {
         /// Bearer token for it, from `--api-token-file`.
         token: Option<Secret>,
     },
+}
+
+/// A command that starts the very server that is gated, for the patterns that need its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// The command as it was typed.
+    pub command: String,
+    /// Its words; `$PORT` is filled in at each start.
+    pub words: Vec<String>,
 }
 
 /// Whether probes carry an IAM ID token in `X-Serverless-Authorization`.
@@ -263,6 +274,10 @@ pub struct RaceSettings {
     pub noise: f64,
     /// Close codes of which a single one fails the revision. Default 1011.
     pub zero_tolerance: Vec<u16>,
+    /// The rate of failing cold starts below which a server must be, as a fraction. Default 0.1: each costs seconds.
+    pub cold_tolerated: f64,
+    /// How long the cold starts may take, besides `time_budget`. Default 2 min.
+    pub cold_budget: Duration,
 }
 
 impl Default for RaceSettings {
@@ -278,6 +293,8 @@ impl Default for RaceSettings {
             tolerated: 0.01,
             noise: 1e-4,
             zero_tolerance: vec![1011],
+            cold_tolerated: 0.1,
+            cold_budget: Duration::from_mins(2),
         }
     }
 }
@@ -300,11 +317,17 @@ pub enum Pattern {
     Reconnect,
     /// Two sockets of the same user, the second 0 to 100 ms after the first.
     Stagger,
+    /// As `Users`, while the server is stopped: all of it is there when it goes on. Needs the process.
+    FrozenUsers,
+    /// As `SameUser`, while the server is stopped. Needs the process.
+    FrozenSameUser,
+    /// A burst at the instant at which a fresh process opens its port. Needs the process.
+    Cold,
 }
 
 impl Pattern {
     /// All patterns, in the order of the plan.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::FirstContact,
         Self::Control,
         Self::Users,
@@ -312,7 +335,13 @@ impl Pattern {
         Self::FirstMessage,
         Self::Reconnect,
         Self::Stagger,
+        Self::FrozenUsers,
+        Self::FrozenSameUser,
+        Self::Cold,
     ];
+
+    /// Those that need the server's process; run wherever it is there and none are named.
+    pub const LOCAL: [Self; 3] = [Self::FrozenUsers, Self::FrozenSameUser, Self::Cold];
 
     /// Those that are run where none are named.
     pub const DEFAULT: [Self; 5] =
@@ -328,7 +357,15 @@ impl Pattern {
             Self::FirstMessage => "first-message",
             Self::Reconnect => "reconnect",
             Self::Stagger => "stagger",
+            Self::FrozenUsers => "frozen-users",
+            Self::FrozenSameUser => "frozen-same-user",
+            Self::Cold => "cold",
         }
+    }
+
+    /// True for one that needs the server's process.
+    pub fn is_local(self) -> bool {
+        Self::LOCAL.contains(&self)
     }
 }
 

@@ -124,6 +124,8 @@ pub struct Typed {
     pub skip: Option<Given>,
     /// `--only`, a list.
     pub only: Option<Given>,
+    /// `--exec`: never in the file, since whoever may change that must not choose what is run.
+    pub exec: Option<Given>,
     /// `--pattern`, a list.
     pub pattern: Option<Given>,
     /// `--rounds`.

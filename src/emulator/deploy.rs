@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     error::EmulatorError,
     front::{Entrance, listen},
-    instance::{Backend, Failure, Log, Process, split},
+    instance::{Backend, Failure, Log, Process},
     model::{Progress, Readiness, Revision, Service, Target},
     options::{Deployment, Workload},
     reconcile,
@@ -20,6 +20,7 @@ use super::{
     state::{State, World},
     traffic, wait,
 };
+use crate::child::split;
 
 /// The image of a deployment that names none.
 const IMAGE: &str = "us-docker.pkg.dev/cloudrun/container/hello";

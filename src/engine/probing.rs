@@ -90,13 +90,22 @@ impl Run<'_> {
 
     /// Makes the plan and says what it may cost.
     pub(super) fn plan_only(&self, capacity: Capacity) -> Plan {
-        let seed = self.settings.race.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        let plan = Plan::new(self.settings, capacity, seed);
+        let plan = Plan::new(self.settings, capacity, self.seed());
+        self.announce(&plan);
+        plan
+    }
+
+    /// The seed that was asked for, else a new one.
+    pub(super) fn seed(&self) -> u64 {
+        self.settings.race.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()))
+    }
+
+    /// Says what a plan may cost, and what it leaves out.
+    pub(super) fn announce(&self, plan: &Plan) {
         self.around.say(Event::Planned { words: plan.words(), sockets: plan.limits.sockets_per_run });
         for (pattern, reason) in &plan.left_out {
             self.around.note(format!("{pattern} is left out: {reason}"));
         }
-        plan
     }
 
     fn time(&mut self, took: Duration) {
@@ -106,7 +115,7 @@ impl Run<'_> {
     }
 }
 
-fn round(progress: Progress) -> Event {
+pub(super) fn round(progress: Progress) -> Event {
     Event::Round {
         stage: progress.stage.name().to_owned(),
         number: progress.number,

@@ -5,15 +5,20 @@
 //! application has advice too, since "inconclusive" without a reason sends people looking in the wrong place.
 
 use super::classify::{Finding, Kind};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Probing};
 use super::race::{Bench, Failure};
 use crate::config::Pattern;
 use crate::probe::{Phase, Stage};
 use crate::trust::escape;
 
 /// How to run the failing round again.
-pub(super) fn again(pattern: Pattern, bench: &Bench, evidence: &Evidence) -> Option<String> {
-    let seed = evidence.probing.as_ref()?.plan.seed.to_string();
+pub(super) fn again(
+    pattern: Pattern,
+    bench: &Bench,
+    probing: Option<&Probing>,
+    evidence: &Evidence,
+) -> Option<String> {
+    let seed = probing?.plan.seed.to_string();
     let round = bench.zero().or_else(|| bench.failures.first())?.round.to_string();
     let mut with = vec![("pattern", pattern.name()), ("seed", &seed)];
     // The first contact is over once and for all; its pattern alone makes another.

@@ -10,6 +10,7 @@ use super::check::{Check, Outcome};
 use super::classify::Kind;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
 use super::label::Labelling;
+use super::local;
 use super::race::{Bench, Failure, Tests};
 use super::sequential::Decision;
 use super::statistics;
@@ -17,18 +18,27 @@ use crate::config::{CheckName, Echo, Pattern};
 use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
 
 /// One check of a run.
-pub(super) fn check(name: CheckName, evidence: &Evidence, tests: Option<&Tests>) -> Check {
+pub(super) fn check(
+    name: CheckName,
+    evidence: &Evidence,
+    tests: Option<&Tests>,
+    local: Option<&Tests>,
+) -> Check {
     if !evidence.selection.is_asked(name) {
         return Check::bare(name, Outcome::NotAsked, "not asked");
     }
     if evidence.selection.is_skipped(name) {
         return Check::bare(name, Outcome::Skipped, "skipped on request");
     }
+    let ended_locally = evidence.local.as_ref().is_some_and(|local| local.ended_run);
     match name {
+        CheckName::Ready | CheckName::Identity | CheckName::Serves if ended_locally => {
+            Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
+        }
         CheckName::Ready => ready(evidence),
         CheckName::Identity => identity(evidence),
         CheckName::Serves => serves(evidence, tests),
-        CheckName::Race => race(evidence, tests),
+        CheckName::Race => local::race(evidence, tests, local),
         other => Check::bare(other, Outcome::Inconclusive, "asked for, and this version cannot run it")
             .with_help(format!("leave {other} out of --only")),
     }
@@ -149,8 +159,8 @@ fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
 }
 
 /// Why nothing can be said when a stage did not get what it needed.
-fn unfinished(evidence: &Evidence) -> (String, &'static str) {
-    let Some(probing) = &evidence.probing else {
+pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
+    let Some(probing) = probing else {
         return ("nothing was probed".to_owned(), "see the checks above");
     };
     let (words, help) = match probing.stopped {
@@ -169,7 +179,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let name = CheckName::Serves;
     let Some((tests, bench)) = tests.and_then(|tests| tests.serves.as_ref().map(|bench| (tests, bench)))
     else {
-        let (why, help) = unfinished(evidence);
+        let (why, help) = unfinished(evidence.probing.as_ref());
         return Check::bare(name, Outcome::Inconclusive, why).with_help(help);
     };
     let tally = &bench.tally;
@@ -192,7 +202,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             Check::bare(name, Outcome::Pass, format!("{counts}; {} held", tests.held_ok))
         }
         _ => {
-            let (why, help) = unfinished(evidence);
+            let (why, help) = unfinished(evidence.probing.as_ref());
             let seen =
                 if bench.failures.is_empty() { String::new() } else { format!("; {}", first_failure(bench)) };
             let void = bench.unreached.as_ref().map_or_else(String::new, |first| {
@@ -221,10 +231,11 @@ fn suggestion(bench: &Bench, evidence: &Evidence) -> Option<String> {
     failure.or_else(|| bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence)))
 }
 
-fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
+/// The race check of what was probed at an address.
+pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let name = CheckName::Race;
     let Some(tests) = tests else {
-        let (why, help) = unfinished(evidence);
+        let (why, help) = unfinished(evidence.probing.as_ref());
         return Check::bare(name, Outcome::Inconclusive, why).with_help(help);
     };
     let strata: serde_json::Map<String, Value> =
@@ -244,7 +255,7 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
     } else if let Some((pattern, bench)) = open {
-        let (why, help) = unfinished(evidence);
+        let (why, help) = unfinished(evidence.probing.as_ref());
         let test = bench.test();
         let summary = format!(
             "{pattern}: {} clean, {} failing, {} void rounds are too little; {why}",
@@ -260,7 +271,8 @@ fn race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
     let check = check.with_evidence(numbers);
-    let again = failed.and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence));
+    let again = failed
+        .and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence.probing.as_ref(), evidence));
     let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
     again.into_iter().chain(seen).fold(check, Check::with_help)
 }
@@ -279,7 +291,7 @@ fn uncalibrated(probing: &Probing) -> Option<String> {
     }
 }
 
-fn stratum(bench: &Bench) -> Value {
+pub(super) fn stratum(bench: &Bench) -> Value {
     json!({ "decision": bench.decision(), "test": bench.test().summary(), "sockets": bench.tally,
         "failures": bench.failures, "zero_tolerance": bench.zero(), "fixed_sample": fixed_sample(bench),
         "release_spread_us": { "p50": percentile(&bench.spreads, 50), "p99": percentile(&bench.spreads, 99) } })
@@ -306,11 +318,11 @@ fn only_limits(bench: &Bench) -> bool {
     limited > 0 && limited == bench.tally.app_fail
 }
 
-fn label_words(tests: &Tests) -> Option<String> {
+pub(super) fn label_words(tests: &Tests) -> Option<String> {
     tests.labelling.as_ref()?.labelled().words()
 }
 
-fn failed_words(pattern: Pattern, bench: &Bench) -> String {
+pub(super) fn failed_words(pattern: Pattern, bench: &Bench) -> String {
     let test = bench.test();
     let mut words = format!("{pattern}: {}", first_failure(bench));
     if bench.zero().is_some() {
@@ -319,7 +331,7 @@ fn failed_words(pattern: Pattern, bench: &Bench) -> String {
     words + &format!("; {} of {} rounds fail", test.failing(), test.valid())
 }
 
-fn passed_words(tests: &Tests) -> String {
+pub(super) fn passed_words(tests: &Tests) -> String {
     let counts: Vec<String> = tests
         .patterns
         .iter()

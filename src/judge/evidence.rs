@@ -12,7 +12,7 @@ use crate::probe::{Calibration, Learned, Plan, Round, StopReason};
 use crate::trust::Excerpt;
 
 /// Version of the recorded form; raised when an old one can no longer be read.
-pub const EVIDENCE_VERSION: u32 = 2;
+pub const EVIDENCE_VERSION: u32 = 3;
 
 /// The evidence of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Evidence {
     pub ready: ReadyEvidence,
     /// What proves that the candidate was reached.
     pub identity: IdentityEvidence,
+    /// What a process of the server of our own was put through; `None` where there is none.
+    pub local: Option<Local>,
     /// What was opened and what came of it; `None` when nothing was.
     pub probing: Option<Probing>,
     /// Milliseconds that each part took.
@@ -132,6 +134,23 @@ pub enum AddressKind {
     Url,
     /// None yet.
     None,
+}
+
+/// What a process of the server of our own was put through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    /// The command that started it, redacted.
+    pub command: String,
+    /// Why it never listened; `None` where it did.
+    pub not_started: Option<Excerpt>,
+    /// The last lines that it wrote.
+    pub lines: Vec<Excerpt>,
+    /// What was opened there and what came of it.
+    pub probing: Option<Probing>,
+    /// It failed, and nothing else was looked at.
+    pub ended_run: bool,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// What was opened and what came of it.

@@ -16,6 +16,10 @@ const CONTROLS: u32 = 200;
 const CONTROLS_AFTER_FIRST_CONTACT: u32 = 20;
 /// Rounds that are worth running for a label.
 const ROUNDS: u32 = 50;
+/// Rounds from which a race can be told, as soon as there are as many sockets to compare with.
+const FAIR_ROUNDS: u32 = 20;
+/// Single sockets from which a race can be told.
+const FAIR_CONTROLS: usize = 60;
 /// Fisher's exact test calls it a race below this (one-sided).
 const SIGNIFICANT: f64 = 0.01;
 
@@ -84,13 +88,19 @@ impl Labelling {
 
     /// True when another round of `pattern` would help while `in_flight` are under way.
     pub(super) fn wants_round(&self, pattern: Pattern, in_flight: u32) -> bool {
-        let repeatable = pattern == self.pattern && pattern != Pattern::FirstContact;
-        repeatable && self.rounds.saturating_add(in_flight) < ROUNDS && !self.is_told()
+        // A first contact is over once and for all, and a cold start costs seconds.
+        let unique = matches!(pattern, Pattern::FirstContact | Pattern::Cold);
+        let repeatable = pattern == self.pattern && !unique;
+        // Beyond a fair number single sockets tell more: rounds of a broken pattern may take seconds each.
+        let most = if self.controls.len() < FAIR_CONTROLS { FAIR_ROUNDS } else { ROUNDS };
+        repeatable && self.rounds.saturating_add(in_flight) < most && !self.is_told()
     }
 
     /// True when the label is known for good; a race is, as soon as it is significant on a fair number of both.
     fn is_told(&self) -> bool {
-        self.rounds >= 20 && self.controls.len() >= 60 && self.labelled().label == Label::Race
+        self.rounds >= FAIR_ROUNDS
+            && self.controls.len() >= FAIR_CONTROLS
+            && self.labelled().label == Label::Race
     }
 
     /// The label for what was seen so far.

@@ -13,6 +13,7 @@ mod classify;
 mod evidence;
 mod label;
 mod live;
+mod local;
 mod race;
 pub mod sequential;
 pub mod statistics;
@@ -22,8 +23,9 @@ mod verdict;
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules, classify};
 pub use evidence::{
-    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Probing, ReadyEvidence, Target,
+    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, Probing, ReadyEvidence, Target,
 };
 pub use live::{LiveJudge, Progress};
+pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};

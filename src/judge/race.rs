@@ -14,7 +14,7 @@ use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial
 use super::statistics;
 use super::tally::Tally;
 use crate::config::Pattern;
-use crate::probe::{Learned, Observation, Plan, Round, Stage, Stratum};
+use crate::probe::{Freeze, Learned, Observation, Place, Plan, Round, Stage, Stratum};
 
 /// One test and what it has seen.
 #[derive(Debug)]
@@ -117,6 +117,8 @@ pub(super) struct Tests {
     /// What came after a test had failed.
     pub(super) labelling: Option<Labelling>,
     strata: Vec<Stratum>,
+    /// The server answered while it was stopped: whoever serves is another process.
+    pub(super) unstoppable: bool,
     seed: u64,
     declared: crate::probe::Declared,
     platform_counts: bool,
@@ -128,26 +130,27 @@ impl Tests {
     pub(super) fn new(plan: &Plan, platform_counts: bool) -> Result<Self, SettingsError> {
         let provoking: Vec<Pattern> =
             plan.strata.iter().map(|s| s.pattern).filter(|&p| p != Pattern::Control).collect();
-        let has_control = plan.strata.iter().any(|s| s.pattern == Pattern::Control);
+        // A server of our own serves nobody: its single sockets only say what kind a failure is.
+        let has_control =
+            plan.place == Place::Remote && plan.strata.iter().any(|s| s.pattern == Pattern::Control);
         let strata = u32::try_from(provoking.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let settings = TestSettings {
-            tolerated: plan.race.tolerated,
-            noise: plan.race.noise,
-            ..TestSettings::standard(strata)
-        };
+        let of =
+            |tolerated| TestSettings { tolerated, noise: plan.race.noise, ..TestSettings::standard(strata) };
         let mut patterns = BTreeMap::new();
         for pattern in provoking {
+            let settings = of(plan.tolerated(pattern));
             patterns.insert(pattern, Bench::new(settings, pattern == Pattern::FirstContact)?);
         }
         Ok(Self {
             patterns,
-            serves: has_control.then(|| Bench::new(settings, false)).transpose()?,
+            serves: has_control.then(|| Bench::new(of(plan.race.tolerated), false)).transpose()?,
             tally: Tally::default(),
             held: 0,
             held_ok: 0,
             held_due: plan.held,
             labelling: None,
             strata: plan.strata.clone(),
+            unstoppable: false,
             seed: plan.seed,
             declared: plan.declared,
             platform_counts,
@@ -162,6 +165,8 @@ impl Tests {
         for finding in &findings {
             self.tally.add(finding);
         }
+        self.unstoppable |= round.frozen.is_some_and(|freeze| freeze.spoke);
+        let frozen = !self.unstoppable && round.frozen.is_none_or(Freeze::holds);
         self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;
         match round.stage {
@@ -171,12 +176,12 @@ impl Tests {
                     self.held_ok += findings.iter().map(|f| u32::from(f.class == Class::Ok)).sum::<u32>();
                 }
                 if let Some(bench) = &mut self.serves {
-                    bench.add(round, &findings, zero);
+                    bench.add(round, &findings, zero, true);
                 }
             }
             stage => {
                 if let Some(bench) = stage.pattern().and_then(|pattern| self.patterns.get_mut(&pattern)) {
-                    bench.add(round, &findings, zero);
+                    bench.add(round, &findings, zero, frozen || stage == Stage::Cold);
                 }
             }
         }
@@ -224,6 +229,9 @@ impl Tests {
             let enough = self.held_ok.saturating_add(in_flight) >= self.held_due;
             return !enough && self.held.saturating_add(in_flight) < 2 * self.held_due;
         }
+        if self.unstoppable && stage != Stage::Cold {
+            return false;
+        }
         let bench = match stage {
             Stage::Control => self.serves.as_ref(),
             other => other.pattern().and_then(|pattern| self.patterns.get(&pattern)),
@@ -252,7 +260,8 @@ impl Tests {
 }
 
 impl Bench {
-    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16]) {
+    /// A round that was not `provoked` as it should have been shows failures and no success.
+    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16], provoked: bool) {
         for (observation, finding) in round.observations.iter().zip(findings) {
             self.tally.add(finding);
             match finding.class {
@@ -262,8 +271,12 @@ impl Bench {
             }
         }
         self.spreads.extend(round.release_spread);
+        let outcome = match outcome(findings) {
+            TrialOutcome::Clean if !provoked => TrialOutcome::Void,
+            outcome => outcome,
+        };
         self.test.push(&Trial {
-            outcome: outcome(findings),
+            outcome,
             sockets: u32::try_from(findings.len()).unwrap_or(u32::MAX),
             started: round.observations.iter().map(beginning).min().unwrap_or(round.started),
             ended: round.observations.iter().zip(findings).map(decided).max().unwrap_or(round.ended),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Outcome};
 use super::checks;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Probing};
 use super::race::Tests;
 use super::sequential::SettingsError;
 use super::tally::Tally;
@@ -51,26 +51,31 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// All checks that revgate knows, in the order of a report.
     pub checks: Vec<Check>,
-    /// Counts of all sockets.
+    /// Counts of all sockets at the address.
     pub tally: Tally,
+    /// Counts of all sockets at a process of our own; `None` where there is none.
+    pub local_tally: Option<Tally>,
 }
 
 /// Judges a run. An error means that the evidence's settings guarantee nothing (an edited record).
 pub fn judge(evidence: &Evidence) -> Result<Judgement, SettingsError> {
-    let tests = match &evidence.probing {
-        None => None,
-        Some(probing) => {
-            let mut tests = Tests::new(&probing.plan, evidence.target.behind_front_end)?;
-            for round in &probing.rounds {
-                tests.add(round, probing.learned.as_ref());
-            }
-            Some(tests)
-        }
-    };
-    let checks: Vec<Check> =
-        CheckName::ALL.into_iter().map(|name| checks::check(name, evidence, tests.as_ref())).collect();
-    let tally = tests.map(|tests| tests.tally).unwrap_or_default();
-    Ok(Judgement { verdict: verdict(&checks, evidence.dry_run), checks, tally })
+    let remote = tested(evidence.probing.as_ref(), evidence.target.behind_front_end)?;
+    let local = tested(evidence.local.as_ref().and_then(|local| local.probing.as_ref()), false)?;
+    let check = |name| checks::check(name, evidence, remote.as_ref(), local.as_ref());
+    let checks: Vec<Check> = CheckName::ALL.into_iter().map(check).collect();
+    let tally = remote.map(|tests| tests.tally).unwrap_or_default();
+    let local_tally = local.map(|tests| tests.tally);
+    Ok(Judgement { verdict: verdict(&checks, evidence.dry_run), checks, tally, local_tally })
+}
+
+/// The tests that a recorded campaign went through.
+fn tested(probing: Option<&Probing>, behind_front_end: bool) -> Result<Option<Tests>, SettingsError> {
+    let Some(probing) = probing else { return Ok(None) };
+    let mut tests = Tests::new(&probing.plan, behind_front_end)?;
+    for round in &probing.rounds {
+        tests.add(round, probing.learned.as_ref());
+    }
+    Ok(Some(tests))
 }
 
 /// Worst wins; without `serves` and one of `race` and `agent` there is no approval, and a dry run shows nothing.

@@ -199,7 +199,8 @@ impl<'a, S: Steering> Campaign<'a, S> {
     /// The stages of which another round is wanted and allowed.
     fn wanted(&self) -> Vec<Candidate> {
         let patterns = self.plan.strata.iter().map(|stratum| Stage::from(stratum.pattern));
-        let stages = patterns.filter(|stage| *stage != Stage::FirstContact).chain([Stage::Held]);
+        let elsewhere = [Stage::FirstContact, Stage::Cold];
+        let stages = patterns.filter(|stage| !elsewhere.contains(stage)).chain([Stage::Held]);
         stages
             .map(|stage| Candidate { stage, started: self.lanes.number(stage) })
             .filter(|candidate| self.plan.allows(candidate.stage, candidate.started))

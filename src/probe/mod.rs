@@ -12,6 +12,8 @@ mod frame;
 mod handshake;
 mod lanes;
 mod matcher;
+#[cfg(test)]
+mod measure;
 mod observation;
 mod plan;
 mod platform;
@@ -27,6 +29,7 @@ mod stop;
 mod talk;
 mod token;
 mod transport;
+mod trial;
 
 pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
@@ -35,9 +38,9 @@ pub use expectation::{Declared, Learned, Standing, learn, standing};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
 pub use observation::{
-    Company, End, EndKind, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
+    Company, End, EndKind, Freeze, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
 };
-pub use plan::{Capacity, HELD_SOCKETS, Plan, Stratum};
+pub use plan::{Capacity, HELD_SOCKETS, Place, Plan, Stratum};
 pub use platform::PlatformPage;
 pub use prober::Prober;
 pub use release::{Means, Offer, Released, Releaser};
@@ -47,3 +50,4 @@ pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};
 pub use transport::{Address, AddressError, Wire};
+pub(crate) use trial::{Trials, run_trial};

@@ -226,6 +226,12 @@ pub enum Stage {
     Reconnect,
     /// A pair, the second a little later than the first.
     Stagger,
+    /// Distinct users, released while the server is stopped.
+    FrozenUsers,
+    /// One user, released while the server is stopped.
+    FrozenSameUser,
+    /// A burst at a fresh process.
+    Cold,
 }
 
 /// What else is under way while a round runs. In the order of their use.
@@ -260,6 +266,9 @@ impl Stage {
             Self::FirstMessage => Some(Pattern::FirstMessage),
             Self::Reconnect => Some(Pattern::Reconnect),
             Self::Stagger => Some(Pattern::Stagger),
+            Self::FrozenUsers => Some(Pattern::FrozenUsers),
+            Self::FrozenSameUser => Some(Pattern::FrozenSameUser),
+            Self::Cold => Some(Pattern::Cold),
             Self::Learning | Self::Held => None,
         }
     }
@@ -275,7 +284,30 @@ impl From<Pattern> for Stage {
             Pattern::FirstMessage => Self::FirstMessage,
             Pattern::Reconnect => Self::Reconnect,
             Pattern::Stagger => Self::Stagger,
+            Pattern::FrozenUsers => Self::FrozenUsers,
+            Pattern::FrozenSameUser => Self::FrozenSameUser,
+            Pattern::Cold => Self::Cold,
         }
+    }
+}
+
+/// How a server was stopped while sockets were let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Every thread of it was seen to stand still.
+    pub stopped: bool,
+    /// It answered all the same: whoever serves is not the process that was stopped. Looked at in some rounds only.
+    pub spoke: bool,
+    /// Its threads went on on different cores.
+    pub dealt: bool,
+    /// From the last look before it was stopped until it went on, in microseconds.
+    pub lasted: u64,
+}
+
+impl Freeze {
+    /// True when nothing shows that it was without effect.
+    pub fn holds(self) -> bool {
+        self.stopped && !self.spoke
     }
 }
 
@@ -294,6 +326,8 @@ pub struct Round {
     pub started: u64,
     /// Microseconds since the start of the run.
     pub ended: u64,
+    /// How the server was stopped while they were let go; `None` where it was not.
+    pub frozen: Option<Freeze>,
     /// How its sockets were let go together; `None` where they were not.
     pub means: Option<Means>,
     /// Nanoseconds from the first to the last release; `None` with fewer than two released sockets.

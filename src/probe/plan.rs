@@ -19,6 +19,16 @@ const QUIET_SHARE: f64 = 3.0;
 /// Clean rounds that a pass needs at least are this, over the tolerated rate: ln 25, from the weight of 0.8 that the
 /// test gives to "no failure" and its threshold of 20.
 const LEAST_ROUNDS: f64 = 3.22;
+/// Rounds of each pattern of several sockets that run with nothing else open at all.
+const ALONE_ROUNDS: u32 = 5;
+/// The same at a server of our own, where a round takes milliseconds: some races re-arm only when the last one leaves.
+const LOCAL_ALONE_ROUNDS: u32 = 100;
+/// So many users have all left before any of them has his turn again.
+const MANY_USERS: u32 = 8;
+/// Sockets at once, at a server of our own.
+const LOCAL_SOCKETS: u32 = 200;
+/// Sockets of a run, at a server of our own.
+const LOCAL_SOCKETS_PER_RUN: u32 = 20_000;
 /// Sockets of the first burst.
 const FIRST_CONTACT_SOCKETS: u32 = 10;
 
@@ -35,8 +45,12 @@ pub struct Plan {
     pub left_out: Vec<(Pattern, String)>,
     /// Single sockets held for `serves`; 0 when it was not asked for.
     pub held: u32,
+    /// Rounds of each pattern of several sockets with nothing else open at all.
+    pub alone_rounds: u32,
     /// Rounds of each pattern with nothing else opening.
     pub quiet_rounds: u32,
+    /// Where the server is.
+    pub place: Place,
     /// The limits in force.
     pub limits: Limits,
     /// The steps' times.
@@ -45,6 +59,16 @@ pub struct Plan {
     pub race: RaceSettings,
     /// What the configuration declares of a healthy socket.
     pub declared: Declared,
+}
+
+/// Where the server that is probed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// At an address.
+    Remote,
+    /// A process of our own.
+    Local,
 }
 
 /// One pattern with its size.
@@ -96,19 +120,56 @@ impl Plan {
             strata: Vec::new(),
             left_out: Vec::new(),
             held: if settings.checks.runs(CheckName::Serves) { HELD_SOCKETS } else { 0 },
+            alone_rounds: ALONE_ROUNDS,
             quiet_rounds: quiet_rounds(&settings.race),
+            place: Place::Remote,
             limits,
             timeouts: settings.timeouts,
             race: settings.race.clone(),
             declared,
         };
-        for pattern in wanted(settings) {
-            match plan.size(pattern) {
-                Ok(sockets) => plan.strata.push(Stratum { pattern, sockets }),
-                Err(reason) => plan.left_out.push((pattern, reason)),
-            }
+        plan.fill(wanted(settings));
+        plan
+    }
+
+    /// Plans what a server of our own is put through. Its limits are this machine's: nobody else is served there.
+    pub fn local(settings: &Settings, seed: u64) -> Self {
+        let mut plan = Self {
+            strata: Vec::new(),
+            left_out: Vec::new(),
+            held: 0,
+            place: Place::Local,
+            limits: Limits {
+                sockets_at_once: settings.limits.sockets_at_once.max(LOCAL_SOCKETS),
+                openings_per_second: 1_000_000,
+                sockets_per_run: settings.limits.sockets_per_run.max(LOCAL_SOCKETS_PER_RUN),
+                sockets_per_user: settings.limits.sockets_per_user,
+            },
+            ..Self::new(settings, Capacity::default(), seed)
+        };
+        // Of few users, each would still be held when his turn comes again, and what is there already races with nobody.
+        plan.alone_rounds = if plan.users < MANY_USERS { u32::MAX } else { LOCAL_ALONE_ROUNDS };
+        let asked = |pattern: &Pattern| settings.race.patterns.contains(pattern);
+        let local: Vec<Pattern> = Pattern::LOCAL.into_iter().filter(asked).collect();
+        if settings.checks.runs(CheckName::Race) && !local.is_empty() {
+            // Single sockets say, after a failure, what kind it is.
+            plan.fill(std::iter::once(Pattern::Control).chain(local));
         }
         plan
+    }
+
+    fn fill(&mut self, patterns: impl IntoIterator<Item = Pattern>) {
+        for pattern in patterns {
+            match self.size(pattern) {
+                Ok(sockets) => self.strata.push(Stratum { pattern, sockets }),
+                Err(reason) => self.left_out.push((pattern, reason)),
+            }
+        }
+    }
+
+    /// The rate of failing rounds below which a pattern must be.
+    pub fn tolerated(&self, pattern: Pattern) -> f64 {
+        if pattern == Pattern::Cold { self.race.cold_tolerated } else { self.race.tolerated }
     }
 
     /// Sockets of a round of `pattern`, or why there is none.
@@ -118,18 +179,20 @@ impl Plan {
         let for_one_user = if self.users == 0 { u32::MAX } else { self.limits.sockets_per_user };
         match pattern {
             Pattern::Control => Ok(1),
-            Pattern::FirstContact => {
+            Pattern::FirstContact | Pattern::Cold => {
                 Ok(FIRST_CONTACT_SOCKETS.min(at_once).min(for_users.saturating_mul(for_one_user)).max(1))
             }
-            Pattern::Users if for_users < 2 => {
+            Pattern::Users | Pattern::FrozenUsers if for_users < 2 => {
                 Err("there is only one user; name more with `users:`".to_owned())
             }
-            Pattern::Users => at_least_two(self.race.sockets.min(at_once).min(for_users)),
+            Pattern::Users | Pattern::FrozenUsers => {
+                at_least_two(self.race.sockets.min(at_once).min(for_users))
+            }
             Pattern::FirstMessage if !self.declared.send => {
                 Err("nothing is sent; name a text with --send".to_owned())
             }
             Pattern::FirstMessage => at_least_two(at_once.min(for_users.saturating_mul(for_one_user)).min(2)),
-            Pattern::SameUser | Pattern::Reconnect | Pattern::Stagger => {
+            Pattern::SameUser | Pattern::FrozenSameUser | Pattern::Reconnect | Pattern::Stagger => {
                 at_least_two(at_once.min(for_one_user).min(2))
             }
         }
@@ -153,8 +216,9 @@ impl Plan {
         let patterns: Vec<String> =
             self.strata.iter().map(|s| format!("{} ({})", s.pattern, s.sockets)).collect();
         let limits = &self.limits;
+        let place = if self.place == Place::Local { "local: " } else { "" };
         format!(
-            "{}; at most {} sockets, {} at once, {} a second, {} s",
+            "{place}{}; at most {} sockets, {} at once, {} a second, {} s",
             if patterns.is_empty() { "no pattern".to_owned() } else { patterns.join(", ") },
             limits.sockets_per_run,
             limits.sockets_at_once,
@@ -171,7 +235,7 @@ fn wanted(settings: &Settings) -> Vec<Pattern> {
     Pattern::ALL
         .into_iter()
         .filter(|pattern| {
-            let asked = race && settings.race.patterns.contains(pattern);
+            let asked = race && !pattern.is_local() && settings.race.patterns.contains(pattern);
             asked || (serves && *pattern == Pattern::Control)
         })
         .collect()

@@ -13,18 +13,19 @@ use super::matcher::Matcher;
 use super::release::Releaser;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
+use crate::child::Freezer;
 use crate::config::{Conversation, Echo, Settings, Timeouts, Values};
 use crate::trust::{Redactor, Secret};
 
 /// All that sockets need, shared by every round.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prober {
     /// Where sockets are opened.
     pub address: Address,
     /// How they are opened and what is said.
     pub conversation: Conversation,
     /// The application's tokens; `None` where there are none.
-    pub purse: Option<Purse>,
+    pub purse: Option<Arc<Purse>>,
     /// The IAM ID token.
     pub id_token: Option<Secret>,
     /// The users.
@@ -37,6 +38,8 @@ pub struct Prober {
     pub redactor: Redactor,
     /// Lets sockets go together.
     pub releaser: Arc<Releaser>,
+    /// Stops the server while sockets are let go; `None` where its process is not ours.
+    pub(crate) freezer: Option<Arc<Freezer>>,
     /// Zero of all times.
     pub epoch: Instant,
 }
@@ -52,6 +55,7 @@ impl Prober {
         epoch_seconds: i64,
     ) -> Self {
         let purse = settings.token.clone().map(|t| Purse::new(t, epoch, epoch_seconds, redactor.clone()));
+        let purse = purse.map(Arc::new);
         Self {
             address,
             conversation: settings.conversation.clone(),
@@ -62,8 +66,19 @@ impl Prober {
             timeouts: settings.timeouts,
             redactor,
             releaser: Arc::new(Releaser::detect()),
+            freezer: None,
             epoch,
         }
+    }
+
+    /// The same for a server of our own: it is stopped while sockets are let go.
+    pub(crate) fn freezing(self, freezer: Arc<Freezer>) -> Self {
+        Self { freezer: Some(freezer), ..self }
+    }
+
+    /// The same for another address, of a server that is never stopped.
+    pub(crate) fn aimed(&self, address: Address) -> Self {
+        Self { address, freezer: None, ..self.clone() }
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.
@@ -102,7 +117,7 @@ impl Prober {
             token: self.purse.as_ref().and_then(|purse| purse.token(values.user).ok()),
             id_token: self.id_token.clone(),
         };
-        let carriers = self.purse.as_ref().map_or(&[][..], Purse::carriers);
+        let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
         UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values)
     }
 }

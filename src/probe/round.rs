@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::expectation::Learned;
-use super::observation::{Observation, Round, Stage};
+use super::observation::{Company, Freeze, Observation, Round, Stage};
 use super::plan::SendAt;
 use super::prober::Prober;
-use super::release::{Means, Released};
+use super::release::{Means, Released, socket_of};
 use super::socket::{Armed, Pending, arm, live};
 use super::spec::{RoundSpec, Start};
 use super::talk::{Closing, Decided, Reins};
@@ -23,6 +23,15 @@ use super::transport::Wire;
 
 /// What was learned goes on for so long after the answer.
 const LEARNING_HOLD: Duration = Duration::from_millis(600);
+
+/// Frozen rounds with nothing else open go by in quick succession; those behind them are held for the full time.
+const FROZEN_HOLD: Duration = Duration::from_millis(20);
+/// In one frozen round of so many, the server's threads go on on different cores.
+const DEALT_EVERY: u32 = 2;
+/// One frozen round in so many proves that the server is silent while it is stopped, beginning with the first.
+const PROVED_EVERY: u32 = 16;
+/// How long such a server must be silent: more than any answer takes.
+const SILENT_FOR: Duration = Duration::from_millis(50);
 
 /// How a round is run.
 pub(super) struct Manner {
@@ -32,11 +41,14 @@ pub(super) struct Manner {
     pub(super) opening_time: Duration,
     /// How long the sockets are held beyond the last answer.
     pub(super) hold: Duration,
+    /// The server is stopped while they are let go.
+    pub(super) freeze: bool,
 }
 
 impl Manner {
-    /// The manner of a stage.
-    pub(super) fn of(stage: Stage, prober: &Prober) -> Self {
+    /// The manner of a round.
+    pub(super) fn of(spec: &RoundSpec, prober: &Prober, knows_greeting: bool) -> Self {
+        let stage = spec.stage;
         let times = &prober.timeouts;
         let listened = |first, quiet| SendAt::Listened { first, quiet };
         let (send_at, opening_time, hold) = match stage {
@@ -53,11 +65,18 @@ impl Manner {
             ),
             Stage::Held => (SendAt::Greeted, times.opening, times.serves_hold),
             Stage::FirstMessage => (SendAt::Once, times.opening, times.hold),
-            Stage::Control | Stage::Users | Stage::SameUser | Stage::Reconnect | Stage::Stagger => {
-                (SendAt::Greeted, times.opening, times.hold)
+            Stage::Cold => {
+                let unknown = listened(Duration::from_millis(500), Duration::from_millis(50));
+                let send_at = if knows_greeting { SendAt::Greeted } else { unknown };
+                (send_at, times.first_contact, times.hold)
             }
+            Stage::FrozenUsers | Stage::FrozenSameUser if spec.company == Company::Alone => {
+                (SendAt::Greeted, times.opening, times.hold.min(FROZEN_HOLD))
+            }
+            _ => (SendAt::Greeted, times.opening, times.hold),
         };
-        Self { send_at, opening_time, hold }
+        let freeze = prober.freezer.is_some() && !matches!(stage, Stage::Learning | Stage::Held);
+        Self { send_at, opening_time, hold, freeze }
     }
 }
 
@@ -70,7 +89,7 @@ pub(super) async fn run_round(
     go: oneshot::Receiver<()>,
     decided: oneshot::Sender<()>,
 ) -> Round {
-    let manner = Manner::of(spec.stage, &prober);
+    let manner = Manner::of(&spec, &prober, learned.is_some());
     let start = spec.start();
     let started = prober.now();
     let arming = spec.sockets.iter().map(|socket| arm(&prober, socket, spec.number, manner.opening_time));
@@ -83,8 +102,8 @@ pub(super) async fn run_round(
         }
     }
     let _ = go.await;
-    let hold = Hold::new(prober, learned, manner);
-    let (lives, stamps, means) = match start {
+    let hold = Hold::new(prober, learned, manner, spec.number);
+    let (lives, stamps, means, frozen) = match start {
         Start::Together => hold.together(armed, None, decided).await,
         Start::Apart(delay) => hold.together(armed, Some(delay), decided).await,
         Start::Reconnect => hold.reconnect(armed, decided).await,
@@ -100,6 +119,7 @@ pub(super) async fn run_round(
             Start::Together | Start::Reconnect => None,
         },
         started,
+        frozen,
         ended: observations.iter().map(|observation| observation.timeline.ended).max().unwrap_or(started),
         means: means.filter(|_| start == Start::Together && stamps.len() > 1),
         release_spread: if start == Start::Together { spread(&stamps) } else { None },
@@ -108,21 +128,24 @@ pub(super) async fn run_round(
 }
 
 type Stamps = Vec<Option<Instant>>;
+type Held = (Vec<Observation>, Stamps, Option<Means>, Option<Freeze>);
 
 /// The sockets of a round from their release to their end.
 struct Hold {
     prober: Arc<Prober>,
     learned: Option<Arc<Learned>>,
     manner: Manner,
+    number: u32,
     means: Option<Means>,
+    frozen: Option<Freeze>,
     close: watch::Sender<Closing>,
     lives: JoinSet<Observation>,
 }
 
 impl Hold {
-    fn new(prober: Arc<Prober>, learned: Option<Arc<Learned>>, manner: Manner) -> Self {
+    fn new(prober: Arc<Prober>, learned: Option<Arc<Learned>>, manner: Manner, number: u32) -> Self {
         let close = watch::Sender::new(Closing::NotYet);
-        Self { prober, learned, manner, means: None, close, lives: JoinSet::new() }
+        Self { prober, learned, manner, number, means: None, frozen: None, close, lives: JoinSet::new() }
     }
 
     /// Releases all, the second `delay` after the first where there is one, and holds them to the end.
@@ -131,7 +154,7 @@ impl Hold {
         armed: Vec<Armed>,
         delay: Option<Duration>,
         decided: oneshot::Sender<()>,
-    ) -> (Vec<Observation>, Stamps, Option<Means>) {
+    ) -> Held {
         let (mut wires, rest): (Vec<_>, Vec<_>) =
             armed.into_iter().map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
         let (tell, told) = mpsc::unbounded_channel();
@@ -149,16 +172,12 @@ impl Hold {
         }
         drop(tell);
         await_all(told).await;
-        let means = self.means;
-        (self.end(decided).await, stamps, means)
+        let (means, frozen) = (self.means, self.frozen);
+        (self.end(decided).await, stamps, means, frozen)
     }
 
     /// The first alone until it is served; then it is dropped without a word, and the others go at that instant.
-    async fn reconnect(
-        mut self,
-        armed: Vec<Armed>,
-        decided: oneshot::Sender<()>,
-    ) -> (Vec<Observation>, Stamps, Option<Means>) {
+    async fn reconnect(mut self, armed: Vec<Armed>, decided: oneshot::Sender<()>) -> Held {
         let mut armed = armed.into_iter();
         let mut stamps = Vec::new();
         let leave = watch::Sender::new(Closing::NotYet);
@@ -185,14 +204,26 @@ impl Hold {
         stamps.extend(released);
         drop(tell);
         await_all(told).await;
-        let means = self.means;
-        (self.end(decided).await, stamps, means)
+        let (means, frozen) = (self.means, self.frozen);
+        (self.end(decided).await, stamps, means, frozen)
     }
 
     /// Lets armed sockets go; keeps by which means.
     async fn release(&mut self, wires: &mut [(Wire, u8)]) -> Stamps {
+        let dealt = self.number.is_multiple_of(DEALT_EVERY);
+        let freezer = self.prober.freezer.as_ref().filter(|_| self.manner.freeze);
+        let frozen = match freezer {
+            Some(freezer) => Some(freezer.freeze(dealt).await),
+            None => None,
+        };
         let Released { stamps, means } = self.prober.releaser.release(wires).await;
         self.means = Some(means);
+        if let Some(frozen) = frozen {
+            let proves = self.number % PROVED_EVERY == 1;
+            let spoke = proves && speaks_within(wires, SILENT_FOR).await;
+            let lasted = u64::try_from(frozen.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.frozen = Some(Freeze { stopped: frozen.stopped, spoke, dealt, lasted });
+        }
         stamps
     }
 
@@ -229,6 +260,17 @@ impl Hold {
         }
         observations
     }
+}
+
+/// True when a byte comes on one of these sockets, or it ends, within a time.
+async fn speaks_within(wires: &[(Wire, u8)], time: Duration) -> bool {
+    let sockets = wires.iter().map(|(wire, _)| {
+        Box::pin(async move {
+            let _ = socket_of(wire).peek(&mut [0]).await;
+        })
+    });
+    let sockets: Vec<_> = sockets.collect();
+    !sockets.is_empty() && timeout(time, select_all(sockets)).await.is_ok()
 }
 
 /// Waits until every socket has told that it is decided: each tells once and then lets go of its sender.

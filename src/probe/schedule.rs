@@ -7,8 +7,6 @@
 use super::observation::{Company, Stage};
 use super::plan::Plan;
 
-/// Rounds of each pattern of several sockets that run with nothing else open at all.
-const ALONE_ROUNDS: u32 = 5;
 /// Once something has failed, one round in so many runs alone.
 const WARY_ALONE: u32 = 3;
 
@@ -48,7 +46,7 @@ fn company(plan: &Plan, candidate: Candidate, mood: Mood) -> Company {
         // A single socket that nothing else opens beside is one, whoever is still held.
         Stage::Control => false,
         Stage::Held => started >= plan.held,
-        _ => started < ALONE_ROUNDS || (mood.wary && started.is_multiple_of(WARY_ALONE)),
+        _ => started < plan.alone_rounds || (mood.wary && started.is_multiple_of(WARY_ALONE)),
     };
     if alone {
         return Company::Alone;

@@ -56,7 +56,8 @@ impl Plan {
         if users == 0 {
             return vec![None; sockets as usize];
         }
-        let one = matches!(stage, Stage::SameUser | Stage::Reconnect | Stage::Stagger);
+        let one =
+            matches!(stage, Stage::SameUser | Stage::FrozenSameUser | Stage::Reconnect | Stage::Stagger);
         let distinct = if one { 1 } else { sockets.max(1) };
         let rounds_of_cycle = (self.users / distinct).max(1);
         let turn = number.saturating_sub(1);

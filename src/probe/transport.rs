@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -26,6 +26,8 @@ pub struct Address {
     host: String,
     port: u16,
     tls: Option<Tls>,
+    /// Connections that are there already; each is used once.
+    opened: Arc<Mutex<Vec<std::net::TcpStream>>>,
 }
 
 #[derive(Clone)]
@@ -79,7 +81,13 @@ impl Address {
         } else {
             None
         };
-        Ok(Self { host, port, tls })
+        Ok(Self { host, port, tls, opened: Arc::default() })
+    }
+
+    /// The same address, with connections to it that are there already and are used before others are made.
+    #[must_use]
+    pub(crate) fn with_opened(self, streams: Vec<std::net::TcpStream>) -> Self {
+        Self { opened: Arc::new(Mutex::new(streams)), ..self }
     }
 
     /// What stands in the `Host` header.
@@ -113,6 +121,10 @@ impl Address {
 
     /// Connects TCP to the first address that answers.
     pub(super) async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Opening> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(stream) = opened.and_then(|stream| TcpStream::from_std(stream).ok()) {
+            return Ok(stream);
+        }
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in addresses {
             match TcpStream::connect(address).await {

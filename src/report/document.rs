@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::timeline::RoundTimeline;
-use crate::config::{CheckName, in_percent};
+use crate::config::{CheckName, Pattern, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
-    AddressKind, Check, Class, Evidence, Finding, Judgement, Outcome, Rules, Tally, Verdict, classify,
+    AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
+    Rules, Tally, Verdict, classify,
 };
-use crate::probe::{Means, Observation, Stage};
-use crate::trust::one_line;
+use crate::probe::{Means, Observation, Plan, Stage};
+use crate::trust::{Excerpt, one_line};
 
 /// Version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
@@ -37,6 +38,10 @@ pub struct Document<'a> {
     pub notes: &'a [String],
     /// The plan, in one line.
     pub plan: Option<String>,
+    /// What a process of the server of our own was put through; `None` where there is none.
+    pub local: Option<LocalPart<'a>>,
+    /// Which windows between a check and its act could be found at best, a line for each stage that was run.
+    pub floors: Vec<&'static str>,
     /// All checks.
     pub checks: &'a [Check],
     /// Counts of all sockets.
@@ -61,6 +66,23 @@ pub struct Document<'a> {
     pub times: &'a [(CheckName, u64)],
 }
 
+/// The local stage in a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct LocalPart<'a> {
+    /// The command that started the server.
+    pub command: &'a str,
+    /// The plan, in one line.
+    pub plan: Option<String>,
+    /// Counts of all its sockets.
+    pub sockets: Option<&'a Tally>,
+    /// Seed, to provoke the same again.
+    pub seed: Option<u64>,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
+    /// The last lines that the server wrote, where it failed or never listened.
+    pub lines: Vec<&'a str>,
+}
+
 /// How closely together sockets were let go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Release {
@@ -79,6 +101,8 @@ pub struct Release {
 /// One socket in a report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Observed<'a> {
+    /// At a process of our own.
+    pub local: bool,
     /// What its round was for.
     pub stage: Stage,
     /// Its round.
@@ -104,6 +128,8 @@ impl<'a> Document<'a> {
             weakened: weakened(evidence),
             notes: &target.notes,
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
+            local: local(evidence, judgement),
+            floors: floors(evidence),
             checks: &judgement.checks,
             sockets: &judgement.tally,
             released: released(evidence),
@@ -138,6 +164,9 @@ fn headline(evidence: &Evidence) -> String {
             "{service} · revision {revision} ({}, {} % of traffic{address})",
             target.rule, target.serving_percent
         ),
+        _ if evidence.local.as_ref().is_some_and(|local| local.ended_run) => {
+            "no address: the local stage failed before one was looked for".to_owned()
+        }
         _ => format!("{} ({})", target.address.as_deref().unwrap_or("no address"), target.rule),
     };
     one_line(&words)
@@ -154,6 +183,18 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
     let skipped: Vec<&str> = evidence.selection.skipped().into_iter().map(CheckName::name).collect();
     if !skipped.is_empty() {
         weakened.push(format!("skipped on request: {}", skipped.join(", ")));
+    }
+    let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
+    if let Some(Probing { plan, .. }) = own {
+        let missing = Pattern::LOCAL.into_iter().filter(|pattern| !plan.race.patterns.contains(pattern));
+        let missing: Vec<&str> = missing.map(Pattern::name).collect();
+        if !missing.is_empty() {
+            weakened.push(format!("local stage without {}", missing.join(", ")));
+        }
+        let standard = crate::config::RaceSettings::default();
+        if plan.race.cold_tolerated > standard.cold_tolerated {
+            weakened.push(format!("tolerates {} % of cold starts failing", plan.race.cold_tolerated * 100.0));
+        }
     }
     if let Some(probing) = &evidence.probing {
         let standard = crate::config::RaceSettings::default();
@@ -197,33 +238,60 @@ fn released(evidence: &Evidence) -> Vec<Release> {
     lines.collect()
 }
 
-fn rules(evidence: &Evidence) -> Option<Rules<'_>> {
-    let probing = evidence.probing.as_ref()?;
-    Some(Rules {
-        declared: probing.plan.declared,
-        learned: probing.learned.as_ref(),
-        platform_counts: evidence.target.behind_front_end,
+fn local<'a>(evidence: &'a Evidence, judgement: &'a Judgement) -> Option<LocalPart<'a>> {
+    let local = evidence.local.as_ref()?;
+    let plan = local.probing.as_ref().map(|probing| &probing.plan);
+    let shown = local.ended_run || local.not_started.is_some();
+    Some(LocalPart {
+        command: &local.command,
+        plan: plan.map(Plan::words),
+        sockets: judgement.local_tally.as_ref(),
+        seed: plan.map(|plan| plan.seed),
+        took_ms: local.took_ms,
+        lines: local.lines.iter().filter(|_| shown).map(Excerpt::as_str).collect(),
+    })
+}
+
+fn floors(evidence: &Evidence) -> Vec<&'static str> {
+    let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
+    own.map(|_| LOCAL_FLOOR).into_iter().chain(evidence.probing.as_ref().map(|_| REMOTE_FLOOR)).collect()
+}
+
+/// What was probed, at a process of our own and at the address, each with what is known of a healthy socket there.
+fn stages(evidence: &Evidence) -> impl Iterator<Item = (bool, &Probing, Rules<'_>)> {
+    let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
+    let own = own.map(|probing| (true, probing, false));
+    let remote = evidence.probing.as_ref().map(|p| (false, p, evidence.target.behind_front_end));
+    own.into_iter().chain(remote).map(|(local, probing, platform_counts)| {
+        let learned = probing.learned.as_ref();
+        (local, probing, Rules { declared: probing.plan.declared, learned, platform_counts })
     })
 }
 
 fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
-    let rules = rules(evidence)?;
-    evidence.probing.iter().flat_map(|probing| &probing.rounds).find_map(|round| {
+    let rounds = stages(evidence)
+        .flat_map(|(local, probing, rules)| probing.rounds.iter().map(move |round| (local, round, rules)));
+    rounds.into_iter().find_map(|(local, round, rules)| {
         let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
         let failed = findings.len() > 1 && findings.iter().any(|finding| finding.class == Class::AppFail);
-        failed.then(|| RoundTimeline::new(round, &findings))
+        failed.then(|| RoundTimeline::new(round, &findings, local))
     })
 }
 
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
-    let (Some(probing), Some(rules)) = (&evidence.probing, rules(evidence)) else { return Vec::new() };
-    let sockets = probing
-        .rounds
-        .iter()
-        .flat_map(|round| round.observations.iter().map(move |seen| (round.stage, round.number, seen)));
-    sockets
-        .map(|(stage, round, seen)| Observed { stage, round, finding: classify(seen, &rules), seen })
-        .collect()
+    let mut observed = Vec::new();
+    for (local, probing, rules) in stages(evidence) {
+        for round in &probing.rounds {
+            observed.extend(round.observations.iter().map(|seen| Observed {
+                local,
+                stage: round.stage,
+                round: round.number,
+                finding: classify(seen, &rules),
+                seen,
+            }));
+        }
+    }
+    observed
 }
 
 /// Options that only a check has, or that name the candidate: a promotion names its own.

@@ -22,6 +22,12 @@ pub fn render(document: &Document<'_>) -> String {
         }
     }
     text.push('\n');
+    if let Some(local) = &document.local {
+        let _ = writeln!(text, "local: {}\n", plain(local.command));
+    }
+    for floor in &document.floors {
+        let _ = writeln!(text, "{floor}\n");
+    }
     for next in &document.next {
         let _ = writeln!(text, "    {next}");
     }

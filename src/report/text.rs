@@ -26,6 +26,12 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
         let _ = writeln!(text, "WEAKENED  {words}");
     }
     let _ = writeln!(text, "{}", document.headline);
+    if let Some(local) = &document.local {
+        let _ = writeln!(text, "local: {} ({} s)", local.command, local.took_ms / 1000);
+        if let Some(plan) = &local.plan {
+            let _ = writeln!(text, "plan: {plan}");
+        }
+    }
     if let Some(plan) = &document.plan {
         let _ = writeln!(text, "plan: {plan}");
     }
@@ -36,8 +42,10 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
     let checks = document.checks.iter().filter(|c| style.verbose || c.outcome != Outcome::NotAsked);
     checks.for_each(|check| check_line(&mut text, check));
     sockets(&mut text, document);
+    floors(&mut text, document);
     released(&mut text, document);
     failures(&mut text, document, style);
+    output(&mut text, document);
     help(&mut text, document);
     ending(&mut text, document);
     text
@@ -57,15 +65,26 @@ fn check_line(text: &mut String, check: &Check) {
 }
 
 fn sockets(text: &mut String, document: &Document<'_>) {
-    let tally = document.sockets;
-    if tally.attempted == 0 {
-        return;
+    let local = document.local.as_ref().and_then(|local| local.sockets).map(|tally| ("local sockets", tally));
+    let tallies = local.into_iter().chain([("sockets", document.sockets)]);
+    for (index, (what, tally)) in tallies.filter(|(_, tally)| tally.attempted > 0).enumerate() {
+        let _ = writeln!(
+            text,
+            "{}  {what}: {} attempted = {} served + {} failed by the application + {} that never reached it",
+            if index == 0 { "\n" } else { "" },
+            tally.attempted,
+            tally.ok,
+            tally.app_fail,
+            tally.infra
+        );
     }
-    let _ = writeln!(
-        text,
-        "\n  sockets: {} attempted = {} served + {} failed by the application + {} that never reached it",
-        tally.attempted, tally.ok, tally.app_fail, tally.infra
-    );
+}
+
+/// What could be found at best.
+fn floors(text: &mut String, document: &Document<'_>) {
+    for floor in &document.floors {
+        let _ = writeln!(text, "  {floor}");
+    }
 }
 
 /// How closely together rounds were let go, by our own stamps.
@@ -93,7 +112,9 @@ fn failures(text: &mut String, document: &Document<'_>, style: Style) {
     let mut kinds: Vec<(&Observed<'_>, usize)> = Vec::new();
     for failure in failures {
         let alike = |(other, _): &&mut (&Observed<'_>, usize)| {
-            other.stage == failure.stage && other.finding.words == failure.finding.words
+            other.local == failure.local
+                && other.stage == failure.stage
+                && other.finding.words == failure.finding.words
         };
         match kinds.iter_mut().find(alike) {
             Some((_, count)) => *count += 1,
@@ -109,12 +130,13 @@ fn failures(text: &mut String, document: &Document<'_>, style: Style) {
 }
 
 fn failed(text: &mut String, failure: &Observed<'_>, count: usize) {
-    let Observed { stage, round, finding, seen } = failure;
+    let Observed { local, stage, round, finding, seen } = failure;
+    let place = if *local { "local " } else { "" };
     let word = if finding.class == Class::Infra { "infra" } else { "error" };
     let user =
         seen.user.as_ref().map_or_else(String::new, |user| format!(" of {}", crate::trust::escape(user)));
     let others = if count > 1 { format!(", and {} more sockets alike", count - 1) } else { String::new() };
-    let _ = writeln!(text, "\n{word}[{}]: {}", stage.name(), finding.words);
+    let _ = writeln!(text, "\n{word}[{place}{}]: {}", stage.name(), finding.words);
     let _ = writeln!(text, "   round {round}, socket {}{user}{others}", seen.socket);
 }
 
@@ -127,6 +149,15 @@ fn round(text: &mut String, timeline: &RoundTimeline) {
         let events: Vec<String> = line.events.iter().map(|(at, what)| format!("{at} {what}")).collect();
         let mark = if line.failed { "x" } else { " " };
         let _ = writeln!(text, "   {mark} {:<20} {}", line.who, events.join(" · "));
+    }
+}
+
+/// What the server of our own said at last.
+fn output(text: &mut String, document: &Document<'_>) {
+    let Some(local) = document.local.as_ref().filter(|local| !local.lines.is_empty()) else { return };
+    text.push_str("\nthe last lines of the local server's output:\n");
+    for line in &local.lines {
+        let _ = writeln!(text, "  | {line}");
     }
 }
 

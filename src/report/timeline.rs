@@ -29,7 +29,7 @@ pub struct SocketLine {
 
 impl RoundTimeline {
     /// Reconstructs a round; `findings` are those of its sockets, in the same order.
-    pub(super) fn new(round: &Round, findings: &[Finding]) -> Self {
+    pub(super) fn new(round: &Round, findings: &[Finding], local: bool) -> Self {
         let zero = round
             .observations
             .iter()
@@ -46,7 +46,8 @@ impl RoundTimeline {
                 events: events(seen, finding, zero),
             })
             .collect();
-        Self { title: title(round), sockets }
+        let place = if local { "local " } else { "" };
+        Self { title: format!("{place}{}", title(round)), sockets }
     }
 }
 

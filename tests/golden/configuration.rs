@@ -255,6 +255,7 @@ const WRONG: &[(&str, &str)] = &[
     ("skip", "raze"),
     ("only", "raze"),
     ("pattern", "raze"),
+    ("exec", "server 'a"),
     ("rounds", "0"),
     ("sockets", "1"),
     ("time-budget", "0s"),

@@ -12,7 +12,7 @@ use revgate::judge::{
 };
 use revgate::probe::{
     Calibration, Company, Declared, End, EndKind, Frame, FrameKind, HELD_SOCKETS, Learned, Means,
-    Observation, Opening, Phase, Plan, PlatformPage, Round, Stage, StopReason, Stratum, Timeline,
+    Observation, Opening, Phase, Place, Plan, PlatformPage, Round, Stage, StopReason, Stratum, Timeline,
 };
 use revgate::trust::Excerpt;
 
@@ -169,6 +169,7 @@ fn bare() -> Evidence {
             before: Some(true),
             after: Some(true),
         },
+        local: None,
         probing: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],
     }
@@ -203,7 +204,9 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
         strata: strata.map(|(pattern, sockets)| Stratum { pattern, sockets }).to_vec(),
         left_out: Vec::new(),
         held: HELD_SOCKETS,
+        alone_rounds: 5,
         quiet_rounds: 40,
+        place: Place::Remote,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         race: RaceSettings::default(),
@@ -248,6 +251,7 @@ impl Campaign {
                 delay: None,
                 means: (sockets > 1).then_some(Means::IoUring),
                 started,
+                frozen: None,
                 ended: self.at,
                 release_spread,
                 observations,

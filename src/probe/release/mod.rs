@@ -20,3 +20,4 @@ mod tests;
 
 pub use means::{Means, Offer};
 pub use releaser::{Released, Releaser};
+pub(in crate::probe) use tail::socket as socket_of;

@@ -46,7 +46,7 @@ pub(super) fn seal(wire: &mut Wire, last: u8) -> io::Result<Vec<u8>> {
 }
 
 /// The TCP socket below a stream.
-pub(super) fn socket(wire: &Wire) -> &TcpStream {
+pub(in crate::probe) fn socket(wire: &Wire) -> &TcpStream {
     match wire {
         Either::Left(stream) => stream,
         Either::Right(stream) => stream.get_ref().0,

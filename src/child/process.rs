@@ -1,0 +1,123 @@
+//! One child process, from its start to the end of its group.
+
+use std::{io, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{argv::expand, group::Group, watchdog::Watchdog};
+
+/// Time between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Takes what a child says: the stream's name (`stdout`, `stderr`, or `system` for our own words) and one line.
+pub(crate) type Sink = Arc<dyn Fn(&'static str, String) + Send + Sync>;
+
+/// A child process that was started.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    group: Arc<Group>,
+    ended: CancellationToken,
+}
+
+impl Process {
+    /// Starts `words`, in which the names of `variables` are replaced; the child has them in its environment too. It ends
+    /// when `stop` is cancelled; `tasks` are over when nothing of it is left.
+    pub(crate) fn start(
+        words: &[String],
+        variables: &[(&str, &str)],
+        sink: &Sink,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> io::Result<Self> {
+        let words = expand(words, variables);
+        let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn()?;
+        let group = Arc::new(Group::of(&child));
+        let watchdog = group.id().and_then(Watchdog::start);
+        if let Some(stdout) = child.stdout.take() {
+            tasks.spawn(capture(stdout, "stdout", Arc::clone(sink), stop.clone()));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tasks.spawn(capture(stderr, "stderr", Arc::clone(sink), stop.clone()));
+        }
+        let process = Self { group: Arc::clone(&group), ended: CancellationToken::new() };
+        let watched = Watched { child, group, watchdog, ended: process.ended.clone() };
+        tasks.spawn(watched.watch(Arc::clone(sink), stop.clone()));
+        Ok(process)
+    }
+
+    /// Cancelled when its leader has ended, by itself or by us.
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Its group.
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+/// A port of loopback that was free a moment ago; the child may still lose it to another process, and then does not
+/// start.
+pub(crate) async fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
+}
+
+/// Hands over the lines of one stream, until it ends or is to stop.
+async fn capture(stream: impl AsyncRead + Unpin, name: &'static str, sink: Sink, stop: CancellationToken) {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = tokio::select! {
+            () = stop.cancelled() => return,
+            read = reader.read_until(b'\n', &mut line) => read,
+        };
+        if !matches!(read, Ok(count) if count > 0) {
+            return;
+        }
+        sink(name, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned());
+    }
+}
+
+/// A child with all that its end needs.
+struct Watched {
+    child: Child,
+    group: Arc<Group>,
+    watchdog: Option<Watchdog>,
+    ended: CancellationToken,
+}
+
+impl Watched {
+    /// Waits for the child's end, or ends it.
+    async fn watch(mut self, sink: Sink, stop: CancellationToken) {
+        tokio::select! {
+            status = self.child.wait() => {
+                let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                sink("system", format!("Container called exit: {how}."));
+            }
+            () = stop.cancelled() => {
+                self.group.terminate();
+                let _ = timeout(GRACE, self.child.wait()).await;
+            }
+        }
+        self.ended.cancel();
+        // Workers may outlive the leader.
+        self.group.kill();
+        let _ = self.child.wait().await;
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.dismiss().await;
+        }
+    }
+}

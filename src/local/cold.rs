@@ -1,0 +1,93 @@
+//! Cold starts: a fresh process a trial, and a burst at the instant at which its port opens.
+//!
+//! Takes the command and whoever judges; gives a round a process. The surprising rule: the next process starts as soon
+//! as the sockets of the last one are decided, while they are still held; but never earlier, since two processes that
+//! start take each other's processor, and the burst would come late.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::server::Server;
+use crate::probe::{Learned, Prober, Round, RoundSpec, Stage, Steering, StopReason, Trials, run_trial};
+
+/// All cold starts of a run.
+pub(super) struct Cold<'a, S> {
+    pub(super) words: Arc<[String]>,
+    pub(super) prober: Prober,
+    pub(super) trials: Trials<'a>,
+    pub(super) learned: Option<Arc<Learned>>,
+    pub(super) steering: &'a mut S,
+}
+
+impl<S: Steering> Cold<'_, S> {
+    /// Runs them, until enough was seen or the budget is spent; gives the rounds in the order of their starts.
+    pub(super) async fn run(self) -> (Vec<Round>, StopReason) {
+        let until = Instant::now() + self.trials.plan.race.cold_budget;
+        let mut under_way: JoinSet<(u32, Round)> = JoinSet::new();
+        let mut over: BTreeMap<u32, Round> = BTreeMap::new();
+        let (mut started, mut recorded) = (0, 0);
+        let reason = loop {
+            while let Some(joined) = under_way.try_join_next() {
+                over.extend(whole(joined));
+            }
+            while let Some(round) = over.get(&recorded) {
+                self.steering.record(round);
+                recorded += 1;
+            }
+            if !self.trials.allows(started) || !self.steering.wants(Stage::Cold, started - recorded) {
+                let Some(joined) = under_way.join_next().await else { break StopReason::Rounds };
+                over.extend(whole(joined));
+            } else if Instant::now() >= until {
+                let Some(joined) = under_way.join_next().await else { break StopReason::Time };
+                over.extend(whole(joined));
+            } else {
+                let (tell, decided) = oneshot::channel();
+                let spec = self.trials.specify(started);
+                let trial =
+                    trial(Arc::clone(&self.words), self.prober.clone(), spec, self.learned.clone(), tell);
+                let number = started;
+                under_way.spawn(async move { (number, trial.await) });
+                started += 1;
+                let _ = decided.await;
+            }
+        };
+        (over.into_values().collect(), reason)
+    }
+}
+
+fn whole<T>(joined: Result<T, JoinError>) -> Option<T> {
+    match joined {
+        Ok(value) => Some(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
+/// One process and its burst.
+async fn trial(
+    words: Arc<[String]>,
+    prober: Prober,
+    spec: RoundSpec,
+    learned: Option<Arc<Learned>>,
+    decided: oneshot::Sender<()>,
+) -> Round {
+    let server = Server::start(&words).await;
+    let aimed = match &server {
+        Ok(server) => {
+            let sockets = u32::try_from(spec.sockets.len()).unwrap_or(u32::MAX);
+            let opened = server.open_within(prober.timeouts.first_contact, sockets).await;
+            server.address().map(|address| prober.aimed(address.with_opened(opened))).ok()
+        }
+        Err(_) => None,
+    };
+    // A process that could not be started leaves the address of the one before, which is gone: its sockets are refused.
+    let round = run_trial(aimed.unwrap_or(prober), spec, learned, decided).await;
+    if let Ok(server) = server {
+        server.end().await;
+    }
+    round
+}
