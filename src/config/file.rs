@@ -122,6 +122,8 @@ pub(crate) struct RaceModel {
     pub(crate) tolerated: Option<Text>,
     pub(crate) noise: Option<Text>,
     pub(crate) zero_tolerance: Option<Vec<Text>>,
+    pub(crate) pass_confidence: Option<Text>,
+    pub(crate) fail_confidence: Option<Text>,
     pub(crate) cold_tolerated: Option<Text>,
     pub(crate) cold_budget: Option<Text>,
 }

@@ -32,8 +32,10 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
     let codes =
         sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
     let (tolerated, noise) = rates(sources, &default)?;
-    let keys = ["race", "cold-tolerated"];
-    let cold_tolerated = sources.one(None, file.cold_tolerated.as_ref(), &keys, values::rate)?;
+    let rate = |text: Option<&Text>, key| sources.one(None, text, &["race", key], values::rate);
+    let pass_confidence = rate(file.pass_confidence.as_ref(), "pass-confidence")?;
+    let fail_confidence = rate(file.fail_confidence.as_ref(), "fail-confidence")?;
+    let cold_tolerated = rate(file.cold_tolerated.as_ref(), "cold-tolerated")?;
     let keys = ["race", "cold-budget"];
     let cold_budget = sources.one(None, file.cold_budget.as_ref(), &keys, values::positive_duration)?;
     Ok(RaceSettings {
@@ -46,6 +48,8 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         calibrate: !uncalibrated.is_some_and(|found| found.value),
         tolerated,
         noise,
+        pass_confidence: pass_confidence.map_or(default.pass_confidence, |found| found.value),
+        fail_confidence: fail_confidence.map_or(default.fail_confidence, |found| found.value),
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
         cold_tolerated: cold_tolerated.map_or(default.cold_tolerated, |found| found.value),
         cold_budget: cold_budget.map_or(default.cold_budget, |found| found.value),

@@ -272,6 +272,11 @@ pub struct RaceSettings {
     pub tolerated: f64,
     /// The rate of sockets that fail for reasons outside the application, as a fraction. Default 0.0001.
     pub noise: f64,
+    /// How sure a pass must be: one minus the chance, for each pattern, that rounds that fail at the tolerated rate pass.
+    /// Default 0.95.
+    pub pass_confidence: f64,
+    /// How sure a fail must be: one minus the chance that noise alone fails any pattern. Default 0.999.
+    pub fail_confidence: f64,
     /// Close codes of which a single one fails the revision. Default 1011.
     pub zero_tolerance: Vec<u16>,
     /// The rate of failing cold starts below which a server must be, as a fraction. Default 0.1: each costs seconds.
@@ -292,6 +297,8 @@ impl Default for RaceSettings {
             seed: None,
             tolerated: 0.01,
             noise: 1e-4,
+            pass_confidence: 0.95,
+            fail_confidence: 0.999,
             zero_tolerance: vec![1011],
             cold_tolerated: 0.1,
             cold_budget: Duration::from_mins(2),

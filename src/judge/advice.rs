@@ -108,6 +108,7 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
         (Kind::PlatformPage, _) => {
             "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
         }
+        (Kind::LatePong, _) => "run it where less else is running, or with fewer sockets at once".to_owned(),
         (Kind::LocalLimit, _) => {
             "this machine ran out of sockets: raise `ulimit -n`, or lower limits.sockets-at-once".to_owned()
         }

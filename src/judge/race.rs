@@ -134,8 +134,7 @@ impl Tests {
         let has_control =
             plan.place == Place::Remote && plan.strata.iter().any(|s| s.pattern == Pattern::Control);
         let strata = u32::try_from(provoking.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let of =
-            |tolerated| TestSettings { tolerated, noise: plan.race.noise, ..TestSettings::standard(strata) };
+        let of = |tolerated| TestSettings::of(&plan.race, tolerated, strata);
         let mut patterns = BTreeMap::new();
         for pattern in provoking {
             let settings = of(plan.tolerated(pattern));

@@ -18,6 +18,7 @@ mod observation;
 mod plan;
 mod platform;
 mod prober;
+mod pulse;
 mod release;
 mod response;
 mod round;

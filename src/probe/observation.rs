@@ -4,6 +4,8 @@
 //! a byte that was not escaped and redacted. The surprising rule: a socket that never opened has an observation like
 //! any other, so that the number attempted is always the sum of what is reported.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
@@ -59,8 +61,16 @@ pub struct Timeline {
     pub satisfied: Option<u64>,
     /// We began to close.
     pub closing: Option<u64>,
+    /// For how long, at most, our own machine stood still while the socket was open: a time, not an instant. `None`
+    /// below a tenth of a second.
+    pub stalled: Option<u64>,
     /// Nothing more came.
     pub ended: u64,
+}
+
+/// A time in whole microseconds.
+pub(crate) fn in_microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How an opening ended.

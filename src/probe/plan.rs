@@ -16,9 +16,9 @@ use crate::config::{CheckName, Limits, Pattern, RaceSettings, Settings, Timeouts
 pub const HELD_SOCKETS: u32 = 20;
 /// One round in so many runs with nothing else opening.
 const QUIET_SHARE: f64 = 3.0;
-/// Clean rounds that a pass needs at least are this, over the tolerated rate: ln 25, from the weight of 0.8 that the
-/// test gives to "no failure" and its threshold of 20.
-const LEAST_ROUNDS: f64 = 3.22;
+/// The weight that the test gives to "no failure": with a confidence of 95 %, which asks for evidence of 20, a pass needs
+/// ln(20 / 0.8) = 3.22 clean rounds over the tolerated rate.
+const FLAWLESS: f64 = 0.8;
 /// Rounds of each pattern of several sockets that run with nothing else open at all.
 const ALONE_ROUNDS: u32 = 5;
 /// The same at a server of our own, where a round takes milliseconds: some races re-arm only when the last one leaves.
@@ -268,7 +268,8 @@ fn count(length: usize) -> u32 {
 
 /// A third of the rounds that a pass needs, or of those that are allowed.
 fn quiet_rounds(race: &RaceSettings) -> u32 {
-    let needed = (LEAST_ROUNDS / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
+    let least = -((1.0 - race.pass_confidence) * FLAWLESS).ln();
+    let needed = (least / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
     // A count between 1 and 2^32.
     #[expect(
         clippy::cast_possible_truncation,

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::Matcher;
+use super::observation::in_microseconds;
+use super::pulse::Pulse;
 use super::release::Releaser;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
@@ -40,12 +42,14 @@ pub struct Prober {
     pub releaser: Arc<Releaser>,
     /// Stops the server while sockets are let go; `None` where its process is not ours.
     pub(crate) freezer: Option<Arc<Freezer>>,
+    /// Tells when this machine stood still.
+    pub(super) pulse: Arc<Pulse>,
     /// Zero of all times.
     pub epoch: Instant,
 }
 
 impl Prober {
-    /// A prober for `address`; `epoch_seconds` is the wall clock, in seconds since 1970, at `epoch`.
+    /// A prober for `address`, inside a runtime; `epoch_seconds` is the wall clock, in seconds since 1970, at `epoch`.
     pub fn new(
         address: Address,
         settings: &Settings,
@@ -67,6 +71,7 @@ impl Prober {
             redactor,
             releaser: Arc::new(Releaser::detect()),
             freezer: None,
+            pulse: Arc::new(Pulse::start()),
             epoch,
         }
     }
@@ -92,7 +97,7 @@ impl Prober {
     }
 
     pub(super) fn at(&self, instant: Instant) -> u64 {
-        u64::try_from(instant.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
+        in_microseconds(instant.saturating_duration_since(self.epoch))
     }
 
     pub(super) fn user_name(&self, index: Option<usize>) -> &str {

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use super::expectation::{Learned, Standing, standing};
 use super::frame::{self, Frame, FrameKind, Own};
 use super::matcher::Matcher;
-use super::observation::{End, EndKind, Observation, Phase};
+use super::observation::{End, EndKind, Observation, Phase, in_microseconds};
 use super::plan::SendAt;
 use super::prober::Prober;
 use super::socket::Life;
@@ -122,6 +122,8 @@ impl Talk<'_> {
             }
         };
         self.reins.decided.tell();
+        let stalled = self.prober.pulse.longest(opened, Instant::now());
+        self.life.observation.timeline.stalled = stalled.map(in_microseconds);
         self.life.observation.end = Some(end);
         self.read_to_the_end().await;
         self.life.observation.timeline.ended = self.prober.now();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::timeline::RoundTimeline;
-use crate::config::{CheckName, Pattern, in_percent};
+use crate::config::{CheckName, Pattern, RaceSettings, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
@@ -191,33 +191,47 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
         if !missing.is_empty() {
             weakened.push(format!("local stage without {}", missing.join(", ")));
         }
-        let standard = crate::config::RaceSettings::default();
+        let standard = RaceSettings::default();
         if plan.race.cold_tolerated > standard.cold_tolerated {
             weakened.push(format!("tolerates {} % of cold starts failing", plan.race.cold_tolerated * 100.0));
         }
     }
     if let Some(probing) = &evidence.probing {
-        let standard = crate::config::RaceSettings::default();
-        let race = &probing.plan.race;
-        if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
-            let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
-            weakened.push(format!("patterns restricted to {}", names.join(", ")));
+        weakened.extend(weakened_race(&probing.plan.race));
+    }
+    weakened
+}
+
+/// What of the settings of a race makes an approval say less.
+fn weakened_race(race: &RaceSettings) -> Vec<String> {
+    let standard = RaceSettings::default();
+    let mut weakened = Vec::new();
+    if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
+        let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
+        weakened.push(format!("patterns restricted to {}", names.join(", ")));
+    }
+    if !race.calibrate {
+        weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
+    }
+    if let Some(round) = race.round {
+        weakened.push(format!("only round {round} of each pattern"));
+    }
+    if race.tolerated > standard.tolerated {
+        weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
+    }
+    if race.noise > standard.noise {
+        weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
+    }
+    for (confidence, usual, what) in [
+        (race.pass_confidence, standard.pass_confidence, "approves"),
+        (race.fail_confidence, standard.fail_confidence, "blocks"),
+    ] {
+        if confidence < usual {
+            weakened.push(format!("{what} at a confidence of {} %", in_percent(confidence)));
         }
-        if !race.calibrate {
-            weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
-        }
-        if let Some(round) = race.round {
-            weakened.push(format!("only round {round} of each pattern"));
-        }
-        if race.tolerated > standard.tolerated {
-            weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
-        }
-        if race.noise > standard.noise {
-            weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
-        }
-        if !race.zero_tolerance.contains(&1011) {
-            weakened.push("a single 1011 does not block".to_owned());
-        }
+    }
+    if !race.zero_tolerance.contains(&1011) {
+        weakened.push("a single 1011 does not block".to_owned());
     }
     weakened
 }

@@ -94,6 +94,7 @@ pub(crate) fn weakened() -> Evidence {
     let race = &mut evidence.probing.as_mut().expect("a probed run").plan.race;
     race.patterns = vec![Pattern::FirstContact, Pattern::SameUser];
     race.tolerated = 0.07;
+    race.pass_confidence = 0.8;
     race.noise = 0.01;
     race.zero_tolerance = vec![1006];
     evidence
