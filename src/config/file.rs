@@ -122,6 +122,7 @@ pub(crate) struct RaceModel {
     pub(crate) tolerated: Option<Text>,
     pub(crate) noise: Option<Text>,
     pub(crate) zero_tolerance: Option<Vec<Text>>,
+    pub(crate) lanes: Option<Text>,
     pub(crate) pass_confidence: Option<Text>,
     pub(crate) fail_confidence: Option<Text>,
     pub(crate) cold_tolerated: Option<Text>,

@@ -32,6 +32,8 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
     let codes =
         sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
     let (tolerated, noise) = rates(sources, &default)?;
+    let keys = ["race", "lanes"];
+    let lanes = sources.one(None, file.lanes.as_ref(), &keys, |text| values::count(text, 1))?;
     let rate = |text: Option<&Text>, key| sources.one(None, text, &["race", key], values::rate);
     let pass_confidence = rate(file.pass_confidence.as_ref(), "pass-confidence")?;
     let fail_confidence = rate(file.fail_confidence.as_ref(), "fail-confidence")?;
@@ -48,6 +50,7 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         calibrate: !uncalibrated.is_some_and(|found| found.value),
         tolerated,
         noise,
+        lanes: lanes.map(|found| found.value),
         pass_confidence: pass_confidence.map_or(default.pass_confidence, |found| found.value),
         fail_confidence: fail_confidence.map_or(default.fail_confidence, |found| found.value),
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),

@@ -272,6 +272,9 @@ pub struct RaceSettings {
     pub tolerated: f64,
     /// The rate of sockets that fail for reasons outside the application, as a fraction. Default 0.0001.
     pub noise: f64,
+    /// Rounds under way at once, besides those that must run quiet; `None`: as many as the limits allow where the path is
+    /// long, and one where it is short.
+    pub lanes: Option<u32>,
     /// How sure a pass must be: one minus the chance, for each pattern, that rounds that fail at the tolerated rate pass.
     /// Default 0.95.
     pub pass_confidence: f64,
@@ -297,6 +300,7 @@ impl Default for RaceSettings {
             seed: None,
             tolerated: 0.01,
             noise: 1e-4,
+            lanes: None,
             pass_confidence: 0.95,
             fail_confidence: 0.999,
             zero_tolerance: vec![1011],

@@ -167,7 +167,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             }
             let mood = Mood {
                 wary: self.steering.prefers_quiet(),
-                near: self.round_trip.is_some_and(|time| time < NEAR),
+                near: self.has_one_lane(),
                 late: Instant::now() >= self.quiet_until,
             };
             let Some((stage, company)) = schedule::next(self.plan, &self.wanted(), mood) else {
@@ -190,10 +190,25 @@ impl<'a, S: Steering> Campaign<'a, S> {
                 Company::Quiet => self.run_quietly(stage, mood.wary).await,
                 Company::Lanes => {
                     self.await_decided().await;
+                    self.await_lane().await;
                     drop(self.lanes.arm(stage, company, self.learned.clone()).await.let_go());
                 }
             }
         }
+    }
+
+    /// True where rounds in lanes would only disturb each other.
+    fn has_one_lane(&self) -> bool {
+        match self.plan.race.lanes {
+            Some(lanes) => lanes == 1,
+            None => self.round_trip.is_some_and(|time| time < NEAR),
+        }
+    }
+
+    /// Waits until fewer rounds are under way than there are lanes.
+    async fn await_lane(&mut self) {
+        let lanes = self.plan.race.lanes.map_or(usize::MAX, |lanes| lanes as usize);
+        while self.lanes.under_way() >= lanes && self.lanes.join_one().await {}
     }
 
     /// The stages of which another round is wanted and allowed.

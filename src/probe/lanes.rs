@@ -150,6 +150,11 @@ impl<'a> Lanes<'a> {
         self.number(stage).saturating_sub(u32::try_from(recorded).unwrap_or(u32::MAX))
     }
 
+    /// Rounds under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// The round that was started as the `index`th, when it is over.
     pub(super) fn round(&self, index: usize) -> Option<&Round> {
         self.started.get(index).and_then(|(_, round)| round.as_ref())

@@ -1,6 +1,6 @@
 //! Which revision gets which verdict.
 
-use crate::support::{Ended, QUICK, World, binary};
+use crate::support::{CONFIG, Ended, QUICK, World, binary};
 
 /// Behaviours that must never be approved, with words that the report must hold.
 const TWELVE: [(&str, &str); 12] = [
@@ -64,6 +64,23 @@ fn refusals_of_some_openings_are_not_approved() {
                     let (code, text) = check(&World::candidate(behaviour, rate));
                     assert!(matches!(code, 10 | 11), "{rate} of {behaviour} ended {code}\n{text}");
                 }
+            });
+        }
+    });
+}
+
+#[test]
+fn nor_are_they_in_sixty_lanes() {
+    std::thread::scope(|scope| {
+        for (behaviour, rate) in [("hang", 0.05), ("refuse-403", 0.03)] {
+            scope.spawn(move || {
+                let world = World::candidate(behaviour, rate);
+                let roomy = "openings-per-second: 1000, sockets-at-once: 300, sockets-per-user: 20";
+                world.configure(
+                    &(CONFIG.replace("openings-per-second: 1000", roomy) + "race: { lanes: 60 }\n"),
+                );
+                let (code, text) = check(&world);
+                assert!(matches!(code, 10 | 11), "{rate} of {behaviour} ended {code}\n{text}");
             });
         }
     });
