@@ -309,7 +309,7 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     let mut sorted = nanoseconds.to_vec();
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
-    sorted.get(last * percent / 100).map(|value| value / 1000)
+    sorted.get(last * percent / 100).map(|value| value.div_ceil(1000))
 }
 
 /// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.

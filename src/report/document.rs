@@ -92,7 +92,7 @@ pub struct Release {
     pub means: Means,
     /// How many rounds.
     pub rounds: usize,
-    /// From the first send to the last, in microseconds: half of the rounds were closer.
+    /// From the first send to the last, in microseconds, rounded up: half of the rounds were closer.
     pub p50_us: u64,
     /// The same for 99 of 100 rounds.
     pub p99_us: u64,
@@ -246,7 +246,9 @@ fn released(evidence: &Evidence) -> Vec<Release> {
     }
     let lines = spreads.into_iter().map(|((sockets, means), mut spreads)| {
         spreads.sort_unstable();
-        let at = |percent: usize| spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns / 1000);
+        let at = |percent: usize| {
+            spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns.div_ceil(1000))
+        };
         Release { sockets, means, rounds: spreads.len(), p50_us: at(50), p99_us: at(99) }
     });
     lines.collect()
