@@ -15,6 +15,8 @@ mod pipeline;
 mod promotion;
 #[path = "gate/refusals.rs"]
 mod refusals;
+#[path = "gate/repeats.rs"]
+mod repeats;
 #[path = "gate/secrets.rs"]
 mod secrets;
 #[path = "gate/support.rs"]
