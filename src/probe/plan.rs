@@ -22,7 +22,7 @@ const FLAWLESS: f64 = 0.8;
 /// Rounds of each pattern of several sockets that run with nothing else open at all.
 const ALONE_ROUNDS: u32 = 5;
 /// The same at a server of our own, where a round takes milliseconds: some races re-arm only when the last one leaves.
-const LOCAL_ALONE_ROUNDS: u32 = 100;
+const LOCAL_ALONE_ROUNDS: u32 = 50;
 /// So many users have all left before any of them has his turn again.
 const MANY_USERS: u32 = 8;
 /// Sockets at once, at a server of our own.
