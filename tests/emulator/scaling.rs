@@ -157,8 +157,8 @@ async fn a_request_that_needs_an_instance_that_does_not_come_up_gets_the_platfor
     let authority = url.strip_prefix("http://").unwrap().to_owned();
     // A request that is not over takes the only slot: half of one.
     let mut held = TcpStream::connect(&authority).await.unwrap();
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n";
-    held.write_all(head.as_bytes()).await.unwrap();
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n";
+    held.write_all(request.as_bytes()).await.unwrap();
     eventually("the page", || async {
         reqwest::get(&url).await.unwrap().text().await.unwrap().contains("not available yet")
     })
