@@ -124,6 +124,8 @@ pub(crate) struct RaceModel {
     pub(crate) zero_tolerance: Option<Vec<Text>>,
     pub(crate) cold_tolerated: Option<Text>,
     pub(crate) cold_budget: Option<Text>,
+    pub(crate) baseline: Option<bool>,
+    pub(crate) pre_existing: Option<Text>,
 }
 
 /// `limits:`

@@ -5,6 +5,7 @@
 //! file, the file beats the default, and each value knows where it came from, so that an error can point there.
 
 mod asked;
+mod baseline;
 mod checks;
 mod conversation;
 mod duplicates;
@@ -26,6 +27,7 @@ mod values;
 mod wire;
 
 pub use asked::Asked;
+pub use baseline::{BaselineSettings, PreExisting};
 pub use checks::{CheckName, Selection};
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};

@@ -49,6 +49,7 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
         cold_tolerated: cold_tolerated.map_or(default.cold_tolerated, |found| found.value),
         cold_budget: cold_budget.map_or(default.cold_budget, |found| found.value),
+        baseline: default.baseline,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Selection, Template};
+use super::{Asked, BaselineSettings, Selection, Template};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -278,6 +278,8 @@ pub struct RaceSettings {
     pub cold_tolerated: f64,
     /// How long the cold starts may take, besides `time_budget`. Default 2 min.
     pub cold_budget: Duration,
+    /// The comparison with the revision that serves.
+    pub baseline: BaselineSettings,
 }
 
 impl Default for RaceSettings {
@@ -295,6 +297,7 @@ impl Default for RaceSettings {
             zero_tolerance: vec![1011],
             cold_tolerated: 0.1,
             cold_budget: Duration::from_mins(2),
+            baseline: BaselineSettings::default(),
         }
     }
 }

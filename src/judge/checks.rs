@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::advice;
+use super::baseline::{self, Comparison};
 use super::check::{Check, Outcome};
-use super::classify::Kind;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
 use super::label::Labelling;
 use super::local;
@@ -241,11 +241,15 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let strata: serde_json::Map<String, Value> =
         tests.patterns.iter().map(|(pattern, bench)| (pattern.name().to_owned(), stratum(bench))).collect();
     let label = tests.labelling.as_ref().map(Labelling::labelled);
-    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration) });
-    let provoking = tests.patterns.keys().any(|pattern| *pattern != Pattern::FirstContact);
-    let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
-    let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
-    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| only_limits(bench)) {
+    let compared = Comparison::of(evidence, tests);
+    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration),
+        "baseline": compared });
+    let excused = baseline::excused(evidence, compared.as_ref());
+    let judged = || tests.patterns.iter().filter(|(pattern, _)| Some(**pattern) != excused);
+    let provoking = judged().any(|(pattern, _)| *pattern != Pattern::FirstContact);
+    let failed = judged().find(|(_, bench)| bench.decision() == Decision::Fail);
+    let open = judged().find(|(_, bench)| bench.decision() != Decision::Pass);
+    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| bench.is_limited()) {
         let words = format!("{pattern}: {}; more was asked than the service allows", first_failure(bench));
         Check::bare(name, Outcome::Inconclusive, words)
     } else if let Some((pattern, bench)) = failed {
@@ -270,7 +274,7 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     } else {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
-    let check = check.with_evidence(numbers);
+    let check = baseline::told(check, compared.as_ref(), excused).with_evidence(numbers);
     let again = failed
         .and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence.probing.as_ref(), evidence));
     let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
@@ -310,12 +314,6 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
     sorted.get(last * percent / 100).map(|value| value / 1000)
-}
-
-/// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
-fn only_limits(bench: &Bench) -> bool {
-    let limited = bench.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
-    limited > 0 && limited == bench.tally.app_fail
 }
 
 pub(super) fn label_words(tests: &Tests) -> Option<String> {

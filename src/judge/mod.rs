@@ -6,6 +6,7 @@
 //! would make ten sockets look like ten trials.
 
 mod advice;
+mod baseline;
 mod beta;
 mod check;
 mod checks;
@@ -20,6 +21,7 @@ pub mod statistics;
 mod tally;
 mod verdict;
 
+pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules, classify};
 pub use evidence::{

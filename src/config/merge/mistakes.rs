@@ -69,6 +69,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ("race: { noise: 2% }", "4:16: race.noise: noise (2 %) must be below the tolerated rate (1 %)"),
     ("race: { zero-tolerance: [99] }", "4:26: race.zero-tolerance[0]: \"99\" is not a close code"),
     ("race: { seed: -1 }", "4:15: race.seed: \"-1\" is not a whole number"),
+    (
+        "race: { baseline: true }",
+        "4:19: race.baseline: a comparison with the serving revision opens sockets at",
+    ),
+    ("race: { pre-existing: forgive }", "4:23: race.pre-existing: \"forgive\" is neither block nor allow"),
     ("limits: { sockets-at-once: 0 }", "4:28: limits.sockets-at-once: \"0\" is too small"),
     ("limits: { sockets-at-once: 3 }", "4:28: limits.sockets-at-once: a round of 5 sockets is more than"),
     ("limits: { sockets-per-user: 1 }", "4:29: limits.sockets-per-user: the pattern same-user opens two"),
