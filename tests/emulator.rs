@@ -7,5 +7,7 @@ mod emulator {
     mod behaviours;
     mod front;
     mod instances;
+    mod logs;
+    mod scaling;
     mod support;
 }

@@ -26,7 +26,7 @@ use crate::trust::{Excerpt, Redactor};
 /// Google's own endpoint.
 const GOOGLE: &str = "https://run.googleapis.com";
 /// How long a read may take with all its repetitions.
-const READ: Duration = Duration::from_mins(1);
+pub(super) const READ: Duration = Duration::from_mins(1);
 /// How often a connection is tried that cannot be made: a wrong address should not take a minute to be told.
 const CONNECTIONS: u32 = 4;
 /// Revisions on one page.
@@ -232,7 +232,8 @@ impl Client {
         ApiError::TimedOut { about: Box::new(about), host, after }
     }
 
-    fn unexpected(&self, about: About, what: &str) -> ApiError {
+    /// An error that says that an answer is none of this API's.
+    pub(super) fn unexpected(&self, about: About, what: &str) -> ApiError {
         let place = crate::trust::escape(self.inner.endpoint.as_str());
         ApiError::UnexpectedAnswer { about: Box::new(about), place, what: Excerpt::new(what) }
     }
@@ -246,7 +247,17 @@ impl Client {
     }
 
     fn address(&self, parts: &[&str]) -> Url {
-        let mut url = self.inner.endpoint.clone();
+        self.address_at(None, parts)
+    }
+
+    /// True for Google's own API.
+    pub(super) fn is_google(&self) -> bool {
+        matches!(self.inner.identity, Identity::Google(_))
+    }
+
+    /// The address of something at another endpoint, where one is named.
+    pub(super) fn address_at(&self, endpoint: Option<Url>, parts: &[&str]) -> Url {
+        let mut url = endpoint.unwrap_or_else(|| self.inner.endpoint.clone());
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("v2").extend(parts);
         }
@@ -264,9 +275,18 @@ impl Client {
         url: Url,
         patience: Duration,
     ) -> Result<T, ApiError> {
+        self.repeat(Call { about, method: Method::GET, url, body: None }, patience).await
+    }
+
+    /// Makes a call that only reads, again and again while the failure may pass, for at most `patience`.
+    pub(super) async fn repeat<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        patience: Duration,
+    ) -> Result<T, ApiError> {
+        let about = call.about.clone();
         let deadline = Instant::now() + patience;
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-        let call = Call { about: about.clone(), method: Method::GET, url, body: None };
         for tried in 1_u32.. {
             match self.send(&call).await {
                 Ok(answer) => return self.parse(about, answer),

@@ -159,7 +159,9 @@ impl ApiError {
             Self::PermissionDenied { about, permission, .. } => permission_denied(about, permission),
             Self::ApiDisabled { about, .. } => {
                 let project = about.service.project.as_str();
-                let words = ["gcloud", "services", "enable", "run.googleapis.com", "--project", project];
+                let api = if about.permission.starts_with("logging.") { "logging" } else { "run" };
+                let api = format!("{api}.googleapis.com");
+                let words = ["gcloud", "services", "enable", api.as_str(), "--project", project];
                 format!("switch it on: {}", command::line(&words))
             }
             Self::Unauthenticated { .. } => {
@@ -213,6 +215,8 @@ fn permission_denied(about: &About, permission: &str) -> String {
     let writes = permission.ends_with(".update") || permission.contains("operations");
     let role = if permission == "iam.serviceaccounts.actAs" {
         "roles/iam.serviceAccountUser"
+    } else if permission.starts_with("logging.") {
+        "roles/logging.viewer"
     } else if writes {
         "roles/run.developer"
     } else {

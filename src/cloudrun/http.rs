@@ -199,13 +199,15 @@ fn named_permission(message: &str) -> Option<&str> {
     (message.starts_with("Permission '") && name.contains('.') && name.chars().all(plain)).then_some(name)
 }
 
-/// Takes secrets out of all texts that are shown later: everything named `message`.
+/// Takes secrets out of all texts that are shown later: everything named `message` or `textPayload`.
 fn redact_messages(mut value: Value, redactor: &Redactor) -> Value {
     match &mut value {
         Value::Object(members) => {
             for (key, member) in members.iter_mut() {
                 *member = match member.take() {
-                    Value::String(text) if key == "message" => Value::String(redactor.redact(&text)),
+                    Value::String(text) if key == "message" || key == "textPayload" => {
+                        Value::String(redactor.redact(&text))
+                    }
                     other => redact_messages(other, redactor),
                 };
             }

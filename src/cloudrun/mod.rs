@@ -12,6 +12,7 @@ mod credentials;
 mod error;
 mod http;
 mod lenient;
+pub mod logs;
 mod ready;
 mod retry;
 mod scaling;

@@ -12,15 +12,13 @@ use serde_json::{Value, json};
 use super::{
     error::EmulatorError,
     front::{Entrance, listen},
-    instance::{Backend, Failure, Log, Process},
+    instance::{Failure, Instances, Recipe},
     model::{Progress, Readiness, Revision, Service, Target},
     options::{Deployment, Workload},
     reconcile,
-    sample::Sample,
     state::{State, World},
     traffic, wait,
 };
-use crate::child::split;
 
 /// The image of a deployment that names none.
 const IMAGE: &str = "us-docker.pkg.dev/cloudrun/container/hello";
@@ -132,8 +130,12 @@ fn template_of(deployment: &Deployment) -> Value {
         Some(digest) => format!("{IMAGE}@{digest}"),
         None => IMAGE.to_owned(),
     };
+    let mut scaling = json!({"maxInstanceCount": deployment.max_instances.unwrap_or(100)});
+    if deployment.min_instances > 0 {
+        scaling["minInstanceCount"] = json!(deployment.min_instances);
+    }
     let mut template = json!({
-        "scaling": {"maxInstanceCount": deployment.max_instances},
+        "scaling": scaling,
         "timeout": "300s",
         "serviceAccount": "123456789012-compute@developer.gserviceaccount.com",
         "containers": [{
@@ -144,7 +146,7 @@ fn template_of(deployment: &Deployment) -> Value {
             },
             "resources": {"limits": {"cpu": "1000m", "memory": "512Mi"}, "cpuIdle": true},
         }],
-        "maxInstanceRequestConcurrency": deployment.concurrency,
+        "maxInstanceRequestConcurrency": deployment.concurrency.unwrap_or(80),
     });
     if !deployment.labels.is_empty() {
         template["labels"] = json!(deployment.labels);
@@ -167,7 +169,8 @@ pub(crate) fn add_revision(
         let reason = format!("Revision named '{name}' with different configuration already exists.");
         return Err(EmulatorError::Deployment { reason });
     }
-    let backend = backend(world, service, &name, workload)?;
+    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment)?;
+    let instances = Instances::new(recipe);
     template.as_object_mut().map(|fields| fields.shift_remove("revision"));
     service.template = template.clone();
     service.template["revision"] = json!(name);
@@ -182,7 +185,7 @@ pub(crate) fn add_revision(
         readiness: Readiness::Pending,
         template,
         digest,
-        backend: backend.clone(),
+        instances: Arc::clone(&instances),
     });
     service.latest_created = Some(name.clone());
     let plan = BringUp {
@@ -191,7 +194,7 @@ pub(crate) fn add_revision(
             .unwrap_or(state.faults.pending_for),
         fail: deployment.fail.clone().or_else(|| state.faults.fail_revision.clone()),
     };
-    spawn_bring_up(world, (service.name.clone(), name.clone()), backend, plan);
+    spawn_bring_up(world, (service.name.clone(), name.clone()), instances, plan);
     Ok(name)
 }
 
@@ -199,39 +202,24 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(time)
 }
 
-fn backend(
-    world: &World,
-    service: &Service,
-    name: &str,
-    workload: &Workload,
-) -> Result<Backend, EmulatorError> {
-    let log = Log::new(name, world.log_lines.clone());
-    match workload {
-        Workload::Sample(settings) => {
-            Ok(Backend::Sample(Arc::new(Sample::new(settings.clone(), name, log, world.clock.now()))))
-        }
-        Workload::Command(command) => {
-            let words = split(command).ok_or_else(|| EmulatorError::Command { command: command.clone() })?;
-            let names = (service.name.as_str(), name);
-            let process = Process::new(words, names, log, world.stop.clone(), world.tasks.clone());
-            Ok(Backend::Process(Arc::new(process)))
-        }
-    }
-}
-
-fn spawn_bring_up(world: &Arc<World>, names: (String, String), backend: Backend, plan: BringUp) {
+fn spawn_bring_up(world: &Arc<World>, names: (String, String), instances: Arc<Instances>, plan: BringUp) {
     let owned = Arc::clone(world);
     world.tasks.spawn(async move {
         let stop = owned.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = bring_up(&owned, names, backend, plan) => {}
+            () = bring_up(&owned, names, &instances, plan) => {}
         }
     });
 }
 
-async fn bring_up(world: &Arc<World>, (service, name): (String, String), backend: Backend, plan: BringUp) {
-    let started = backend.start(world.options.startup_deadline).await;
+async fn bring_up(
+    world: &Arc<World>,
+    (service, name): (String, String),
+    instances: &Arc<Instances>,
+    plan: BringUp,
+) {
+    let started = instances.bring_up().await;
     wait::pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
         (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),

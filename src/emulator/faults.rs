@@ -54,6 +54,9 @@ pub struct Faults {
     pub front_status: Option<u16>,
     /// The share of requests, 0.0 to 1.0, to which `front_status` applies; 1.0 when absent.
     pub front_rate: Option<f64>,
+    /// Log entries are seen only so long after they were written; `never` is possible.
+    #[serde(with = "wait")]
+    pub log_lag: Duration,
 }
 
 /// An API call that is answered with an error.
@@ -61,7 +64,8 @@ pub struct Faults {
 #[serde(deny_unknown_fields)]
 pub struct ApiStatus {
     /// `services.get`, `services.list`, `services.update`, `services.create`, `services.getIamPolicy`,
-    /// `services.testIamPermissions`, `revisions.get`, `revisions.list`, `operations.get`, `operations.wait`, or `*`.
+    /// `services.testIamPermissions`, `revisions.get`, `revisions.list`, `operations.get`, `operations.wait`, `entries.list`,
+    /// or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
     /// 400, 401, 403, 404, 409, 429, 500 or 503; another number is answered as 500.
@@ -72,7 +76,7 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 12] = [
     "*",
     "services.get",
     "services.list",
@@ -84,6 +88,7 @@ const METHODS: [&str; 11] = [
     "revisions.list",
     "operations.get",
     "operations.wait",
+    "entries.list",
 ];
 
 /// A misspelt name would be a fault that never happens, and a test that proves nothing.

@@ -126,7 +126,7 @@ impl Emulator {
         let state = self.world.lock();
         let mut services = state.services.values();
         let found = services.find_map(|service| service.revision(revision));
-        found.map(|revision| revision.backend.log().lines()).unwrap_or_default()
+        found.map(|revision| revision.instances.log().lines()).unwrap_or_default()
     }
 
     /// Every line that any revision writes from now on; a listener that lags loses lines.

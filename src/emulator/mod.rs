@@ -15,6 +15,7 @@ mod faults;
 mod front;
 mod handle;
 mod instance;
+mod logging;
 mod model;
 mod options;
 mod reconcile;

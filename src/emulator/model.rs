@@ -3,13 +3,13 @@
 //! Values and questions about them; no JSON, no clock, no network. `traffic` is what was asked for and `routed` what
 //! the front end does: they differ while a write is being reconciled, and for good after one that failed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::instance::{Backend, Failure};
+use super::instance::{Failure, Instances};
 
 /// A service.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub(crate) struct Revision {
     /// `image@sha256:…`
     pub(crate) digest: String,
     /// What answers.
-    pub(crate) backend: Backend,
+    pub(crate) instances: Arc<Instances>,
 }
 
 /// Whether a revision can serve.

@@ -79,10 +79,18 @@ pub struct Deployment {
     pub labels: BTreeMap<String, String>,
     /// `sha256:…` or `image@sha256:…`; `None` makes one up.
     pub image_digest: Option<String>,
-    /// Requests that one instance takes at once.
-    pub concurrency: u32,
-    /// The most instances.
-    pub max_instances: u32,
+    /// Requests that one instance takes at once. `None`: the specification says 80, and one instance takes them all.
+    pub concurrency: Option<u32>,
+    /// The most instances; `None`: 100.
+    pub max_instances: Option<u32>,
+    /// Instances that are kept when nobody comes.
+    pub min_instances: u32,
+    /// How long an instance without a request stays; zero is 15 minutes, as on Cloud Run at the most.
+    pub idle_after: Duration,
+    /// How long a request waits for a slot before the platform's 429; zero is 10 s.
+    pub queue_for: Duration,
+    /// How long an instance takes before its container starts.
+    pub starts_in: Duration,
     /// How long before now it says it was created; zero for now.
     pub created_ago: Duration,
     /// Overrides [`Faults::pending_for`] for this revision, when not zero.
@@ -101,8 +109,12 @@ impl Deployment {
             traffic_percent: 0,
             labels: BTreeMap::new(),
             image_digest: None,
-            concurrency: 80,
-            max_instances: 100,
+            concurrency: None,
+            max_instances: None,
+            min_instances: 0,
+            idle_after: Duration::ZERO,
+            queue_for: Duration::ZERO,
+            starts_in: Duration::ZERO,
             created_ago: Duration::ZERO,
             pending_for: Duration::ZERO,
             fail: None,
@@ -126,6 +138,8 @@ pub struct ApiRequest {
 pub struct LogLine {
     /// The revision's short name.
     pub revision: String,
+    /// The instance's id; `None` where none is meant.
+    pub instance: Option<String>,
     /// `stdout`, `stderr` or `system`.
     pub stream: &'static str,
     /// The line without its end.

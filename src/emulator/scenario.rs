@@ -73,6 +73,8 @@ pub struct RevisionEntry {
     pub exec: Option<String>,
     /// Name the revision in each answer.
     pub echo_revision: bool,
+    /// Name the instance in each answer.
+    pub echo_instance: bool,
     /// The HS256 secret that tokens need.
     pub jwt_secret: Option<String>,
     /// How a bad token is refused.
@@ -83,10 +85,22 @@ pub struct RevisionEntry {
     pub path: Option<String>,
     /// How long before the start it says it was created.
     pub created_minutes_ago: u32,
-    /// Requests that one instance takes at once; 80 without it.
+    /// Requests that one instance takes at once. Without it the specification says 80, and there is one instance, which
+    /// takes them all.
     pub concurrency: Option<u32>,
     /// The most instances; 100 without it.
     pub max_instances: Option<u32>,
+    /// Instances that are kept when nobody comes; none without it.
+    pub min_instances: u32,
+    /// How long an instance without a request stays; zero or absent is 15 minutes, `never` is possible.
+    #[serde(with = "wait")]
+    pub idle_after: Duration,
+    /// How long a request waits for a slot before the platform's 429; zero or absent is 10 s.
+    #[serde(with = "wait")]
+    pub queue_for: Duration,
+    /// How long an instance takes before its container starts.
+    #[serde(with = "wait")]
+    pub starts_in: Duration,
     /// How long it stays pending before it is ready; `never` is possible.
     #[serde(with = "wait")]
     pub pending_for: Duration,
@@ -143,8 +157,12 @@ impl RevisionEntry {
             traffic_percent: self.percent,
             labels: self.labels.clone(),
             image_digest: self.image_digest.clone(),
-            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
-            max_instances: self.max_instances.unwrap_or(defaults.max_instances),
+            concurrency: self.concurrency,
+            max_instances: self.max_instances,
+            min_instances: self.min_instances,
+            idle_after: self.idle_after,
+            queue_for: self.queue_for,
+            starts_in: self.starts_in,
             created_ago: Duration::from_secs(u64::from(self.created_minutes_ago) * 60),
             pending_for: self.pending_for,
             fail: self.fail.clone(),
@@ -160,6 +178,7 @@ impl RevisionEntry {
             window: self.window,
             path: self.path.clone().unwrap_or(defaults.path),
             echo_revision: self.echo_revision,
+            echo_instance: self.echo_instance,
             jwt_secret: self.jwt_secret.clone(),
             jwt_refusal: self.jwt_refusal,
             subprotocol_echo: self.subprotocol_echo,

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     clock::Clock,
     faults::Faults,
+    logging::Journal,
     model::{Operation, Service},
     options::{ApiRequest, EmulatorOptions, LogLine},
 };
@@ -31,13 +32,15 @@ pub(crate) struct World {
     /// What it was told at the start.
     pub(crate) options: EmulatorOptions,
     /// Its clock.
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
     /// Cancelled when everything is to end.
     pub(crate) stop: CancellationToken,
     /// All tasks, so that the end can be awaited.
     pub(crate) tasks: TaskTracker,
     /// Ticks with each change of the state.
     pub(crate) changes: watch::Sender<u64>,
+    /// The log entries.
+    pub(crate) journal: Arc<Journal>,
     /// Every log line.
     pub(crate) log_lines: broadcast::Sender<LogLine>,
     state: Mutex<State>,
@@ -68,8 +71,10 @@ impl World {
             requests: Vec::new(),
             rng: StdRng::seed_from_u64(options.seed),
         };
+        let clock = Arc::new(Clock::new(options.started_at));
         Self {
-            clock: Clock::new(options.started_at),
+            journal: Arc::new(Journal::new(Arc::clone(&clock), &options.project, &options.region)),
+            clock,
             options,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

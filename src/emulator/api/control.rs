@@ -52,7 +52,7 @@ fn state(world: &World) -> Value {
         let logs: Map<String, Value> = service
             .revisions
             .iter()
-            .map(|revision| (revision.name.clone(), json!(revision.backend.log().lines())))
+            .map(|revision| (revision.name.clone(), json!(revision.instances.log().lines())))
             .collect();
         let told = json!({
             "service": render::service(world, service, &state.faults), "revisions": revisions, "logs": logs,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
-    ApiListener, control,
+    ApiListener, control, entries,
     error::{ApiError, respond},
     listener::Cut,
     operations, read,
@@ -109,6 +109,7 @@ async fn perform(
         Verb::TestIamPermissions(_) => Ok(read::permissions(world, body)),
         Verb::GetOperation(id) => operations::get(world, id),
         Verb::WaitOperation(id) => operations::wait(world, id, body).await,
+        Verb::ListEntries => entries::list(world, body),
         Verb::CreateService if known => write::create(world, query, body),
         Verb::UpdateService(name) if known => write::update(world, name, (query, body), cut),
         Verb::CreateService => Err(ApiError::denied("run.services.create", &call.resource())),

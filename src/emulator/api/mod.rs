@@ -6,6 +6,7 @@
 
 mod control;
 mod dispatch;
+mod entries;
 mod error;
 mod listener;
 mod operations;

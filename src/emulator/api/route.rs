@@ -37,10 +37,15 @@ pub(crate) enum Verb {
     GetOperation(String),
     /// POST operations/ID:wait
     WaitOperation(String),
+    /// POST entries:list, which names its projects in the body
+    ListEntries,
 }
 
 /// The call behind a method and a path.
 pub(crate) fn parse(method: &str, path: &str) -> Option<Call> {
+    if (method, path) == ("POST", "/v2/entries:list") {
+        return Some(Call { project: String::new(), region: String::new(), verb: Verb::ListEntries });
+    }
     let segments: Vec<&str> = path.strip_prefix("/v2/projects/")?.split('/').collect();
     let [project, "locations", region, rest @ ..] = segments.as_slice() else { return None };
     let own = |text: &str| text.to_owned();
@@ -81,6 +86,7 @@ impl Call {
             Verb::TestIamPermissions(_) => "services.testIamPermissions",
             Verb::GetOperation(_) => "operations.get",
             Verb::WaitOperation(_) => "operations.wait",
+            Verb::ListEntries => "entries.list",
         }
     }
 
@@ -89,6 +95,7 @@ impl Call {
         match self.verb {
             Verb::TestIamPermissions(_) => None,
             Verb::WaitOperation(_) => Some("run.operations.get".to_owned()),
+            Verb::ListEntries => Some("logging.logEntries.list".to_owned()),
             _ => Some(format!("run.{}", self.method())),
         }
     }
@@ -98,6 +105,7 @@ impl Call {
         let location = format!("projects/{}/locations/{}", self.project, self.region);
         match &self.verb {
             Verb::ListServices | Verb::CreateService => location,
+            Verb::ListEntries => "entries".to_owned(),
             Verb::GetOperation(id) | Verb::WaitOperation(id) => format!("{location}/operations/{id}"),
             Verb::GetRevision(service, revision) => {
                 format!("{location}/services/{service}/revisions/{revision}")

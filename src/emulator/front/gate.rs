@@ -3,12 +3,14 @@
 //! Reads the routed traffic and the faults; changes nothing but the draw of the split. The order of the answers is the
 //! platform's: what keeps a request out (ingress, IAP, IAM) comes before the question whether anything runs.
 
+use std::sync::Arc;
+
 use rand::RngExt as _;
 
 use super::{head::Head, pages::Page};
 use crate::emulator::{
     faults::{Faults, Ingress},
-    instance::Backend,
+    instance::Instances,
     model::{Readiness, Service},
     state::{State, World, draw},
 };
@@ -22,8 +24,17 @@ pub(crate) struct Entrance {
     pub(crate) tag: Option<String>,
 }
 
-/// Decides where a request goes.
-pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<Backend, Page> {
+/// Whom a request is for.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The revision's short name.
+    pub(crate) revision: String,
+    /// Its instances, or the page in their place.
+    pub(crate) to: Result<Arc<Instances>, Page>,
+}
+
+/// Decides where a request goes; an error is a page of a request that is for no revision.
+pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<Routed, Page> {
     let mut guard = world.lock();
     let State { services, faults, rng, .. } = &mut *guard;
     let service = services.get(&entrance.service).ok_or(Page::UnknownHost)?;
@@ -35,13 +46,11 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<B
     if let Some(status) = faults.front_status
         && draw(rng, faults.front_rate.unwrap_or(1.0))
     {
-        return Err(Page::for_status(status));
+        return Ok(Routed { revision: name, to: Err(Page::for_status(status)) });
     }
-    let revision = service.revision(&name).ok_or(Page::NotAvailable)?;
-    match revision.readiness {
-        Readiness::Ready => Ok(revision.backend.clone()),
-        _ => Err(Page::NotAvailable),
-    }
+    let ready = service.revision(&name).filter(|revision| revision.readiness == Readiness::Ready);
+    let to = ready.map(|revision| Arc::clone(&revision.instances)).ok_or(Page::NotAvailable);
+    Ok(Routed { revision: name, to })
 }
 
 fn keep_out(faults: &Faults, head: &Head) -> Result<(), Page> {

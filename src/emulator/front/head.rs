@@ -50,6 +50,13 @@ impl Head {
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     }
 
+    /// The trace that the client named: 32 hexadecimal digits.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        let google = || self.field("x-cloud-trace-context").and_then(|value| value.split('/').next());
+        let named = self.field("traceparent").and_then(|value| value.split('-').nth(1)).or_else(google)?;
+        (named.len() == 32 && named.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(named)
+    }
+
     /// The subprotocols offered, in order.
     pub(crate) fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.fields

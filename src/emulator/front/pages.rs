@@ -45,6 +45,31 @@ impl Page {
         }
     }
 
+    /// The status.
+    pub(crate) fn status(&self) -> u16 {
+        self.content("").0.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(500)
+    }
+
+    /// What the log says of it, in Cloud Run's words.
+    pub(crate) fn said(&self) -> Option<&'static str> {
+        match self {
+            Self::RateExceeded | Self::ServerError => {
+                Some("The request was aborted because there was no available instance.")
+            }
+            Self::NotAvailable => {
+                Some("The request failed because the instance could not start successfully.")
+            }
+            Self::Malformed => Some(
+                "The request failed because either the HTTP response was malformed or connection to the instance \
+                 had an error.",
+            ),
+            Self::TimedOut => {
+                Some("The request has been terminated because it has reached the maximum request timeout.")
+            }
+            _ => None,
+        }
+    }
+
     /// The whole answer. `path` is named by some pages; `trace` is 32 hexadecimal digits.
     pub(crate) fn render(&self, path: &str, trace: &str, now: Timestamp) -> Vec<u8> {
         let (status, content_type, body) = self.content(path);

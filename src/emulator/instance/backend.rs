@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Log, Process};
+use super::Process;
 use crate::emulator::sample::Sample;
 
 /// What answers the requests of a revision.
@@ -32,11 +32,11 @@ impl Backend {
         }
     }
 
-    /// What it wrote.
-    pub(crate) fn log(&self) -> &Log {
+    /// True once it ran and has ended.
+    pub(crate) fn has_ended(&self) -> bool {
         match self {
-            Self::Sample(sample) => sample.log(),
-            Self::Process(process) => process.log(),
+            Self::Sample(_) => false,
+            Self::Process(process) => process.has_ended(),
         }
     }
 }

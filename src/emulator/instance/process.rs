@@ -16,8 +16,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Log;
-use crate::child::{self, Sink, free_port};
+use super::InstanceLog;
+use crate::{
+    child::{self, Sink, free_port},
+    emulator::logging::Origin,
+};
 
 /// Time between two start-up probes.
 const PROBE_EVERY: Duration = Duration::from_millis(20);
@@ -26,9 +29,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Process {
     words: Vec<String>,
-    service: String,
-    revision: String,
-    log: Arc<Log>,
+    log: InstanceLog,
     /// Its port, and what tells its end.
     running: OnceLock<(u16, CancellationToken)>,
     stop: CancellationToken,
@@ -39,25 +40,16 @@ impl Process {
     /// A process that is not started yet; it ends when `stop` is cancelled.
     pub(crate) fn new(
         words: Vec<String>,
-        (service, revision): (&str, &str),
-        log: Log,
+        log: InstanceLog,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        Self {
-            words,
-            service: service.to_owned(),
-            revision: revision.to_owned(),
-            log: Arc::new(log),
-            running: OnceLock::new(),
-            stop,
-            tasks,
-        }
+        Self { words, log, running: OnceLock::new(), stop, tasks }
     }
 
-    /// What it wrote.
-    pub(crate) fn log(&self) -> &Log {
-        &self.log
+    /// True once it ran and has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.running.get().is_some_and(|(_, ended)| ended.is_cancelled())
     }
 
     /// Opens a connection to it; an error when it does not run.
@@ -84,13 +76,14 @@ impl Process {
     async fn spawn(&self) -> io::Result<()> {
         let port = free_port().await?;
         let port_text = port.to_string();
+        let Origin { service, revision, .. } = self.log.origin();
         let variables = [
             ("PORT", port_text.as_str()),
-            ("K_SERVICE", &self.service),
-            ("K_REVISION", &self.revision),
-            ("K_CONFIGURATION", &self.service),
+            ("K_SERVICE", service),
+            ("K_REVISION", revision),
+            ("K_CONFIGURATION", service),
         ];
-        let log = Arc::clone(&self.log);
+        let log = self.log.clone();
         let sink: Sink = Arc::new(move |stream, line| log.push(stream, line));
         let child = child::Process::start(&self.words, &variables, &sink, &self.stop, &self.tasks)?;
         let _ = self.running.set((port, child.ended().clone()));

@@ -63,7 +63,7 @@ pub(crate) fn accept(sample: &Sample, head: &Head) -> Vec<u8> {
     if let Some(protocol) = echoed(sample.settings.subprotocol_echo, head) {
         let _ = write!(answer, "Sec-WebSocket-Protocol: {protocol}\r\n");
     }
-    push_revision(&mut answer, sample);
+    push_names(&mut answer, sample);
     answer.push_str("\r\n");
     answer.into_bytes()
 }
@@ -75,15 +75,18 @@ pub(crate) fn plain(sample: &Sample, (status, content_type, body): (u16, &str, &
         "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n",
         phrase(status)
     );
-    push_revision(&mut answer, sample);
+    push_names(&mut answer, sample);
     answer.push_str("\r\n");
     answer.push_str(body);
     answer.into_bytes()
 }
 
-fn push_revision(answer: &mut String, sample: &Sample) {
+fn push_names(answer: &mut String, sample: &Sample) {
     if sample.settings.echo_revision {
-        let _ = write!(answer, "x-revision: {}\r\n", sample.revision);
+        let _ = write!(answer, "x-revision: {}\r\n", sample.revision());
+    }
+    if sample.settings.echo_instance {
+        let _ = write!(answer, "x-instance: {}\r\n", sample.instance());
     }
 }
 

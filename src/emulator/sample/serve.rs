@@ -15,8 +15,8 @@ use super::{
 };
 use crate::emulator::front::{Received, finish};
 
-/// Serves one connection whose first head is read.
-pub(crate) async fn serve(sample: &Sample, stream: TcpStream, received: Received) {
+/// Serves one connection whose first head is read; gives the status of the answer, where there was one.
+pub(crate) async fn serve(sample: &Sample, stream: TcpStream, received: &Received) -> Option<u16> {
     let head = &received.head;
     if opening::is_upgrade(head) && head.path() == sample.settings.path {
         return open(sample, stream, received).await;
@@ -24,9 +24,10 @@ pub(crate) async fn serve(sample: &Sample, stream: TcpStream, received: Received
     let (status, content_type, body) = text::plain(sample, head);
     sample.say(format!("{} {} {status}", head.method, head.path()));
     finish(stream, &opening::plain(sample, (status, content_type, &body))).await;
+    Some(status)
 }
 
-async fn open(sample: &Sample, mut stream: TcpStream, received: Received) {
+async fn open(sample: &Sample, mut stream: TcpStream, received: &Received) -> Option<u16> {
     let head = &received.head;
     let behaviour = sample.draw();
     let user = token::user(sample, head);
@@ -36,27 +37,31 @@ async fn open(sample: &Sample, mut stream: TcpStream, received: Received) {
         Opening::Refuse(status, body) => {
             sample.say(format!("WebSocket {} {status}", head.path()));
             finish(stream, &opening::plain(sample, (status, "text/plain", &body))).await;
+            Some(status)
         }
         Opening::Hang => {
             let mut sink = [0; 1024];
             while matches!(stream.read(&mut sink).await, Ok(count) if count > 0) {}
+            None
         }
         Opening::Reset => {
             let _ = stream.set_zero_linger();
+            None
         }
         Opening::Accept => {
             if stream.write_all(&opening::accept(sample, head)).await.is_err() {
-                return;
+                return None;
             }
             if behaviour == Behaviour::Abort {
                 let _ = stream.set_zero_linger();
-                return;
+                return Some(101);
             }
             let early = received.bytes[received.head_length..].to_vec();
             let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, None).await;
             sample.say(format!("WebSocket {} accepted", head.path()));
             let socket = Socket { sample, behaviour, set_up, head, stream: socket };
             conversation::run(socket, user).await;
+            Some(101)
         }
     }
 }

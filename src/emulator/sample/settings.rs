@@ -108,6 +108,8 @@ pub struct SampleBackend {
     pub path: String,
     /// Name the revision in the 101 (`x-revision`), in plain answers and in the welcome frame.
     pub echo_revision: bool,
+    /// Name the instance in the 101 (`x-instance`), in plain answers and in the welcome frame.
+    pub echo_instance: bool,
     /// When set, each socket needs a JWT signed with it (HS256).
     pub jwt_secret: Option<String>,
     /// How a bad token is refused.
@@ -130,6 +132,7 @@ impl Default for SampleBackend {
             window: Duration::ZERO,
             path: "/ws".to_owned(),
             echo_revision: false,
+            echo_instance: false,
             jwt_secret: None,
             jwt_refusal: JwtRefusal::default(),
             subprotocol_echo: SubprotocolEcho::default(),

@@ -10,18 +10,16 @@ use super::{
     race::CheckThenAct,
     settings::{Behaviour, SampleBackend},
 };
-use crate::emulator::{instance::Log, state::draw};
+use crate::emulator::{instance::InstanceLog, state::draw};
 
 /// One instance of the sample backend.
 #[derive(Debug)]
 pub(crate) struct Sample {
     /// What was chosen about it.
     pub(crate) settings: SampleBackend,
-    /// The revision's short name.
-    pub(crate) revision: String,
     /// The race of check-then-act and lazy-singleton.
     pub(crate) race: CheckThenAct,
-    log: Log,
+    log: InstanceLog,
     started: (Timestamp, Instant),
     first_contact: OnceLock<Instant>,
     draws: Mutex<StdRng>,
@@ -29,11 +27,10 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// A fresh instance; `now` is for checking tokens.
-    pub(crate) fn new(settings: SampleBackend, revision: &str, log: Log, now: Timestamp) -> Self {
+    pub(crate) fn new(settings: SampleBackend, log: InstanceLog, now: Timestamp) -> Self {
         let draws = Mutex::new(StdRng::seed_from_u64(settings.seed));
         Self {
             settings,
-            revision: revision.to_owned(),
             race: CheckThenAct::default(),
             log,
             started: (now, Instant::now()),
@@ -43,8 +40,18 @@ impl Sample {
     }
 
     /// What it wrote.
-    pub(crate) fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &InstanceLog {
         &self.log
+    }
+
+    /// The revision's short name.
+    pub(crate) fn revision(&self) -> &str {
+        &self.log.origin().revision
+    }
+
+    /// The instance's id.
+    pub(crate) fn instance(&self) -> &str {
+        self.log.origin().instance.as_deref().unwrap_or_default()
     }
 
     /// Writes a line to its standard output.

@@ -15,7 +15,10 @@ pub(crate) fn welcome(sample: &Sample, user: &str) -> Vec<Value> {
         "data": {"event": "connection_established", "startup_complete": true, "user_id": user},
     });
     if sample.settings.echo_revision {
-        ready["revision"] = json!(sample.revision);
+        ready["revision"] = json!(sample.revision());
+    }
+    if sample.settings.echo_instance {
+        ready["instance"] = json!(sample.instance());
     }
     vec![
         json!({"type": "handshake_validation", "data": {"status": "accepted", "user_id": user}}),

@@ -1,0 +1,296 @@
+//! Which instance takes a request, and when does one start or go?
+//!
+//! A request takes a slot of an instance for as long as it lasts. Takes a recipe, gives slots. When no slot is free an
+//! instance starts, and the request waits until its start-up probe has passed; beyond the most instances it queues, and
+//! is sent away when that takes too long. An instance without a request goes after a while. The surprising rule: the
+//! instance by which a revision showed that it is ready stays for that while too, as on Cloud Run: a new revision is
+//! not cold at once.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Backend, Log, Recipe};
+use crate::emulator::wait;
+
+/// Hexadecimal digits of an instance's id behind its first two zeros.
+const DIGITS: usize = 32;
+/// Why the first instance of a revision starts, in Cloud Run's words.
+const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
+                       deployment, traffic split adjustment, or deployment health check.";
+/// Why kept instances start.
+const KEPT: &str = "MANUAL_OR_CUSTOMER_MIN_INSTANCE - Instance started because of customer-configured min-instances \
+                    or manual scaling.";
+/// Why further instances start.
+const AUTOSCALING: &str = "AUTOSCALING - Instance started due to configured scaling factors (e.g. CPU utilization, \
+                           request throughput, etc.) or no existing capacity for current traffic.";
+
+/// The instances of one revision.
+#[derive(Debug)]
+pub(crate) struct Instances {
+    recipe: Recipe,
+    fleet: Mutex<Fleet>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Fleet {
+    instances: Vec<Instance>,
+    /// Requests without a slot.
+    waiting: usize,
+    /// Starts that failed so far.
+    failed: u64,
+    ids: StdRng,
+}
+
+#[derive(Debug)]
+struct Instance {
+    id: String,
+    backend: Backend,
+    ready: bool,
+    open: u32,
+    /// Since when nobody has been there.
+    idle_since: Instant,
+    stop: CancellationToken,
+}
+
+/// Why a request has no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unserved {
+    /// All are taken, and there may be no more of them.
+    Full,
+    /// The instance that was started for it did not come up.
+    NotStarted,
+}
+
+/// A request's place in an instance, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    instances: Arc<Instances>,
+    /// The instance's id.
+    pub(crate) id: String,
+    /// What answers.
+    pub(crate) backend: Backend,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.instances.release(&self.id);
+    }
+}
+
+/// Counts a request that waits, until it is dropped.
+struct Waiting<'a>(&'a Instances);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
+impl Instances {
+    /// No instance yet.
+    pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
+        let ids = StdRng::seed_from_u64(recipe.seed);
+        let fleet = Fleet { instances: Vec::new(), waiting: 0, failed: 0, ids };
+        Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
+    }
+
+    /// What all of them wrote.
+    pub(crate) fn log(&self) -> &Log {
+        &self.recipe.log
+    }
+
+    /// Starts the first instance, and those that are kept; `Err` when one of them did not come up.
+    pub(crate) async fn bring_up(self: &Arc<Self>) -> Result<(), ()> {
+        let mut changes = self.changes.subscribe();
+        self.start(&mut self.lock(), ROLLOUT);
+        for _ in 1..self.recipe.min {
+            self.start(&mut self.lock(), KEPT);
+        }
+        loop {
+            changes.mark_unchanged();
+            let (failed, ready) = {
+                let fleet = self.lock();
+                (fleet.failed > 0, fleet.instances.iter().all(|instance| instance.ready))
+            };
+            match (failed, ready) {
+                (true, _) => return Err(()),
+                (false, true) => return Ok(()),
+                (false, false) => changes.changed().await.map_err(drop)?,
+            }
+        }
+    }
+
+    /// A slot for one request, as soon as there is one.
+    pub(crate) async fn take(self: &Arc<Self>) -> Result<Slot, Unserved> {
+        let mut changes = self.changes.subscribe();
+        let began = Instant::now();
+        let failed = {
+            let mut fleet = self.lock();
+            fleet.waiting += 1;
+            fleet.failed
+        };
+        let _waiting = Waiting(self);
+        loop {
+            changes.mark_unchanged();
+            let patience = {
+                let mut fleet = self.lock();
+                self.bury(&mut fleet);
+                if let Some(slot) = self.seat(&mut fleet) {
+                    return Ok(slot);
+                }
+                if fleet.failed > failed {
+                    return Err(Unserved::NotStarted);
+                }
+                self.scale_out(&mut fleet);
+                let starting = fleet.instances.iter().any(|instance| !instance.ready);
+                // One that is starting ends by its own deadline.
+                if starting {
+                    self.recipe.starts_in + self.recipe.deadline * 2
+                } else {
+                    self.recipe.queue_for
+                }
+            };
+            match timeout_at(began + patience, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Unserved::Full),
+            }
+        }
+    }
+
+    fn seat(self: &Arc<Self>, fleet: &mut Fleet) -> Option<Slot> {
+        let concurrency = self.recipe.concurrency;
+        let free =
+            fleet.instances.iter_mut().find(|instance| instance.ready && instance.open < concurrency)?;
+        free.open += 1;
+        Some(Slot { instances: Arc::clone(self), id: free.id.clone(), backend: free.backend.clone() })
+    }
+
+    /// Starts one more where those that are starting have too few slots for all who wait.
+    fn scale_out(self: &Arc<Self>, fleet: &mut Fleet) {
+        let starting = fleet.instances.iter().filter(|instance| !instance.ready).count();
+        let slots = starting.saturating_mul(self.recipe.concurrency as usize);
+        if fleet.waiting > slots && fleet.instances.len() < self.recipe.max {
+            self.start(fleet, AUTOSCALING);
+        }
+    }
+
+    fn start(self: &Arc<Self>, fleet: &mut Fleet, reason: &str) {
+        let id = (0..DIGITS).fold("00".to_owned(), |mut id, _| {
+            let _ = write!(id, "{:x}", fleet.ids.random_range(0..16_u8));
+            id
+        });
+        let (log, stop) = (self.recipe.log_of(&id), self.recipe.stop.child_token());
+        log.starting(reason);
+        let backend = self.recipe.make(log, stop.clone());
+        fleet.instances.push(Instance {
+            id: id.clone(),
+            backend: backend.clone(),
+            ready: false,
+            open: 0,
+            idle_since: Instant::now(),
+            stop: stop.clone(),
+        });
+        let (instances, starts_in) = (Arc::clone(self), self.recipe.starts_in);
+        self.recipe.tasks.spawn(async move {
+            let starting = async {
+                wait::pass(starts_in).await;
+                backend.start(instances.recipe.deadline).await
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                started = starting => instances.started(&id, started.is_ok()),
+            }
+        });
+    }
+
+    fn started(self: &Arc<Self>, id: &str, well: bool) {
+        let mut fleet = self.lock();
+        if well {
+            if let Some(instance) = fleet.instances.iter_mut().find(|instance| instance.id == id) {
+                instance.ready = true;
+                instance.idle_since = Instant::now();
+            }
+        } else {
+            fleet.failed += 1;
+            fleet.instances.retain(|instance| {
+                instance.id != id || {
+                    instance.stop.cancel();
+                    false
+                }
+            });
+        }
+        drop(fleet);
+        self.changed();
+        self.let_go_later(id.to_owned());
+    }
+
+    fn release(self: &Arc<Self>, id: &str) {
+        let mut idle = false;
+        if let Some(instance) = self.lock().instances.iter_mut().find(|instance| instance.id == id) {
+            instance.open -= 1;
+            instance.idle_since = Instant::now();
+            idle = instance.open == 0;
+        }
+        self.changed();
+        if idle {
+            self.let_go_later(id.to_owned());
+        }
+    }
+
+    /// Ends an instance when nobody has come to it for a while.
+    fn let_go_later(self: &Arc<Self>, id: String) {
+        let (after, stop) = (self.recipe.idle_after, self.recipe.stop.clone());
+        if after == wait::NEVER || stop.is_cancelled() {
+            return;
+        }
+        let instances = Arc::clone(self);
+        self.recipe.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(after) => instances.let_go(&id, after),
+            }
+        });
+    }
+
+    fn let_go(&self, id: &str, after: Duration) {
+        let mut fleet = self.lock();
+        let more = fleet.instances.iter().filter(|instance| instance.ready).count() > self.recipe.min;
+        let idle = |instance: &Instance| {
+            instance.id == id
+                && instance.ready
+                && instance.open == 0
+                && instance.idle_since.elapsed() >= after
+        };
+        if let Some(at) = fleet.instances.iter().position(idle).filter(|_| more) {
+            fleet.instances.remove(at).stop.cancel();
+        }
+        drop(fleet);
+        self.changed();
+    }
+
+    /// Takes those out that have ended by themselves.
+    fn bury(&self, fleet: &mut Fleet) {
+        if self.recipe.replaces {
+            fleet.instances.retain(|instance| !(instance.ready && instance.backend.has_ended()));
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fleet> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,141 @@
+//! One comparison: a member of an entry, an operator and a value.
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::Value;
+
+use super::words::Operator;
+
+/// Members of an entry at its top.
+const MEMBERS: [&str; 13] = [
+    "insertId",
+    "logName",
+    "timestamp",
+    "receiveTimestamp",
+    "severity",
+    "textPayload",
+    "jsonPayload",
+    "protoPayload",
+    "httpRequest",
+    "labels",
+    "resource",
+    "trace",
+    "spanId",
+];
+
+/// Severities in their order.
+const SEVERITIES: [&str; 9] =
+    ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
+
+/// A comparison.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparison {
+    member: Vec<String>,
+    operator: Operator,
+    value: Operand,
+}
+
+#[derive(Debug, Clone)]
+enum Operand {
+    Text(String),
+    Pattern(Regex),
+    Severity(usize),
+    Time(Timestamp),
+}
+
+impl Comparison {
+    /// A comparison, or why there is none.
+    pub(super) fn new(member: &str, operator: Operator, value: &str) -> Result<Self, String> {
+        let path: Vec<String> = member.split('.').map(str::to_owned).collect();
+        let top = path.first().map_or("", String::as_str);
+        if !MEMBERS.contains(&top) {
+            return Err(format!("Field not found: '{member}'."));
+        }
+        let is_pattern = matches!(operator, Operator::Matches | Operator::Differs);
+        let value = match top {
+            _ if is_pattern => Operand::Pattern(
+                Regex::new(value).map_err(|error| format!("Invalid regular expression: {error}"))?,
+            ),
+            "severity" => Operand::Severity(
+                rank(value).ok_or_else(|| format!("Invalid value for severity: '{value}'."))?,
+            ),
+            "timestamp" | "receiveTimestamp" => Operand::Time(
+                value.parse().map_err(|_| format!("Invalid timestamp: '{value}' is not RFC 3339."))?,
+            ),
+            _ => Operand::Text(value.to_owned()),
+        };
+        Ok(Self { member: path, operator, value })
+    }
+
+    /// True when it holds of an entry. What a map does not have compares with nothing; what an entry always has is
+    /// empty where it is not named.
+    pub(super) fn holds(&self, entry: &Value) -> bool {
+        let found = self.member.iter().try_fold(entry, |value, name| value.get(name));
+        let in_map = self.member.iter().any(|name| matches!(name.as_str(), "labels" | "jsonPayload"));
+        let found = match found {
+            None | Some(Value::Null) if in_map => return false,
+            None | Some(Value::Null) => &Value::String(String::new()),
+            Some(found) => found,
+        };
+        match &self.value {
+            Operand::Severity(due) => {
+                let rank = found.as_str().and_then(rank).unwrap_or_default();
+                self.agrees(Some(rank.cmp(due)))
+            }
+            Operand::Time(due) => {
+                let time = found.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+                self.agrees(time.map(|time| time.cmp(due)))
+            }
+            Operand::Pattern(pattern) => {
+                pattern.is_match(&text_of(found)) == (self.operator == Operator::Matches)
+            }
+            Operand::Text(due) => self.text_holds(found, due),
+        }
+    }
+
+    fn text_holds(&self, found: &Value, due: &str) -> bool {
+        let (lower, due_lower) = (text_of(found).to_lowercase(), due.to_lowercase());
+        if self.operator == Operator::Holds {
+            return due == "*" || lower.contains(&due_lower);
+        }
+        match (self.number(found), due.parse::<f64>()) {
+            (Some(found), Ok(due)) => self.agrees(found.partial_cmp(&due)),
+            _ => self.agrees(Some(lower.cmp(&due_lower))),
+        }
+    }
+
+    /// A member that is a number; a status that is missing is zero.
+    fn number(&self, found: &Value) -> Option<f64> {
+        let is_status = self.member.iter().map(String::as_str).eq(["httpRequest", "status"]);
+        if is_status && found.as_str() == Some("") { Some(0.0) } else { found.as_f64() }
+    }
+
+    fn agrees(&self, order: Option<Ordering>) -> bool {
+        let Some(order) = order else { return false };
+        match self.operator {
+            Operator::Equal | Operator::Holds => order.is_eq(),
+            Operator::Unequal => order.is_ne(),
+            Operator::Less => order.is_lt(),
+            Operator::AtMost => order.is_le(),
+            Operator::Greater => order.is_gt(),
+            Operator::AtLeast => order.is_ge(),
+            Operator::Matches | Operator::Differs => false,
+        }
+    }
+}
+
+fn rank(severity: &str) -> Option<usize> {
+    if severity.is_empty() {
+        return Some(0);
+    }
+    SEVERITIES.iter().position(|known| known.eq_ignore_ascii_case(severity))
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,178 @@
+//! The entries themselves, in the order of their writing.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::emulator::clock::{Clock, rfc3339};
+
+/// Entries that are kept; the oldest go first.
+const KEPT: usize = 50_000;
+/// An odd number, so that no product with a counter comes twice: ids that do not look like a count.
+const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The log of a project.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    clock: Arc<Clock>,
+    project: String,
+    region: String,
+    entries: Mutex<VecDeque<Entry>>,
+    written: AtomicU64,
+}
+
+/// One entry, and when it was written.
+#[derive(Debug, Clone)]
+struct Entry {
+    at: Instant,
+    value: Arc<Value>,
+}
+
+/// Of what an entry tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The service's short name.
+    pub(crate) service: String,
+    /// The revision's short name.
+    pub(crate) revision: String,
+    /// The instance's id; `None` where no instance was reached.
+    pub(crate) instance: Option<String>,
+}
+
+/// A request that has ended.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    /// The method.
+    pub(crate) method: &'a str,
+    /// The whole address.
+    pub(crate) url: String,
+    /// What the client calls itself.
+    pub(crate) user_agent: Option<&'a str>,
+    /// 32 hexadecimal digits.
+    pub(crate) trace: String,
+    /// The answer's status; `None` where there was none.
+    pub(crate) status: Option<u16>,
+    /// When it came.
+    pub(crate) began: Timestamp,
+    /// From its coming to its end.
+    pub(crate) latency: Duration,
+    /// What the platform says about it.
+    pub(crate) said: Option<&'static str>,
+}
+
+impl Journal {
+    /// An empty log.
+    pub(crate) fn new(clock: Arc<Clock>, project: &str, region: &str) -> Self {
+        Self {
+            clock,
+            project: project.to_owned(),
+            region: region.to_owned(),
+            entries: Mutex::default(),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// A line that an instance wrote (`stdout`, `stderr`), or the platform about it (`system`).
+    pub(crate) fn line(&self, origin: &Origin, stream: &str, text: &str) {
+        let (name, severity) = match stream {
+            "stdout" => ("stdout", None),
+            "stderr" => ("stderr", Some("ERROR")),
+            _ => ("varlog%2Fsystem", Some("WARNING")),
+        };
+        let mut entry = self.entry(origin, name, severity, self.clock.now());
+        entry["textPayload"] = json!(text);
+        self.keep(entry);
+    }
+
+    /// An instance begins to start, for a reason in Cloud Run's words.
+    pub(crate) fn starting(&self, origin: &Origin, reason: &str) {
+        let mut entry = self.entry(origin, "varlog%2Fsystem", Some("INFO"), self.clock.now());
+        entry["textPayload"] = json!(format!("Starting new instance. Reason: {reason}"));
+        self.keep(entry);
+    }
+
+    /// A request or a socket has ended.
+    pub(crate) fn request(&self, origin: &Origin, request: &Request<'_>) {
+        let severity = match request.status {
+            Some(500..) => "ERROR",
+            Some(400..) => "WARNING",
+            _ => "INFO",
+        };
+        let mut entry = self.entry(origin, "requests", Some(severity), request.began);
+        let mut http = json!({
+            "requestMethod": request.method,
+            "requestUrl": request.url,
+            "remoteIp": "127.0.0.1",
+            "serverIp": "127.0.0.1",
+            "protocol": "HTTP/1.1",
+            "latency": format!("{:.6}s", request.latency.as_secs_f64()),
+        });
+        if let Some(status) = request.status {
+            http["status"] = json!(status);
+        }
+        if let Some(agent) = request.user_agent {
+            http["userAgent"] = json!(agent);
+        }
+        entry["httpRequest"] = http;
+        entry["trace"] = json!(format!("projects/{}/traces/{}", self.project, request.trace));
+        if let Some(said) = request.said {
+            entry["textPayload"] = json!(said);
+        }
+        self.keep(entry);
+    }
+
+    /// The first `limit` entries in the order of their writing that were written at least `lag` ago.
+    pub(crate) fn seen(&self, lag: Duration, limit: Option<usize>) -> Vec<Arc<Value>> {
+        let entries = self.lock();
+        let seen = entries.iter().take_while(|entry| entry.at.elapsed() >= lag);
+        seen.take(limit.unwrap_or(usize::MAX)).map(|entry| Arc::clone(&entry.value)).collect()
+    }
+
+    fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
+        let number = self.written.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut entry = json!({
+            "insertId": format!("{:016x}", number.wrapping_mul(SCATTER)),
+            "logName": format!("projects/{}/logs/run.googleapis.com%2F{name}", self.project),
+            "receiveTimestamp": rfc3339(self.clock.now()),
+            "timestamp": rfc3339(time),
+            "resource": {
+                "type": "cloud_run_revision",
+                "labels": {
+                    "project_id": self.project,
+                    "location": self.region,
+                    "service_name": origin.service,
+                    "configuration_name": origin.service,
+                    "revision_name": origin.revision,
+                },
+            },
+        });
+        if let Some(severity) = severity {
+            entry["severity"] = json!(severity);
+        }
+        if let Some(instance) = &origin.instance {
+            entry["labels"] = json!({"instanceId": instance});
+        }
+        entry
+    }
+
+    fn keep(&self, value: Value) {
+        let mut entries = self.lock();
+        if entries.len() == KEPT {
+            entries.pop_front();
+        }
+        entries.push_back(Entry { at: Instant::now(), value: Arc::new(value) });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
