@@ -10,6 +10,7 @@ mod error;
 mod local;
 mod probing;
 mod tagging;
+mod watch;
 
 use std::time::Duration;
 
@@ -127,6 +128,8 @@ struct Run<'a> {
     evidence: Evidence,
     /// The revision that serves, where the candidate is to be compared with it.
     opponent: Option<baseline::Opponent>,
+    /// Who looks at the errors of the revision that serves.
+    watcher: Option<watch::Watcher>,
 }
 
 impl<'a> Run<'a> {
@@ -163,9 +166,10 @@ impl<'a> Run<'a> {
             local: None,
             probing: None,
             baseline: None,
+            watch: None,
             times: Vec::new(),
         };
-        Self { begun: Instant::now(), settings, around, evidence, opponent: None }
+        Self { begun: Instant::now(), settings, around, evidence, opponent: None, watcher: None }
     }
 
     fn finish(mut self) -> Evidence {
@@ -274,8 +278,7 @@ impl<'a> Run<'a> {
         let id_token = self.id_token(control).await?;
         if let Some(url) = &self.settings.url {
             self.evidence.identity.address = AddressKind::Url;
-            let prober = self.probe(url, control.capacity, id_token).await?;
-            self.compare(control, prober).await?;
+            self.probe_watched(control, url, id_token).await?;
             return Ok(None);
         }
         let plan = choose_address(&control.service, &control.located, self.settings.tag.as_ref())?;

@@ -23,3 +23,5 @@ mod secrets;
 mod support;
 #[path = "gate/verdicts.rs"]
 mod verdicts;
+#[path = "gate/watch.rs"]
+mod watch;

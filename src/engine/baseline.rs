@@ -5,6 +5,7 @@
 //! candidate without failures.
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Control, EngineError, Run};
@@ -67,7 +68,7 @@ impl Run<'_> {
                 let run = format!("{:016x}", rand::random::<u64>());
                 let mut pairs =
                     Pairs::new((&probing.plan, &opponent.plan), pattern, candidate, serving, sockets, run);
-                let running = run_pairs(&mut pairs, probing, &opponent.plan, front);
+                let running = run_pairs(&mut pairs, probing, (&opponent.plan, front), self.halt());
                 let (singles, learned, pairs, end) = self.unless_interrupted(running).await?;
                 Baseline { plan, pattern: Some(pattern), learned, singles, pairs, end, held: true }
             }
@@ -92,10 +93,18 @@ impl Run<'_> {
 type Ran = (Vec<Round>, Option<Learned>, Vec<Pair>, BaselineEnd);
 
 /// Single sockets, then pairs until the serving revision fails, the candidate is worse, or enough was spent.
-async fn run_pairs(pairs: &mut Pairs<'_>, probing: &Probing, plan: &BaselinePlan, front: bool) -> Ran {
+async fn run_pairs(
+    pairs: &mut Pairs<'_>,
+    probing: &Probing,
+    (plan, front): (&BaselinePlan, bool),
+    halt: CancellationToken,
+) -> Ran {
     let until = Instant::now() + plan.time;
     let mut singles = Vec::new();
     for _ in 0..SINGLES {
+        if halt.is_cancelled() {
+            return (singles, None, Vec::new(), BaselineEnd::ServingErrors);
+        }
         let round = pairs.single().await;
         let served = is_served(&round, probing, front);
         singles.push(round);
@@ -110,6 +119,9 @@ async fn run_pairs(pairs: &mut Pairs<'_>, probing: &Probing, plan: &BaselinePlan
     let end = loop {
         if pairing.is_over() {
             break BaselineEnd::Decided;
+        }
+        if halt.is_cancelled() {
+            break BaselineEnd::ServingErrors;
         }
         if done.len() >= plan.pairs as usize {
             break BaselineEnd::Pairs;

@@ -53,7 +53,7 @@ impl Run<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let new_host =
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run);
+        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run).halted_by(self.halt());
         let Campaigned { rounds, learned, round_trip, stopped } =
             self.unless_interrupted(campaign.run(new_host)).await??;
         let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());

@@ -292,6 +292,7 @@ fn open_words(baseline: &Baseline, counts: &str, pairs: u32, other: &Rules<'_>) 
             let seen = failed.next().map_or_else(|| "not served".to_owned(), |finding| finding.words);
             return format!("not comparable: the serving revision {serving} fails single sockets ({seen})");
         }
+        BaselineEnd::ServingErrors => "the serving revision began to fail",
         BaselineEnd::Pairs | BaselineEnd::Decided => "all of them were run",
         BaselineEnd::Sockets => "the sockets of this run were spent",
         BaselineEnd::Time => "their time was spent",

@@ -14,6 +14,7 @@ use super::local;
 use super::race::{Bench, Failure, Tests};
 use super::sequential::Decision;
 use super::statistics;
+use super::watch;
 use crate::config::{CheckName, Echo, Pattern};
 use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
 
@@ -31,7 +32,7 @@ pub(super) fn check(
         return Check::bare(name, Outcome::Skipped, "skipped on request");
     }
     let ended_locally = evidence.local.as_ref().is_some_and(|local| local.ended_run);
-    match name {
+    let check = match name {
         CheckName::Ready | CheckName::Identity | CheckName::Serves if ended_locally => {
             Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
         }
@@ -41,7 +42,8 @@ pub(super) fn check(
         CheckName::Race => local::race(evidence, tests, local),
         other => Check::bare(other, Outcome::Inconclusive, "asked for, and this version cannot run it")
             .with_help(format!("leave {other} out of --only")),
-    }
+    };
+    watch::held_back(check, evidence)
 }
 
 fn ready(evidence: &Evidence) -> Check {
@@ -169,6 +171,9 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("the sockets of this run were spent", "raise limits.sockets-per-run in revgate.yaml")
         }
         StopReason::Rounds => ("the rounds that were allowed were run", "leave out --rounds, or raise it"),
+        StopReason::ServingErrors => {
+            ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
+        }
         StopReason::NotServed => ("no single socket was served", "see serves"),
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };

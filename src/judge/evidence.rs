@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::watch::Watch;
 use crate::config::{Asked, CheckName, Echo, Selection, ServiceName};
 use crate::probe::{Baseline, Calibration, Learned, Plan, Round, StopReason};
 use crate::trust::Excerpt;
@@ -43,6 +44,8 @@ pub struct Evidence {
     pub probing: Option<Probing>,
     /// How the revision that serves compares; `None` where that was not asked, or nobody serves.
     pub baseline: Option<Baseline>,
+    /// What was seen of the serving revision's errors; `None` where nobody else serves, or nothing is known of it.
+    pub watch: Option<Watch>,
     /// Milliseconds that each part took.
     pub times: Vec<(CheckName, u64)>,
 }

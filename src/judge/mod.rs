@@ -20,6 +20,7 @@ pub mod sequential;
 pub mod statistics;
 mod tally;
 mod verdict;
+mod watch;
 
 pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
@@ -31,3 +32,4 @@ pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};
+pub use watch::Watch;

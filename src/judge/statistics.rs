@@ -190,6 +190,27 @@ pub fn fisher_exact_greater(a_fail: u32, a_n: u32, b_fail: u32, b_n: u32) -> f64
     tail.min(1.0)
 }
 
+/// How often so many events come in a window by chance when they come as often as in another: the probability that of all
+/// of them at least those of the first fall into it, each with the first window's share of the time. `(events, seconds)`.
+///
+/// Exact for events that come independently of each other (two Poisson rates, given their sum: Przyborowski and Wilenski,
+/// Biometrika 31, 1940); events in bursts rise by chance more often. Windows of no time, or no events, give 1.
+pub fn rise((during, during_time): (u32, u64), (before, before_time): (u32, u64)) -> f64 {
+    let (own, other) = (seconds(during_time), seconds(before_time));
+    if during == 0 || own <= 0.0 || other <= 0.0 {
+        return 1.0;
+    }
+    let all = during.saturating_add(before);
+    let (ln_own, ln_other) = ((own / (own + other)).ln(), (other / (own + other)).ln());
+    let term = |x: u32| ln_choose(all, x) + f64::from(x) * ln_own + f64::from(all - x) * ln_other;
+    (during..=all).map(|x| term(x).exp()).sum::<f64>().min(1.0)
+}
+
+/// A time as a number; more than 136 years are as many.
+fn seconds(time: u64) -> f64 {
+    f64::from(u32::try_from(time).unwrap_or(u32::MAX))
+}
+
 /// What one round adds to the logarithm of each component of the mixture of [`e_fail`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FailBet {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::expectation::Learned;
-use super::observation::Round;
+use super::observation::{Opening, Round};
 use super::spec::shuffled;
 use crate::config::{Limits, Pattern};
 
@@ -97,6 +97,8 @@ pub enum BaselineEnd {
     NotRepeatable,
     /// Single sockets of the serving revision were not served.
     NotServed,
+    /// The serving revision began to fail, by its log.
+    ServingErrors,
     /// The serving revision failed, or the candidate is worse.
     Decided,
     /// The pairs that were allowed are used up.
@@ -130,6 +132,15 @@ impl Baseline {
     /// Nothing was compared.
     pub fn none(plan: BaselinePlan, end: BaselineEnd) -> Self {
         Self { plan, pattern: None, learned: None, singles: Vec::new(), pairs: Vec::new(), end, held: true }
+    }
+
+    /// Sockets that the serving revision refused with a status of 500 or more.
+    pub fn serving_errors(&self) -> u32 {
+        let rounds = self.singles.iter().chain(self.pairs.iter().map(|pair| &pair.serving));
+        let refused = rounds
+            .flat_map(|round| &round.observations)
+            .filter(|seen| matches!(seen.opening, Opening::Refused { status: 500.., .. }));
+        u32::try_from(refused.count()).unwrap_or(u32::MAX)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::{CheckName, Pattern, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
-    Rules, Tally, Verdict, classify,
+    Rules, Tally, Verdict, Watch, classify,
 };
 use crate::probe::{Baseline, Means, Observation, Plan, Round, Stage};
 use crate::trust::{Excerpt, one_line};
@@ -42,6 +42,8 @@ pub struct Document<'a> {
     pub local: Option<LocalPart<'a>>,
     /// What the comparison with the revision that serves cost; `None` where there is none.
     pub baseline: Option<BaselinePart<'a>>,
+    /// What was seen of the serving revision's errors; `None` where nobody else serves, or nothing is known of it.
+    pub watch: Option<&'a Watch>,
     /// Which windows between a check and its act could be found at best, a line for each stage that was run.
     pub floors: Vec<&'static str>,
     /// All checks.
@@ -147,6 +149,7 @@ impl<'a> Document<'a> {
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
             local: local(evidence, judgement),
             baseline: evidence.baseline.as_ref().map(BaselinePart::new),
+            watch: evidence.watch.as_ref(),
             floors: floors(evidence),
             checks: &judgement.checks,
             sockets: &judgement.tally,

@@ -1,11 +1,11 @@
 //! The evidence behind the golden reports of a comparison with the revision that serves.
 
 use revgate::config::{BaselineSettings, Limits, Pattern, PreExisting};
-use revgate::judge::Evidence;
+use revgate::judge::{Evidence, Watch};
 use revgate::probe::{Baseline, BaselineEnd, BaselinePlan, Company, Pair, Round, Stage};
 use revgate::trust::Excerpt;
 
-use crate::documents::{Campaign, HOSTILE, SERVING, blocked_by_race, closed, healthy};
+use crate::documents::{Campaign, HOSTILE, SERVING, approved, blocked_by_race, closed, healthy};
 
 /// A race, and the serving revision fails alike in the second of two pairs; the policy would excuse that, had the rest
 /// passed.
@@ -38,6 +38,16 @@ pub(crate) fn pre_existing() -> Evidence {
         held: true,
     });
     evidence
+}
+
+/// A healthy candidate, and a serving revision that began to fail meanwhile.
+pub(crate) fn harmed() -> Evidence {
+    Evidence { watch: Some(watched(SERVING)), ..approved() }
+}
+
+/// A serving revision of this name that began to fail.
+pub(crate) fn watched(serving: &str) -> Watch {
+    Watch::Watched { serving: serving.to_owned(), before: 1, before_s: 600, during: 9, during_s: 41 }
 }
 
 /// Names of the serving revision that obey nobody.

@@ -133,6 +133,7 @@ pub(crate) fn hostile() -> Evidence {
         log: Some(all()),
     };
     evidence.baseline = Some(compared::hostile());
+    evidence.watch = Some(compared::watched(HOSTILE));
     evidence.identity.address = AddressKind::Tag { tag: all() };
     evidence.identity.echo = Some(Echo::Header(all()));
     evidence.asked.command = all();
@@ -178,6 +179,7 @@ fn bare() -> Evidence {
         local: None,
         probing: None,
         baseline: None,
+        watch: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],
     }
 }

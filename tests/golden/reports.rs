@@ -76,6 +76,11 @@ fn what_was_there_before_is_excused_and_the_rest_is_not() {
 }
 
 #[test]
+fn an_approval_is_held_back_when_the_serving_revision_began_to_fail() {
+    assert_reports("harmed", &compared::harmed());
+}
+
+#[test]
 fn blocked_by_ready() {
     assert_reports("blocked_by_ready", &documents::blocked_by_ready());
 }

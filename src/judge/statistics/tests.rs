@@ -146,6 +146,18 @@ fn a_failure_in_the_first_pair_bounds_the_ratio_by_twenty() {
 }
 
 #[test]
+fn a_rise_is_the_tail_of_the_binomial_distribution() {
+    // Five of five in 180 of 780 s: (3/13)^5.
+    assert_close(rise((5, 180), (0, 600)), (3.0_f64 / 13.0).powi(5), 1e-9);
+    // One of three in half of the time: 7/8; two: 1/2.
+    assert_close(rise((1, 60), (2, 60)), 0.875, 1e-9);
+    assert_close(rise((2, 60), (1, 60)), 0.5, 1e-9);
+    for nothing in [((0, 60), (9, 600)), ((9, 0), (9, 600)), ((9, 60), (9, 0))] {
+        assert_close(rise(nothing.0, nothing.1), 1.0, 0.0);
+    }
+}
+
+#[test]
 fn no_rounds_are_no_evidence() {
     assert_close(e_pass(0, 0, TOLERATED), 1.0, 1e-14);
     assert_close(e_fail(0, 0, 1e-3), 1.0, 1e-14);
@@ -290,5 +302,16 @@ proptest! {
     fn evidence_for_worse_never_overflows(own: u32, discordant: u32) {
         let evidence = e_worse(own, discordant);
         prop_assert!(evidence.is_finite() && evidence >= 0.0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rise_follows_the_counts(during in 1..2_000_u32, before in 0..2_000_u32, time in 1..4_000_u64) {
+        let chance = rise((during, time), (before, 600));
+        prop_assert!((0.0..=1.0).contains(&chance));
+        prop_assert!(at_most(rise((during + 1, time), (before, 600)), chance + 1e-9));
+        prop_assert!(at_most(chance, rise((during, time), (before + 1, 600)) + 1e-9));
+        prop_assert!(at_most(chance, rise((during, time + 1), (before, 600)) + 1e-9));
     }
 }
