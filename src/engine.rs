@@ -5,10 +5,12 @@
 //! also when the run is interrupted, before anything else is said.
 
 mod access;
+mod baseline;
 mod error;
 mod local;
 mod probing;
 mod tagging;
+mod watch;
 
 use std::time::Duration;
 
@@ -124,6 +126,10 @@ struct Run<'a> {
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
+    /// The revision that serves, where the candidate is to be compared with it.
+    opponent: Option<baseline::Opponent>,
+    /// Who looks at the errors of the revision that serves.
+    watcher: Option<watch::Watcher>,
 }
 
 impl<'a> Run<'a> {
@@ -159,9 +165,11 @@ impl<'a> Run<'a> {
             },
             local: None,
             probing: None,
+            baseline: None,
+            watch: None,
             times: Vec::new(),
         };
-        Self { begun: Instant::now(), settings, around, evidence }
+        Self { begun: Instant::now(), settings, around, evidence, opponent: None, watcher: None }
     }
 
     fn finish(mut self) -> Evidence {
@@ -266,10 +274,11 @@ impl<'a> Run<'a> {
     /// Finds or makes the candidate's address, probes it, and cleans up. Gives the tag that was added.
     async fn probe_candidate(&mut self, control: &Control) -> Result<Option<AddedTag>, EngineError> {
         self.evidence.target.behind_front_end = true;
+        self.choose_opponent(control)?;
         let id_token = self.id_token(control).await?;
         if let Some(url) = &self.settings.url {
             self.evidence.identity.address = AddressKind::Url;
-            self.probe(url, control.capacity, id_token).await?;
+            self.probe_watched(control, url, id_token).await?;
             return Ok(None);
         }
         let plan = choose_address(&control.service, &control.located, self.settings.tag.as_ref())?;

@@ -3,6 +3,8 @@
 
 #[path = "gate/access.rs"]
 mod access;
+#[path = "gate/baseline.rs"]
+mod baseline;
 #[path = "gate/interrupts.rs"]
 mod interrupts;
 #[path = "gate/leftovers.rs"]
@@ -23,3 +25,5 @@ mod secrets;
 mod support;
 #[path = "gate/verdicts.rs"]
 mod verdicts;
+#[path = "gate/watch.rs"]
+mod watch;

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "src/event.rs",
     "src/exit.rs",
     "src/trust",
+    "src/probe/baseline.rs",
     "src/probe/observation.rs",
     "src/probe/expectation.rs",
     "src/probe/frame.rs",

@@ -210,6 +210,8 @@ fn set(typed: &mut Typed, name: &str, given: Given) {
         "round" => &mut typed.round,
         "thorough" => &mut typed.thorough,
         "no-calibration" => &mut typed.no_calibration,
+        "baseline" => &mut typed.baseline,
+        "i-may-load-production" => &mut typed.i_may_load_production,
         _ => return,
     };
     *field = Some(given);

@@ -119,6 +119,16 @@ pub(super) const SETTINGS: &[Choosable] = &[
     one("seed", "N", CHECKS, "Repeat which users meet in which round"),
     one("round", "N", CHECKS, "Repeat only the round of this number, with --pattern and --seed"),
     switch("no-calibration", CHECKS, "Do not prove first that this prober finds the bundled race"),
+    switch(
+        "baseline",
+        CHECKS,
+        "After a failure, compare with the revision that serves; needs --i-may-load-production",
+    ),
+    switch(
+        "i-may-load-production",
+        CHECKS,
+        "Sockets may be opened at the serving revision: at most 10 a second, until its first failure",
+    ),
 ];
 
 /// Options of the output and of the command itself.

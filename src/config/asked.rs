@@ -20,7 +20,8 @@ pub struct Asked {
 }
 
 /// Options that a command line of ours always states itself, or that belong to one run only.
-const OWN: [&str; 5] = ["pattern", "thorough", "rounds", "seed", "round"];
+const OWN: [&str; 7] =
+    ["pattern", "thorough", "rounds", "seed", "round", "baseline", "i-may-load-production"];
 
 impl Asked {
     /// `revgate COMMAND` with the options of this run, but for those in `without`, and `with` behind them.

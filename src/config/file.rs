@@ -127,6 +127,8 @@ pub(crate) struct RaceModel {
     pub(crate) fail_confidence: Option<Text>,
     pub(crate) cold_tolerated: Option<Text>,
     pub(crate) cold_budget: Option<Text>,
+    pub(crate) baseline: Option<bool>,
+    pub(crate) pre_existing: Option<Text>,
 }
 
 /// `limits:`

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::asked::Asked;
+use super::baseline;
 use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
@@ -89,6 +90,8 @@ pub fn merge(
         &["deadline"],
         values::positive_duration,
     )?;
+    let mut race = race::race(&sources, &limits)?;
+    race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,
@@ -102,7 +105,7 @@ pub fn merge(
         users: conversation::users(&sources)?,
         echo: conversation::echo(&sources)?,
         timeouts: race::timeouts(&sources)?,
-        race: race::race(&sources, &limits)?,
+        race,
         local: race::local(&sources)?,
         limits,
         checks: race::checks(&sources)?,

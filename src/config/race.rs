@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::checks::Selection;
 use super::error::ConfigError;
+use super::pattern::Pattern;
 use super::scalars::Text;
-use super::settings::{Limits, LocalSettings, Pattern, RaceSettings, Timeouts};
+use super::settings::{Limits, LocalSettings, RaceSettings, Timeouts};
 use super::sources::{Found, Sources, Spot};
 use super::values::{self, Flaw};
 
@@ -56,6 +57,7 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
         cold_tolerated: cold_tolerated.map_or(default.cold_tolerated, |found| found.value),
         cold_budget: cold_budget.map_or(default.cold_budget, |found| found.value),
+        baseline: default.baseline,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Selection, Template};
+use super::{Asked, BaselineSettings, Pattern, Selection, Template};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -286,6 +286,8 @@ pub struct RaceSettings {
     pub cold_tolerated: f64,
     /// How long the cold starts may take, besides `time_budget`. Default 2 min.
     pub cold_budget: Duration,
+    /// The comparison with the revision that serves.
+    pub baseline: BaselineSettings,
 }
 
 impl Default for RaceSettings {
@@ -306,83 +308,8 @@ impl Default for RaceSettings {
             zero_tolerance: vec![1011],
             cold_tolerated: 0.1,
             cold_budget: Duration::from_mins(2),
+            baseline: BaselineSettings::default(),
         }
-    }
-}
-
-/// One way of provoking a race. Each is judged on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pattern {
-    /// The very first contact with the revision: a burst.
-    FirstContact,
-    /// One socket at a time: what happens without any race.
-    Control,
-    /// Sockets of distinct users, released together.
-    Users,
-    /// Two sockets of the same user, released together.
-    SameUser,
-    /// Two sockets that send at once, without waiting for anything.
-    FirstMessage,
-    /// A served socket dropped without a word, and its user back at the same instant.
-    Reconnect,
-    /// Two sockets of the same user, the second 0 to 100 ms after the first.
-    Stagger,
-    /// As `Users`, while the server is stopped: all of it is there when it goes on. Needs the process.
-    FrozenUsers,
-    /// As `SameUser`, while the server is stopped. Needs the process.
-    FrozenSameUser,
-    /// A burst at the instant at which a fresh process opens its port. Needs the process.
-    Cold,
-}
-
-impl Pattern {
-    /// All patterns, in the order of the plan.
-    pub const ALL: [Self; 10] = [
-        Self::FirstContact,
-        Self::Control,
-        Self::Users,
-        Self::SameUser,
-        Self::FirstMessage,
-        Self::Reconnect,
-        Self::Stagger,
-        Self::FrozenUsers,
-        Self::FrozenSameUser,
-        Self::Cold,
-    ];
-
-    /// Those that need the server's process; run wherever it is there and none are named.
-    pub const LOCAL: [Self; 3] = [Self::FrozenUsers, Self::FrozenSameUser, Self::Cold];
-
-    /// Those that are run where none are named.
-    pub const DEFAULT: [Self; 5] =
-        [Self::FirstContact, Self::Control, Self::Users, Self::SameUser, Self::FirstMessage];
-
-    /// The name on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FirstContact => "first-contact",
-            Self::Control => "control",
-            Self::Users => "users",
-            Self::SameUser => "same-user",
-            Self::FirstMessage => "first-message",
-            Self::Reconnect => "reconnect",
-            Self::Stagger => "stagger",
-            Self::FrozenUsers => "frozen-users",
-            Self::FrozenSameUser => "frozen-same-user",
-            Self::Cold => "cold",
-        }
-    }
-
-    /// True for one that needs the server's process.
-    pub fn is_local(self) -> bool {
-        Self::LOCAL.contains(&self)
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -142,6 +142,10 @@ pub struct Typed {
     pub thorough: Option<Given>,
     /// `--no-calibration`; its text is `true` when typed as a flag.
     pub no_calibration: Option<Given>,
+    /// `--baseline`; its text is `true` when typed as a flag.
+    pub baseline: Option<Given>,
+    /// `--i-may-load-production`: never in the file, since whoever may change that must not aim a run at production.
+    pub i_may_load_production: Option<Given>,
     /// `--dry-run`, which has no other form.
     pub dry_run: bool,
 }

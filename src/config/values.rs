@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use super::baseline::PreExisting;
 use super::checks::CheckName;
-use super::settings::{Carrier, Identifier, Pattern};
+use super::pattern::Pattern;
+use super::settings::{Carrier, Identifier};
 use super::suggest::did_you_mean;
 use crate::trust::escape;
 
@@ -224,6 +226,15 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Flaw> {
             Err(Flaw::new(format!("\"{other}\" is neither true nor false"))
                 .help("write true, or leave it out"))
         }
+    }
+}
+
+/// What becomes of a failure that the serving revision shows as well.
+pub(crate) fn pre_existing(text: &str) -> Result<PreExisting, Flaw> {
+    match text {
+        "block" => Ok(PreExisting::Block),
+        "allow" => Ok(PreExisting::Allow),
+        other => Err(Flaw::new(format!("{} is neither block nor allow", quoted(other)))),
     }
 }
 

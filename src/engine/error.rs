@@ -4,7 +4,7 @@ use crate::cloudrun::{ApiError, CredentialError, TagError};
 use crate::config::ServiceName;
 use crate::judge::sequential::SettingsError;
 use crate::probe::{AddressError, CampaignError, TokenError, TooFewDescriptors};
-use crate::revision::{self, LocateError, Unreachable, command, tag::TagTooLong};
+use crate::revision::{self, LocateError, NoRivalAddress, Unreachable, command, tag::TagTooLong};
 
 /// Why a run gave no evidence.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum EngineError {
     /// The candidate has no address of its own.
     #[error(transparent)]
     Address(#[from] revision::AddressError),
+    /// The revision that serves has no address of its own.
+    #[error(transparent)]
+    Rival(#[from] NoRivalAddress),
     /// The tag's name is too long for this service.
     #[error(transparent)]
     TagTooLong(#[from] TagTooLong),
@@ -78,6 +81,7 @@ impl EngineError {
             Self::Locate(error) => error.help(),
             Self::Unreachable(error) => error.help(),
             Self::Address(error) => error.help(),
+            Self::Rival(error) => error.help(),
             Self::TagTooLong(error) => error.help(),
             Self::Tag(error) => error.help(),
             Self::TagWithoutAddress { service, .. } => {
@@ -108,6 +112,7 @@ impl EngineError {
             self,
             Self::Locate(_)
                 | Self::Address(_)
+                | Self::Rival(_)
                 | Self::TagTooLong(_)
                 | Self::Unusable(AddressError::Unusable(_))
                 | Self::Token(_)

@@ -16,13 +16,13 @@ use crate::probe::{
 use crate::trust::Secret;
 
 impl Run<'_> {
-    /// Plans, says so, and probes `url` unless nothing is asked of it.
+    /// Plans, says so, and probes `url` unless nothing is asked of it. Gives the prober that did.
     pub(super) async fn probe(
         &mut self,
         url: &Url,
         capacity: Capacity,
         id_token: Option<Secret>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<Prober>, EngineError> {
         let address = Address::new(url)?;
         self.evidence.target.address = Some(address.display());
         self.evidence.target.behind_front_end |= address.is_google_host();
@@ -31,7 +31,7 @@ impl Run<'_> {
         }
         let plan = self.plan_only(capacity);
         if self.settings.dry_run || plan.strata.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         raise_descriptor_limit();
         check_descriptors(plan.limits.sockets_at_once)?;
@@ -53,13 +53,13 @@ impl Run<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let new_host =
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-        let campaign = Campaign::new(prober, &plan, &mut judge, run);
+        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run).halted_by(self.halt());
         let Campaigned { rounds, learned, round_trip, stopped } =
             self.unless_interrupted(campaign.run(new_host)).await??;
         let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
         self.evidence.probing = Some(Probing { plan, calibration, learned, round_trip, rounds, stopped });
         self.time(begun.elapsed());
-        Ok(())
+        Ok(Some(prober))
     }
 
     /// Lets the prober find the bundled race first: one that cannot may not pass others. A busy machine gets a second
@@ -90,8 +90,12 @@ impl Run<'_> {
 
     /// Makes the plan and says what it may cost.
     pub(super) fn plan_only(&self, capacity: Capacity) -> Plan {
-        let plan = Plan::new(self.settings, capacity, self.seed());
+        let mut plan = Plan::new(self.settings, capacity, self.seed());
+        plan.race.baseline.asked = self.opponent.is_some();
         self.announce(&plan);
+        if let Some(opponent) = &self.opponent {
+            self.around.note(opponent.plan.words());
+        }
         plan
     }
 

@@ -6,14 +6,15 @@
 use serde_json::{Value, json};
 
 use super::advice;
+use super::baseline::{self, Comparison};
 use super::check::{Check, Outcome};
-use super::classify::Kind;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
 use super::label::Labelling;
 use super::local;
 use super::race::{Bench, Failure, Tests};
 use super::sequential::Decision;
 use super::statistics;
+use super::watch;
 use crate::config::{CheckName, Echo, Pattern};
 use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
 
@@ -31,7 +32,7 @@ pub(super) fn check(
         return Check::bare(name, Outcome::Skipped, "skipped on request");
     }
     let ended_locally = evidence.local.as_ref().is_some_and(|local| local.ended_run);
-    match name {
+    let check = match name {
         CheckName::Ready | CheckName::Identity | CheckName::Serves if ended_locally => {
             Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
         }
@@ -41,7 +42,8 @@ pub(super) fn check(
         CheckName::Race => local::race(evidence, tests, local),
         other => Check::bare(other, Outcome::Inconclusive, "asked for, and this version cannot run it")
             .with_help(format!("leave {other} out of --only")),
-    }
+    };
+    watch::held_back(check, evidence)
 }
 
 fn ready(evidence: &Evidence) -> Check {
@@ -169,6 +171,9 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("the sockets of this run were spent", "raise limits.sockets-per-run in revgate.yaml")
         }
         StopReason::Rounds => ("the rounds that were allowed were run", "leave out --rounds, or raise it"),
+        StopReason::ServingErrors => {
+            ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
+        }
         StopReason::NotServed => ("no single socket was served", "see serves"),
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
@@ -241,11 +246,15 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let strata: serde_json::Map<String, Value> =
         tests.patterns.iter().map(|(pattern, bench)| (pattern.name().to_owned(), stratum(bench))).collect();
     let label = tests.labelling.as_ref().map(Labelling::labelled);
-    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration) });
-    let provoking = tests.patterns.keys().any(|pattern| *pattern != Pattern::FirstContact);
-    let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
-    let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
-    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| only_limits(bench)) {
+    let compared = Comparison::of(evidence, tests);
+    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration),
+        "baseline": compared });
+    let excused = baseline::excused(evidence, compared.as_ref());
+    let judged = || tests.patterns.iter().filter(|(pattern, _)| Some(**pattern) != excused);
+    let provoking = judged().any(|(pattern, _)| *pattern != Pattern::FirstContact);
+    let failed = judged().find(|(_, bench)| bench.decision() == Decision::Fail);
+    let open = judged().find(|(_, bench)| bench.decision() != Decision::Pass);
+    let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| bench.is_limited()) {
         let words = format!("{pattern}: {}; more was asked than the service allows", first_failure(bench));
         Check::bare(name, Outcome::Inconclusive, words)
     } else if let Some((pattern, bench)) = failed {
@@ -270,7 +279,7 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     } else {
         Check::bare(name, Outcome::Pass, passed_words(tests))
     };
-    let check = check.with_evidence(numbers);
+    let check = baseline::told(check, compared.as_ref(), excused).with_evidence(numbers);
     let again = failed
         .and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence.probing.as_ref(), evidence));
     let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
@@ -310,12 +319,6 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
     sorted.get(last * percent / 100).map(|value| value.div_ceil(1000))
-}
-
-/// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
-fn only_limits(bench: &Bench) -> bool {
-    let limited = bench.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
-    limited > 0 && limited == bench.tally.app_fail
 }
 
 pub(super) fn label_words(tests: &Tests) -> Option<String> {

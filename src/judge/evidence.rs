@@ -7,8 +7,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::watch::Watch;
 use crate::config::{Asked, CheckName, Echo, Selection, ServiceName};
-use crate::probe::{Calibration, Learned, Plan, Round, StopReason};
+use crate::probe::{Baseline, Calibration, Learned, Plan, Round, StopReason};
 use crate::trust::Excerpt;
 
 /// Version of the recorded form; raised when an old one can no longer be read.
@@ -41,6 +42,10 @@ pub struct Evidence {
     pub local: Option<Local>,
     /// What was opened and what came of it; `None` when nothing was.
     pub probing: Option<Probing>,
+    /// How the revision that serves compares; `None` where that was not asked, or nobody serves.
+    pub baseline: Option<Baseline>,
+    /// What was seen of the serving revision's errors; `None` where nobody else serves, or nothing is known of it.
+    pub watch: Option<Watch>,
     /// Milliseconds that each part took.
     pub times: Vec<(CheckName, u64)>,
 }

@@ -2,7 +2,8 @@
 //!
 //! Takes rounds as they are decided and answers the prober's questions. Its tests are the very ones that judge a
 //! record. It keeps no verdict: that is made from the evidence, afterwards. The surprising rule: once one test has failed,
-//! only what helps to label the failure is wanted, since nothing that follows could approve the revision any more.
+//! only what helps to label the failure is wanted, since nothing that follows could approve the revision any more; but for
+//! a failure that a policy may still excuse.
 
 use super::race::Tests;
 use super::sequential::SettingsError;
@@ -64,7 +65,7 @@ impl<F: FnMut(Progress)> Steering for LiveJudge<F> {
     }
 
     fn has_failed(&self) -> bool {
-        self.tests.has_failed()
+        self.tests.is_lost()
     }
 
     fn has_passed(&self) -> bool {

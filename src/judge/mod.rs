@@ -6,6 +6,7 @@
 //! would make ten sockets look like ten trials.
 
 mod advice;
+mod baseline;
 mod beta;
 mod check;
 mod checks;
@@ -19,7 +20,9 @@ pub mod sequential;
 pub mod statistics;
 mod tally;
 mod verdict;
+mod watch;
 
+pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules, classify};
 pub use evidence::{
@@ -29,3 +32,4 @@ pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};
+pub use watch::Watch;

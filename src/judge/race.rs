@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::classify::{Class, Finding, Rules, classify};
+use super::classify::{Class, Finding, Kind, Rules, classify};
 use super::label::Labelling;
 use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial, TrialOutcome};
 use super::statistics;
@@ -82,6 +82,12 @@ impl Bench {
         self.zero.as_ref()
     }
 
+    /// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
+    pub(super) fn is_limited(&self) -> bool {
+        let limited = self.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
+        limited > 0 && limited == self.tally.app_fail
+    }
+
     /// The counts of its trials.
     pub(super) fn test(&self) -> &Sequential {
         &self.test
@@ -123,6 +129,8 @@ pub(super) struct Tests {
     declared: crate::probe::Declared,
     platform_counts: bool,
     zero_tolerance: Vec<u16>,
+    /// A failure that the serving revision shows as well may be excused.
+    excuses: bool,
 }
 
 impl Tests {
@@ -154,6 +162,7 @@ impl Tests {
             declared: plan.declared,
             platform_counts,
             zero_tolerance: plan.race.zero_tolerance.clone(),
+            excuses: plan.race.baseline.excuses() && plan.place == Place::Remote,
         })
     }
 
@@ -218,11 +227,10 @@ impl Tests {
     /// True when another round of this stage would tell something while `in_flight` are under way.
     pub(super) fn wants(&self, stage: Stage, in_flight: u32) -> bool {
         if self.has_failed() {
-            let Some(labelling) = &self.labelling else { return stage == Stage::Control };
-            return match stage {
-                Stage::Control => labelling.wants_control(in_flight),
-                other => other.pattern().is_some_and(|p| labelling.wants_round(p, in_flight)),
-            };
+            let for_label = self.wants_for_label(stage, in_flight);
+            if for_label || self.is_lost() {
+                return for_label;
+            }
         }
         if stage == Stage::Held {
             let enough = self.held_ok.saturating_add(in_flight) >= self.held_due;
@@ -238,18 +246,53 @@ impl Tests {
         bench.is_some_and(|bench| bench.wants(in_flight))
     }
 
+    /// True when another round of this stage would help to say what kind of failure was seen.
+    fn wants_for_label(&self, stage: Stage, in_flight: u32) -> bool {
+        let Some(labelling) = &self.labelling else { return stage == Stage::Control };
+        match stage {
+            Stage::Control => labelling.wants_control(in_flight),
+            other => other.pattern().is_some_and(|p| labelling.wants_round(p, in_flight)),
+        }
+    }
+
+    /// The pattern to compare with the serving revision: the failed one that a report names, else the one with most
+    /// failures that is undecided.
+    pub(super) fn in_question(&self) -> Option<Pattern> {
+        let patterns = || self.patterns.iter().filter(|(_, bench)| !bench.is_limited());
+        let failed = patterns().find(|(_, bench)| bench.decision() == Decision::Fail);
+        let open = patterns()
+            .filter(|(_, bench)| bench.decision() == Decision::Undecided && bench.test.failing() > 0);
+        failed.or_else(|| open.max_by_key(|(_, bench)| bench.test.failing())).map(|(pattern, _)| *pattern)
+    }
+
     fn benches(&self) -> impl Iterator<Item = &Bench> {
         self.patterns.values().chain(self.serves.as_ref())
     }
 
     /// True when all tests have passed.
     pub(super) fn has_passed(&self) -> bool {
-        self.held_ok >= self.held_due && self.benches().all(|bench| bench.decision() == Decision::Pass)
+        let is_over = |bench: &Bench| {
+            bench.decision() == Decision::Pass || (self.excuses && bench.decision() == Decision::Fail)
+        };
+        self.held_ok >= self.held_due && self.benches().all(is_over) && !self.is_lost()
     }
 
     /// True when one test has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.benches().any(|bench| bench.decision() == Decision::Fail)
+    }
+
+    /// True when nothing that follows could approve any more. One failed pattern may still be excused, where that is
+    /// allowed; the comparison ends at the serving revision's first failure, so that a second one cannot.
+    pub(super) fn is_lost(&self) -> bool {
+        let failed = |bench: &Bench| bench.decision() == Decision::Fail;
+        if !self.excuses {
+            return self.has_failed();
+        }
+        let patterns = self.patterns.iter().filter(|(_, bench)| failed(bench));
+        let patterns: Vec<Pattern> = patterns.map(|(pattern, _)| *pattern).collect();
+        let excusable = patterns.len() <= 1 && patterns.iter().all(|pattern| pattern.is_comparable());
+        self.serves.as_ref().is_some_and(failed) || !excusable
     }
 
     /// True when something has failed at least once.
@@ -315,7 +358,7 @@ fn decided((observation, finding): (&Observation, &Finding)) -> u64 {
 }
 
 /// One failing socket makes a valid, failing round; a round that met only the platform is void.
-fn outcome(findings: &[Finding]) -> TrialOutcome {
+pub(super) fn outcome(findings: &[Finding]) -> TrialOutcome {
     let of_class = |class| findings.iter().filter(|finding| finding.class == class).count();
     if of_class(Class::AppFail) > 0 {
         return TrialOutcome::Failing;

@@ -19,6 +19,10 @@ const FAIL_RATE_CAP: f64 = 0.9;
 const PASS_SHARE_FLAWLESS: f64 = 0.8;
 /// Share of the bet of [`e_pass`] on a service that fails, but less than tolerated.
 const PASS_SHARE_TOLERABLE: f64 = 0.2;
+/// What a pair that only the candidate fails multiplies the evidence of [`e_worse`] with.
+const WORSE_GAIN: f64 = 1.9;
+/// What a pair that only the other side fails multiplies it with.
+const WORSE_LOSS: f64 = 0.1;
 /// What "95 % confidence" leaves open; the numerator of the rule of three is its `-ln`, rounded up to 3.
 const RULE_OF_THREE: f64 = 3.0;
 
@@ -62,6 +66,36 @@ pub fn e_fail(n: u32, k: u32, p0: f64) -> f64 {
         *total = failing * bet.ln_failing[component] + clean * bet.ln_clean[component];
     }
     mean_of_bets(&ln_evidence)
+}
+
+/// Evidence that the candidate fails *more* often than what it is paired with, from `discordant` pairs in which one side
+/// failed and the other did not, of which the candidate alone failed in `candidate_only` (the pairs of `McNemar`, Psychometrika 12, 1947).
+///
+/// `1.9^c · 0.1^(d − c)`: pairs in which both fail or neither does say nothing and are not counted.
+///
+/// An e-process for "whatever came before, a discordant pair is the candidate's alone with a probability `q` of at most
+/// 1/2": each pair multiplies it by `1.9·q + 0.1·(1 − q) = 0.1 + 1.8·q` on average, which is 1 at 1/2 and less below. Where
+/// both fail equally often, `q` is 1/2 because chance decides which of them is first. So it ever reaches 20 with a
+/// probability of at most 1/20, whenever one stops. Five pairs of the candidate's alone reach 24.8.
+///
+/// No pairs give 1; more than `f64::MAX` gives `f64::MAX`; `candidate_only` above `discordant` counts as `discordant`.
+pub fn e_worse(candidate_only: u32, discordant: u32) -> f64 {
+    let own = f64::from(candidate_only.min(discordant));
+    let other = f64::from(discordant) - own;
+    finite_exp(own * WORSE_GAIN.ln() + other * WORSE_LOSS.ln())
+}
+
+/// How often, at most, the candidate fails for each time that what it is paired with does, when that failed first in the
+/// `pairs`th pair in which anything failed: `1/(1 − 0.95^(1/n))`, so 20 for the first, 39 for the second.
+///
+/// Were the share of these pairs in which it fails below `1 − 0.95^(1/n)`, it would have failed so soon with a probability
+/// below 5 % (the geometric distribution). With rates `a` of the candidate and `b` of the other, that share is
+/// `b/(a + b − a·b)`, and one over it is `a/b + 1 − a`, which is at least `a/b`. No pairs give infinity.
+pub fn times_as_often(pairs: u32) -> f64 {
+    if pairs == 0 {
+        return f64::INFINITY;
+    }
+    -1.0 / (0.95_f64.ln() / f64::from(pairs)).exp_m1()
 }
 
 /// The noise rate of a round of `sockets`, each of which fails with probability `noise` by itself:
@@ -154,6 +188,27 @@ pub fn fisher_exact_greater(a_fail: u32, a_n: u32, b_fail: u32, b_n: u32) -> f64
     let tail: f64 =
         (a_fail..=most).map(|x| (ln_choose(a_n, x) + ln_choose(b_n, failures - x) - ln_tables).exp()).sum();
     tail.min(1.0)
+}
+
+/// How often so many events come in a window by chance when they come as often as in another: the probability that of all
+/// of them at least those of the first fall into it, each with the first window's share of the time. `(events, seconds)`.
+///
+/// Exact for events that come independently of each other (two Poisson rates, given their sum: Przyborowski and Wilenski,
+/// Biometrika 31, 1940); events in bursts rise by chance more often. Windows of no time, or no events, give 1.
+pub fn rise((during, during_time): (u32, u64), (before, before_time): (u32, u64)) -> f64 {
+    let (own, other) = (seconds(during_time), seconds(before_time));
+    if during == 0 || own <= 0.0 || other <= 0.0 {
+        return 1.0;
+    }
+    let all = during.saturating_add(before);
+    let (ln_own, ln_other) = ((own / (own + other)).ln(), (other / (own + other)).ln());
+    let term = |x: u32| ln_choose(all, x) + f64::from(x) * ln_own + f64::from(all - x) * ln_other;
+    (during..=all).map(|x| term(x).exp()).sum::<f64>().min(1.0)
+}
+
+/// A time as a number; more than 136 years are as many.
+fn seconds(time: u64) -> f64 {
+    f64::from(u32::try_from(time).unwrap_or(u32::MAX))
 }
 
 /// What one round adds to the logarithm of each component of the mixture of [`e_fail`].

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::expectation::{Learned, learn};
 use super::lanes::Lanes;
@@ -50,6 +51,8 @@ pub struct Campaign<'a, S> {
     until: Instant,
     quiet_until: Instant,
     label_until: Option<Instant>,
+    /// Cancelled when nothing more may be opened.
+    halt: CancellationToken,
 }
 
 /// What a campaign leaves behind.
@@ -79,7 +82,14 @@ impl<'a, S: Steering> Campaign<'a, S> {
             until: Instant::now() + plan.race.time_budget,
             quiet_until: Instant::now() + plan.race.time_budget / QUIET_SHARE,
             label_until: None,
+            halt: CancellationToken::new(),
         }
+    }
+
+    /// The same, stopped for the sake of the revision that serves as soon as `halt` is cancelled.
+    #[must_use]
+    pub fn halted_by(self, halt: CancellationToken) -> Self {
+        Self { halt, ..self }
     }
 
     /// Runs the whole campaign.
@@ -225,6 +235,9 @@ impl<'a, S: Steering> Campaign<'a, S> {
 
     /// Why no further round of this stage may start.
     fn spent(&self, stage: Stage) -> Option<StopReason> {
+        if self.halt.is_cancelled() {
+            return Some(StopReason::ServingErrors);
+        }
         if Instant::now() >= self.until {
             return Some(StopReason::Time);
         }

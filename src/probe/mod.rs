@@ -4,6 +4,7 @@
 //! or bad. The surprising rule: the sockets that were served stay open until the last one of their round is decided,
 //! since a client that closes early lets the server tidy up before the loser of the race arrives.
 
+mod baseline;
 mod calibration;
 mod campaign;
 mod descriptors;
@@ -15,6 +16,7 @@ mod matcher;
 #[cfg(test)]
 mod measure;
 mod observation;
+mod pairs;
 mod plan;
 mod platform;
 mod prober;
@@ -32,6 +34,7 @@ mod token;
 mod transport;
 mod trial;
 
+pub use baseline::{Baseline, BaselineEnd, BaselinePlan, Pair};
 pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
@@ -41,6 +44,8 @@ pub use handshake::Identity;
 pub use observation::{
     Company, End, EndKind, Freeze, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
 };
+pub use pairs::Pairs;
+pub(crate) use pairs::SINGLES;
 pub use plan::{Capacity, HELD_SOCKETS, Place, Plan, Stratum};
 pub use platform::PlatformPage;
 pub use prober::Prober;

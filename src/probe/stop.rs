@@ -29,6 +29,8 @@ pub enum StopReason {
     Sockets,
     /// The time that was allowed is used up.
     Time,
+    /// The revision that serves began to fail.
+    ServingErrors,
     /// Single sockets were not served, so that more of them would show nothing.
     NotServed,
 }

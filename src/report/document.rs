@@ -9,9 +9,9 @@ use crate::config::{CheckName, Pattern, RaceSettings, in_percent};
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
-    Rules, Tally, Verdict, classify,
+    Rules, Tally, Verdict, Watch, classify,
 };
-use crate::probe::{Means, Observation, Plan, Stage};
+use crate::probe::{Baseline, Means, Observation, Plan, Round, Stage};
 use crate::trust::{Excerpt, one_line};
 
 /// Version of the JSON report.
@@ -40,6 +40,10 @@ pub struct Document<'a> {
     pub plan: Option<String>,
     /// What a process of the server of our own was put through; `None` where there is none.
     pub local: Option<LocalPart<'a>>,
+    /// What the comparison with the revision that serves cost; `None` where there is none.
+    pub baseline: Option<BaselinePart<'a>>,
+    /// What was seen of the serving revision's errors; `None` where nobody else serves, or nothing is known of it.
+    pub watch: Option<&'a Watch>,
     /// Which windows between a check and its act could be found at best, a line for each stage that was run.
     pub floors: Vec<&'static str>,
     /// All checks.
@@ -81,6 +85,21 @@ pub struct LocalPart<'a> {
     pub took_ms: u64,
     /// The last lines that the server wrote, where it failed or never listened.
     pub lines: Vec<&'a str>,
+}
+
+/// The comparison with the revision that serves, in a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct BaselinePart<'a> {
+    /// The plan, in one line.
+    pub plan: String,
+    /// Short name of the revision that serves.
+    pub serving: &'a str,
+    /// Pairs of rounds.
+    pub pairs: usize,
+    /// Sockets that were opened at the revision that serves.
+    pub serving_sockets: usize,
+    /// Sockets that were opened at the candidate for it.
+    pub candidate_sockets: usize,
 }
 
 /// How closely together sockets were let go.
@@ -129,6 +148,8 @@ impl<'a> Document<'a> {
             notes: &target.notes,
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
             local: local(evidence, judgement),
+            baseline: evidence.baseline.as_ref().map(BaselinePart::new),
+            watch: evidence.watch.as_ref(),
             floors: floors(evidence),
             checks: &judgement.checks,
             sockets: &judgement.tally,
@@ -150,6 +171,23 @@ impl<'a> Document<'a> {
             self.observations.iter().filter(|o| o.finding.class != Class::Ok).collect();
         failures.sort_by_key(|o| o.finding.class);
         failures
+    }
+}
+
+impl<'a> BaselinePart<'a> {
+    fn new(baseline: &'a Baseline) -> Self {
+        let sockets =
+            |rounds: &mut dyn Iterator<Item = &'a Round>| rounds.map(|r| r.observations.len()).sum();
+        let pairs = &baseline.pairs;
+        Self {
+            plan: one_line(&baseline.plan.words()),
+            serving: &baseline.plan.serving,
+            pairs: pairs.len(),
+            serving_sockets: sockets(
+                &mut baseline.singles.iter().chain(pairs.iter().map(|pair| &pair.serving)),
+            ),
+            candidate_sockets: sockets(&mut pairs.iter().map(|pair| &pair.candidate)),
+        }
     }
 }
 
@@ -229,6 +267,9 @@ fn weakened_race(race: &RaceSettings) -> Vec<String> {
         if confidence < usual {
             weakened.push(format!("{what} at a confidence of {} %", in_percent(confidence)));
         }
+    }
+    if race.baseline.excuses() {
+        weakened.push("a failure that the serving revision shows as well is excused".to_owned());
     }
     if !race.zero_tolerance.contains(&1011) {
         weakened.push("a single 1011 does not block".to_owned());

@@ -35,6 +35,9 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
     if let Some(plan) = &document.plan {
         let _ = writeln!(text, "plan: {plan}");
     }
+    if let Some(baseline) = &document.baseline {
+        let _ = writeln!(text, "plan: {}", baseline.plan);
+    }
     for note in document.notes {
         let _ = writeln!(text, "note: {}", one_line(note));
     }
@@ -42,6 +45,7 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
     let checks = document.checks.iter().filter(|c| style.verbose || c.outcome != Outcome::NotAsked);
     checks.for_each(|check| check_line(&mut text, check));
     sockets(&mut text, document);
+    baseline(&mut text, document);
     floors(&mut text, document);
     released(&mut text, document);
     failures(&mut text, document, style);
@@ -78,6 +82,19 @@ fn sockets(text: &mut String, document: &Document<'_>) {
             tally.infra
         );
     }
+}
+
+/// What was opened besides, and where.
+fn baseline(text: &mut String, document: &Document<'_>) {
+    let Some(baseline) = &document.baseline else { return };
+    let _ = writeln!(
+        text,
+        "  baseline: {} pairs, {} sockets at {} and {} at the candidate besides",
+        baseline.pairs,
+        baseline.serving_sockets,
+        one_line(baseline.serving),
+        baseline.candidate_sockets
+    );
 }
 
 /// What could be found at best.

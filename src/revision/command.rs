@@ -59,6 +59,17 @@ pub fn remove_tag(service: &ServiceName, tag: &str) -> String {
     update_traffic(service, &[&format!("--remove-tags={tag}")])
 }
 
+/// Shows the requests of a revision that ended with 5xx within the last hour.
+pub fn errors_of(service: &ServiceName, revision: &str) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let filter = format!(
+        "resource.labels.service_name={} AND resource.labels.revision_name={} AND httpRequest.status>=500",
+        quoted(&service.service),
+        quoted(revision)
+    );
+    line(&["gcloud", "logging", "read", &filter, "--project", &service.project, "--freshness", "1h"])
+}
+
 /// `revgate check` on the service with further flags.
 pub fn check(service: &ServiceName, flags: &[&str]) -> String {
     revgate("check", service, flags)
@@ -87,6 +98,8 @@ mod tests {
             give_all(&service, "s-00001;rm -rf"),
             "gcloud run services update-traffic s '--to-revisions=s-00001;rm -rf=100' --region europe-west1 --project p"
         );
+        let read = shlex::split(&errors_of(&service, "s-1\"")).unwrap();
+        assert!(read[3].contains(r#"revision_name="s-1\"" AND"#), "{read:?}");
         assert_eq!(
             remove_tag(&service, "gate"),
             "gcloud run services update-traffic s --remove-tags=gate --region europe-west1 --project p"

@@ -133,6 +133,11 @@ impl World {
         self.runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
     }
 
+    /// Asks for an address and does not care for the answer.
+    pub(crate) fn read_status(&self, url: &str) {
+        self.runtime.block_on(async { reqwest::get(url).await.unwrap().status() });
+    }
+
     /// How many writes the API has been asked for.
     pub(crate) fn writes(&self) -> usize {
         self.emulator().requests().iter().filter(|request| request.method == "PATCH").count()

@@ -157,6 +157,8 @@ fn mistakes_of_what_is_checked() {
             "race: { noise: 7%, tolerated: 7% }",
             "race: { zero-tolerance: [99] }",
             "race: { seed: -1 }",
+            "race: { baseline: true }",
+            "race: { pre-existing: forgive }",
             "limits: { sockets-at-once: 0 }",
             "limits: { sockets-at-once: 3 }",
             "limits: { sockets-per-user: 1 }",
@@ -223,6 +225,9 @@ fn what_is_missing_is_asked_for() {
             (&["check", "--service", "checkout", "--url", "wss://host"], &[]),
             (&["check", "--url", "wss://host", "--revision", "checkout-00042-xiv"], &[]),
             (&["check", "--url", "wss://host", "--token-carry", "authorization"], &[]),
+            (&["check", "--url", "wss://host", "--baseline"], &[]),
+            (&["check", "--url", "wss://host"], &[("REVGATE_BASELINE", "true")]),
+            (&["check", "--url", "wss://host", "--baseline", "--i-may-load-production"], &[]),
         ],
     );
 }
@@ -267,7 +272,7 @@ const WRONG: &[(&str, &str)] = &[
 fn mistakes_that_were_typed_name_their_option() {
     let wrong = WRONG;
     // Wrong only as variables: the flags take no text.
-    let switches = ["thorough", "no-calibration"];
+    let switches = ["thorough", "no-calibration", "baseline", "i-may-load-production"];
     let place = Workplace::new();
     place.write("revgate.yaml", SERVICE);
     let (mut flags, mut variables) = (String::new(), String::new());

@@ -16,8 +16,13 @@ use revgate::probe::{
 };
 use revgate::trust::Excerpt;
 
+use crate::compared;
+
 /// Short name of the candidate.
 pub(crate) const CANDIDATE: &str = "checkout-00042-xiv";
+
+/// Short name of the revision that serves.
+pub(crate) const SERVING: &str = "checkout-00041-duz";
 
 /// What obeys nobody: it colours, reorders, breaks lines, draws images and gives orders to a CI system.
 pub(crate) const HOSTILE: &str = "::warning::w \u{1b}[31mred\u{202e}\u{200b}\r\n::error::injected\n::set-output name=a::b\n##[error]x \
@@ -128,6 +133,8 @@ pub(crate) fn hostile() -> Evidence {
         message: Excerpt::new(HOSTILE),
         log: Some(all()),
     };
+    evidence.baseline = Some(compared::hostile());
+    evidence.watch = Some(compared::watched(HOSTILE));
     evidence.identity.address = AddressKind::Tag { tag: all() };
     evidence.identity.echo = Some(Echo::Header(all()));
     evidence.asked.command = all();
@@ -153,7 +160,7 @@ fn bare() -> Evidence {
             revision_uid: Some("0f0a-42".to_owned()),
             rule: "newest by creation".to_owned(),
             serving_percent: 0,
-            previous: Some("checkout-00041-duz".to_owned()),
+            previous: Some(SERVING.to_owned()),
             address: Some("wss://gate-hn3k20f0a---checkout-abcdefghij-ew.a.run.app".to_owned()),
             path: "/ws?user={{user}}".to_owned(),
             rehearsed: false,
@@ -172,6 +179,8 @@ fn bare() -> Evidence {
         },
         local: None,
         probing: None,
+        baseline: None,
+        watch: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],
     }
 }
@@ -226,15 +235,21 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
 
 /// Rounds on one clock, with sockets numbered through.
 #[derive(Default)]
-struct Campaign {
-    rounds: Vec<Round>,
-    sockets: u32,
-    at: u64,
+pub(crate) struct Campaign {
+    pub(crate) rounds: Vec<Round>,
+    pub(crate) sockets: u32,
+    pub(crate) at: u64,
 }
 
 impl Campaign {
     /// `count` more rounds of `stage`, each of so many sockets.
-    fn rounds(&mut self, stage: Stage, count: u32, sockets: u32, seen: impl Fn(u32) -> Observation) {
+    pub(crate) fn rounds(
+        &mut self,
+        stage: Stage,
+        count: u32,
+        sockets: u32,
+        seen: impl Fn(u32) -> Observation,
+    ) {
         let earlier = self.rounds.iter().filter(|round| round.stage == stage).count();
         for number in (u32::try_from(earlier).unwrap() + 1..).take(usize::try_from(count).unwrap()) {
             let started = self.at;
@@ -283,7 +298,7 @@ fn shifted(mut seen: Observation, by: u64) -> Observation {
 }
 
 /// Welcomed, answered, held, and closed by us.
-fn healthy(socket: u32) -> Observation {
+pub(crate) fn healthy(socket: u32) -> Observation {
     let frame = |at, shape: &str, expected, text: &str| Frame {
         at,
         kind: FrameKind::Text,
@@ -317,7 +332,7 @@ fn healthy(socket: u32) -> Observation {
 }
 
 /// Closed right after the 101.
-fn closed(socket: u32, code: u16, reason: &str) -> Observation {
+pub(crate) fn closed(socket: u32, code: u16, reason: &str) -> Observation {
     let kind = EndKind::CloseFrame { code: Some(code), reason: Excerpt::new(reason) };
     Observation {
         end: Some(End { kind, phase: Phase::Greeting }),

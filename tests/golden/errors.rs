@@ -14,7 +14,7 @@ use revgate::engine::EngineError;
 use revgate::judge::sequential::SettingsError;
 use revgate::probe::{self, CampaignError, TokenError};
 use revgate::promote::PromoteError;
-use revgate::revision::{self, LocateError, Unreachable, tag::TagTooLong};
+use revgate::revision::{self, LocateError, NoRivalAddress, Unreachable, tag::TagTooLong};
 use revgate::trust::Excerpt;
 
 use crate::assert_golden;
@@ -265,6 +265,7 @@ fn of_a_run_itself() {
         Locate => [LocateError::NoRevisions { service: boxed() }.into()],
         Unreachable => [Unreachable::Proxy { service: service() }.into()],
         Address => [revision::AddressError::NoTag { candidate: CANDIDATE.to_owned(), service: boxed() }.into()],
+        Rival => [NoRivalAddress { revision: "checkout-00041-duz".to_owned(), percent: 90, service: boxed() }.into()],
         TagTooLong => [
             TagTooLong { base: "gate".to_owned(), length: 14, limit: 12, service: "checkout".to_owned() }.into(),
         ],

@@ -4,6 +4,7 @@
 //! accepted but by hand (`cargo insta review`, or by renaming it). Snapshots hold no path, port or version.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod compared;
 mod configuration;
 mod documents;
 mod errors;

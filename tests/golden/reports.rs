@@ -4,6 +4,7 @@ use revgate::judge::{Evidence, judge};
 use revgate::report::{Document, Style, outputs, render_json, render_markdown, render_text};
 
 use crate::assert_golden;
+use crate::compared;
 use crate::documents::{self, HOSTILE};
 use crate::program::Workplace;
 
@@ -67,6 +68,16 @@ fn approved() {
 #[test]
 fn blocked_by_race() {
     assert_reports("blocked_by_race", &documents::blocked_by_race());
+}
+
+#[test]
+fn what_was_there_before_is_excused_and_the_rest_is_not() {
+    assert_reports("pre_existing", &compared::pre_existing());
+}
+
+#[test]
+fn an_approval_is_held_back_when_the_serving_revision_began_to_fail() {
+    assert_reports("harmed", &compared::harmed());
 }
 
 #[test]

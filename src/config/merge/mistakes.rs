@@ -74,6 +74,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ("race: { cold-tolerated: 0% }", "4:25: race.cold-tolerated: \"0%\" is not between 0 % and 100 %"),
     ("race: { cold-budget: 0s }", "4:22: race.cold-budget: \"0s\" leaves no time"),
     ("race: { seed: -1 }", "4:15: race.seed: \"-1\" is not a whole number"),
+    (
+        "race: { baseline: true }",
+        "4:19: race.baseline: a comparison with the serving revision opens sockets at",
+    ),
+    ("race: { pre-existing: forgive }", "4:23: race.pre-existing: \"forgive\" is neither block nor allow"),
     ("limits: { sockets-at-once: 0 }", "4:28: limits.sockets-at-once: \"0\" is too small"),
     ("limits: { sockets-at-once: 3 }", "4:28: limits.sockets-at-once: a round of 5 sockets is more than"),
     ("limits: { sockets-per-user: 1 }", "4:29: limits.sockets-per-user: the pattern same-user opens two"),

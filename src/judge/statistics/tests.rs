@@ -2,6 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use statrs::distribution::{Beta, ContinuousCDF};
 
 const TOLERATED: f64 = 0.01;
@@ -70,6 +72,89 @@ fn one_failing_round_alone_is_never_a_fail() {
 fn evidence_has_its_digits() {
     assert_close(e_pass(1110, 2, TOLERATED), 20.037_054_704_189_16, 1e-13);
     assert_close(e_fail(7, 2, noise_of_round(10, NOISE)), 3_548.306_044_920_918, 1e-12);
+}
+
+/// `1.9^c·0.1^(d − c)` by multiplication.
+fn e_worse_by_multiplication(candidate_only: u32, other_only: u32) -> f64 {
+    let own: f64 = (0..candidate_only).map(|_| 1.9).product();
+    own * (0..other_only).map(|_| 0.1).product::<f64>()
+}
+
+#[test]
+fn worse_takes_five_pairs_alone_nine_against_one_and_twelve_against_two() {
+    for (own, other) in [(5, 0), (9, 1), (12, 2), (16, 3)] {
+        assert!(e_worse(own, own + other) >= 20.0, "{own} against {other}");
+        assert!(e_worse(own - 1, own - 1 + other) < 20.0, "{} against {other}", own - 1);
+    }
+    assert_close(e_worse(5, 5), 24.760_99, 1e-12);
+    assert_close(e_worse(0, 0), 1.0, 1e-14);
+    assert_close(e_worse(7, 5), e_worse(5, 5), 1e-14);
+    assert_close(e_worse(u32::MAX, u32::MAX), f64::MAX, 0.0);
+    assert_close(e_worse(0, u32::MAX), 0.0, 0.0);
+}
+
+/// The exact mean over all sequences of `d` pairs, by the binomial distribution, is `(0.1 + 1.8·q)^d`: at most 1 for
+/// every `q` of the hypothesis.
+#[test]
+fn evidence_for_worse_gains_nothing_on_average_where_it_is_not() {
+    for q in [0.0_f64, 0.1, 0.3, 0.49, 0.5] {
+        for d in 0..=40_u32 {
+            let mut choose = 1.0_f64;
+            let mut mean = 0.0;
+            for c in 0..=d {
+                let probability = choose
+                    * q.powi(i32::try_from(c).unwrap())
+                    * (1.0 - q).powi(i32::try_from(d - c).unwrap());
+                mean += probability * e_worse(c, d);
+                choose *= f64::from(d - c) / f64::from(c + 1);
+            }
+            assert_close(mean, (0.1 + 1.8 * q).powi(i32::try_from(d).unwrap()), 1e-9);
+            assert!(mean <= 1.0 + 1e-9, "{mean} at q = {q}, d = {d}");
+        }
+    }
+}
+
+/// How often two equal sides, paired until one of them is called worse or 500 pairs are over, are called so. Of 4000 at
+/// most 200 on average; 260 would be more than four standard deviations off.
+#[test]
+fn equals_are_rarely_called_worse() {
+    let mut random = StdRng::seed_from_u64(3);
+    for rate in [0.02, 0.2, 0.7] {
+        let called = (0..4000).filter(|_| {
+            let (mut own, mut discordant) = (0, 0);
+            (0..500).any(|_| {
+                let (a, b) = (random.random_bool(rate), random.random_bool(rate));
+                own += u32::from(a && !b);
+                discordant += u32::from(a != b);
+                e_worse(own, discordant) >= 20.0
+            })
+        });
+        let called = called.count();
+        assert!((20..=260).contains(&called), "{called} of 4000 at {rate}");
+    }
+}
+
+#[test]
+fn a_failure_in_the_first_pair_bounds_the_ratio_by_twenty() {
+    for (pairs, times) in [(1, 20.0), (2, 39.493_6), (5, 97.979_5)] {
+        assert_close(times_as_often(pairs), times, 1e-5);
+        // The geometric distribution, as it is written.
+        let share = 1.0 / times_as_often(pairs);
+        assert_close(1.0 - (1.0 - share).powi(i32::try_from(pairs).unwrap()), 0.05, 1e-9);
+    }
+    assert!(times_as_often(0).is_infinite());
+}
+
+#[test]
+fn a_rise_is_the_tail_of_the_binomial_distribution() {
+    // Five of five in 180 of 780 s: (3/13)^5.
+    assert_close(rise((5, 180), (0, 600)), (3.0_f64 / 13.0).powi(5), 1e-9);
+    // One of three in half of the time: 7/8; two: 1/2.
+    assert_close(rise((1, 60), (2, 60)), 0.875, 1e-9);
+    assert_close(rise((2, 60), (1, 60)), 0.5, 1e-9);
+    for nothing in [((0, 60), (9, 600)), ((9, 0), (9, 600)), ((9, 60), (9, 0))] {
+        assert_close(rise(nothing.0, nothing.1), 1.0, 0.0);
+    }
 }
 
 #[test]
@@ -200,5 +285,33 @@ proptest! {
         let p = fisher_exact_greater(a, a_n, b, b_n);
         prop_assert!((0.0..=1.0).contains(&p));
         prop_assert!(fisher_exact_greater(a + 1, a_n, b, b_n) <= p * (1.0 + 1e-9));
+    }
+}
+
+proptest! {
+    #[test]
+    fn evidence_for_worse_is_the_product_of_its_pairs(own in 0..300_u32, other in 0..200_u32) {
+        let ours = e_worse(own, own + other);
+        prop_assert!(ours.is_finite());
+        assert_close(ours, e_worse_by_multiplication(own, other), 1e-9);
+        prop_assert!(at_most(ours, e_worse(own + 1, own + other + 1)));
+        prop_assert!(at_most(e_worse(own, own + other + 1), ours));
+    }
+
+    #[test]
+    fn evidence_for_worse_never_overflows(own: u32, discordant: u32) {
+        let evidence = e_worse(own, discordant);
+        prop_assert!(evidence.is_finite() && evidence >= 0.0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rise_follows_the_counts(during in 1..2_000_u32, before in 0..2_000_u32, time in 1..4_000_u64) {
+        let chance = rise((during, time), (before, 600));
+        prop_assert!((0.0..=1.0).contains(&chance));
+        prop_assert!(at_most(rise((during + 1, time), (before, 600)), chance + 1e-9));
+        prop_assert!(at_most(chance, rise((during, time), (before + 1, 600)) + 1e-9));
+        prop_assert!(at_most(chance, rise((during, time + 1), (before, 600)) + 1e-9));
     }
 }

@@ -1,0 +1,143 @@
+//! Runs pairs of rounds, one at the candidate and one at the revision that serves, at the pace of the serving one.
+//!
+//! Takes a prober for each side and a plan; gives rounds. It judges nothing and never stops by itself: whoever asks for the
+//! next pair has looked at the last. The surprising rule: a round begins only when all sockets of the one before it are
+//! closed and its share of a second is over beyond that, so that no second ever sees more openings than were promised.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::baseline::{BaselinePlan, Pair, serving_is_first};
+use super::expectation::{Learned, learn};
+use super::observation::{Company, Observation, Round, Stage};
+use super::plan::Plan;
+use super::prober::Prober;
+use super::round::run_round;
+use super::spec::{RoundSpec, SocketSpec};
+use crate::config::Pattern;
+
+/// Single sockets of the serving revision from which it is learned what comes unasked there.
+pub(crate) const SINGLES: u32 = 2;
+
+/// One side of a comparison.
+#[derive(Debug)]
+struct Side {
+    prober: Arc<Prober>,
+    learned: Option<Arc<Learned>>,
+}
+
+/// A comparison under way.
+#[derive(Debug)]
+pub struct Pairs<'a> {
+    plan: &'a Plan,
+    baseline: &'a BaselinePlan,
+    stage: Stage,
+    candidate: Side,
+    serving: Side,
+    run: String,
+    sockets: u32,
+    number: u32,
+    singles: u32,
+    next: Instant,
+}
+
+impl<'a> Pairs<'a> {
+    /// Prepares a comparison in `pattern`; nothing is opened yet. `sockets` were opened before, and `learned` is what comes
+    /// unasked at the candidate. `run` is a text that no other run has.
+    pub fn new(
+        (plan, baseline): (&'a Plan, &'a BaselinePlan),
+        pattern: Pattern,
+        (candidate, learned): (Prober, Option<Learned>),
+        serving: Prober,
+        sockets: u32,
+        run: String,
+    ) -> Self {
+        Self {
+            plan,
+            baseline,
+            stage: Stage::from(pattern),
+            candidate: Side { prober: Arc::new(candidate), learned: learned.map(Arc::new) },
+            serving: Side { prober: Arc::new(serving), learned: None },
+            run,
+            sockets,
+            number: 0,
+            singles: 0,
+            next: Instant::now(),
+        }
+    }
+
+    /// A single socket of the serving revision.
+    pub async fn single(&mut self) -> Round {
+        self.singles += 1;
+        let spec = self.specify(Stage::Learning, self.singles, 1);
+        self.alone(&Arc::clone(&self.serving.prober), spec, None).await
+    }
+
+    /// Learns from single sockets what comes unasked at the serving revision.
+    pub fn learn(&mut self, singles: &[Round]) -> Option<Learned> {
+        let sources: Vec<&Observation> = singles.iter().flat_map(|round| &round.observations).collect();
+        let learned = learn(&sources);
+        self.serving.learned = learned.clone().map(Arc::new);
+        learned
+    }
+
+    /// True while the sockets of the run leave room for another pair.
+    pub fn has_room(&self) -> bool {
+        self.sockets.saturating_add(2 * self.size()) <= self.plan.limits.sockets_per_run
+    }
+
+    /// The next pair: the same users on both sides.
+    pub async fn pair(&mut self) -> Pair {
+        self.number += 1;
+        let number = self.number;
+        let serving_first = serving_is_first(self.plan.seed, number);
+        let (candidate, serving) = if serving_first {
+            let serving = self.side(true).await;
+            (self.side(false).await, serving)
+        } else {
+            let candidate = self.side(false).await;
+            (candidate, self.side(true).await)
+        };
+        Pair { number, serving_first, candidate, serving }
+    }
+
+    fn size(&self) -> u32 {
+        self.plan.sockets_of(self.stage).min(self.baseline.largest_round)
+    }
+
+    async fn side(&mut self, serving: bool) -> Round {
+        // `--round` repeats a single one.
+        let first = self.plan.first_number(self.stage);
+        let turn = if self.plan.race.round.is_some() { 0 } else { self.number - 1 };
+        let spec = self.specify(self.stage, first + turn, self.size());
+        let side = if serving { &self.serving } else { &self.candidate };
+        let (prober, learned) = (Arc::clone(&side.prober), side.learned.clone());
+        self.alone(&prober, spec, learned).await
+    }
+
+    fn specify(&mut self, stage: Stage, number: u32, count: u32) -> RoundSpec {
+        let first = self.sockets;
+        self.sockets += count;
+        let users = self.plan.users_of_round(stage, number, count);
+        let sockets = (first + 1..).zip(users).map(|(number, user)| SocketSpec {
+            number,
+            user,
+            nonce: format!("{}-{number}", self.run),
+        });
+        RoundSpec { stage, number, company: Company::Alone, sockets: sockets.collect() }
+    }
+
+    /// One round with nothing else open, when its turn has come.
+    async fn alone(&mut self, prober: &Arc<Prober>, spec: RoundSpec, learned: Option<Arc<Learned>>) -> Round {
+        sleep_until(self.next).await;
+        let gap = self.baseline.gap(u32::try_from(spec.sockets.len()).unwrap_or(u32::MAX));
+        let (go, gone) = oneshot::channel();
+        let (tell, _decided) = oneshot::channel();
+        let _ = go.send(());
+        let round = run_round(Arc::clone(prober), spec, learned, gone, tell).await;
+        self.next = Instant::now() + gap;
+        round
+    }
+}
