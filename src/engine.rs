@@ -5,6 +5,7 @@
 //! also when the run is interrupted, before anything else is said.
 
 mod access;
+mod cold;
 mod error;
 mod local;
 mod probing;
@@ -88,7 +89,7 @@ pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked
     let Some(control) = control else {
         run.evidence.ready = ReadyEvidence::Unknown;
         let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
-        run.probe(&address, Capacity::default(), None).await?;
+        run.probe(&address, None, None).await?;
         return Ok(Checked { evidence: run.finish(), control: None });
     };
     let mut control = control;
@@ -154,6 +155,7 @@ impl<'a> Run<'a> {
             identity: IdentityEvidence {
                 address: AddressKind::None,
                 echo: settings.echo.clone(),
+                instance_echo: settings.instance_echo.clone(),
                 before: None,
                 after: None,
             },
@@ -269,7 +271,7 @@ impl<'a> Run<'a> {
         let id_token = self.id_token(control).await?;
         if let Some(url) = &self.settings.url {
             self.evidence.identity.address = AddressKind::Url;
-            self.probe(url, control.capacity, id_token).await?;
+            self.probe(url, Some(control), id_token).await?;
             return Ok(None);
         }
         let plan = choose_address(&control.service, &control.located, self.settings.tag.as_ref())?;

@@ -1,8 +1,13 @@
 //! The gate through its binary, against the emulator's misbehaving backends.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/backends.rs"]
+pub mod backends;
+
 #[path = "gate/access.rs"]
 mod access;
+#[path = "gate/cold.rs"]
+mod cold;
 #[path = "gate/interrupts.rs"]
 mod interrupts;
 #[path = "gate/leftovers.rs"]

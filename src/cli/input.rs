@@ -209,6 +209,7 @@ fn set(typed: &mut Typed, name: &str, given: Given) {
         "seed" => &mut typed.seed,
         "round" => &mut typed.round,
         "thorough" => &mut typed.thorough,
+        "cold" => &mut typed.cold,
         "no-calibration" => &mut typed.no_calibration,
         _ => return,
     };

@@ -10,6 +10,7 @@ mod beta;
 mod check;
 mod checks;
 mod classify;
+mod cold;
 mod evidence;
 mod label;
 mod live;
@@ -23,7 +24,8 @@ mod verdict;
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules, classify};
 pub use evidence::{
-    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, Probing, ReadyEvidence, Target,
+    AddressKind, ColdEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, LogProof, Probing,
+    ReadyEvidence, Target,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};

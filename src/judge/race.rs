@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::classify::{Class, Finding, Rules, classify};
+use super::cold::ColdStarts;
+use super::evidence::LogProof;
 use super::label::Labelling;
 use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial, TrialOutcome};
 use super::statistics;
@@ -117,6 +119,8 @@ pub(super) struct Tests {
     /// What came after a test had failed.
     pub(super) labelling: Option<Labelling>,
     strata: Vec<Stratum>,
+    /// Instances of a deployed revision; `None` where none are made to start.
+    pub(super) cold: Option<ColdStarts>,
     /// The server answered while it was stopped: whoever serves is another process.
     pub(super) unstoppable: bool,
     seed: u64,
@@ -150,12 +154,19 @@ impl Tests {
             held_due: plan.held,
             labelling: None,
             strata: plan.strata.clone(),
+            cold: plan.starts_instances().then(ColdStarts::default),
             unstoppable: false,
             seed: plan.seed,
             declared: plan.declared,
             platform_counts,
             zero_tolerance: plan.race.zero_tolerance.clone(),
         })
+    }
+
+    /// The same, with what the log says of instances.
+    pub(super) fn with_log(mut self, log: Option<&LogProof>) -> Self {
+        self.cold = self.cold.map(|_| ColdStarts::new(log));
+        self
     }
 
     /// Takes in one round.
@@ -169,7 +180,19 @@ impl Tests {
         let frozen = !self.unstoppable && round.frozen.is_none_or(Freeze::holds);
         self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;
+        if let Some(cold) = self.cold.as_mut().filter(|_| round.stage != Stage::Cold) {
+            cold.note(round);
+        }
         match round.stage {
+            Stage::Cold if self.cold.is_some() => {
+                let bench = self.patterns.get_mut(&Pattern::Cold);
+                if let (Some(cold), Some(bench)) = (&mut self.cold, bench) {
+                    bench.take(round, &findings, zero);
+                    for trial in cold.trials(round, &findings) {
+                        bench.test.push(&trial);
+                    }
+                }
+            }
             Stage::Learning | Stage::Held | Stage::Control => {
                 if round.stage == Stage::Held {
                     self.held += u32::try_from(findings.len()).unwrap_or(u32::MAX);
@@ -253,6 +276,12 @@ impl Tests {
         self.benches().any(|bench| bench.decision() == Decision::Fail)
     }
 
+    /// True when only a log could still tell how instances started.
+    pub(super) fn needs_log(&self) -> bool {
+        let open = |bench: &Bench| bench.decision() == Decision::Undecided;
+        self.cold.is_some() && self.patterns.get(&Pattern::Cold).is_some_and(open)
+    }
+
     /// True when something has failed at least once.
     pub(super) fn has_failures(&self) -> bool {
         self.benches().any(|bench| bench.test.failing() > 0)
@@ -260,8 +289,8 @@ impl Tests {
 }
 
 impl Bench {
-    /// A round that was not `provoked` as it should have been shows failures and no success.
-    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16], provoked: bool) {
+    /// Counts the sockets of a round.
+    fn take(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16]) {
         for (observation, finding) in round.observations.iter().zip(findings) {
             self.tally.add(finding);
             match finding.class {
@@ -271,6 +300,11 @@ impl Bench {
             }
         }
         self.spreads.extend(round.release_spread);
+    }
+
+    /// A round that was not `provoked` as it should have been shows failures and no success.
+    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16], provoked: bool) {
+        self.take(round, findings, zero_tolerance);
         let outcome = match outcome(findings) {
             TrialOutcome::Clean if !provoked => TrialOutcome::Void,
             outcome => outcome,

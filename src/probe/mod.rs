@@ -4,8 +4,10 @@
 //! or bad. The surprising rule: the sockets that were served stay open until the last one of their round is decided,
 //! since a client that closes early lets the server tidy up before the loser of the race arrives.
 
+mod ballast;
 mod calibration;
 mod campaign;
+mod cold;
 mod descriptors;
 mod expectation;
 mod frame;

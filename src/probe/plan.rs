@@ -51,6 +51,8 @@ pub struct Plan {
     pub quiet_rounds: u32,
     /// Where the server is.
     pub place: Place,
+    /// What the revision can hold.
+    pub capacity: Capacity,
     /// The limits in force.
     pub limits: Limits,
     /// The steps' times.
@@ -123,6 +125,7 @@ impl Plan {
             alone_rounds: ALONE_ROUNDS,
             quiet_rounds: quiet_rounds(&settings.race),
             place: Place::Remote,
+            capacity,
             limits,
             timeouts: settings.timeouts,
             race: settings.race.clone(),
@@ -179,6 +182,7 @@ impl Plan {
         let for_one_user = if self.users == 0 { u32::MAX } else { self.limits.sockets_per_user };
         match pattern {
             Pattern::Control => Ok(1),
+            Pattern::Cold if self.place == Place::Remote => self.instance_size(),
             Pattern::FirstContact | Pattern::Cold => {
                 Ok(FIRST_CONTACT_SOCKETS.min(at_once).min(for_users.saturating_mul(for_one_user)).max(1))
             }
@@ -196,6 +200,42 @@ impl Plan {
                 at_least_two(at_once.min(for_one_user).min(2))
             }
         }
+    }
+
+    /// Sockets that may be held at once, whoever's they are.
+    pub(crate) fn room(&self) -> u32 {
+        let all = self.users.saturating_mul(self.limits.sockets_per_user);
+        if self.users == 0 { self.limits.sockets_at_once } else { self.limits.sockets_at_once.min(all) }
+    }
+
+    /// Clean cold starts that a pass needs.
+    pub fn least_fresh(&self) -> u32 {
+        // A count between 1 and 2^32.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and `as` saturates"
+        )]
+        let least = (LEAST_ROUNDS / -(-self.race.cold_tolerated).ln_1p()).ceil() as u32;
+        least
+    }
+
+    /// Sockets that fill an instance, as far as one that is warm can be filled besides; or why none can.
+    fn instance_size(&self) -> Result<u32, String> {
+        let Some(concurrency) = self.capacity.concurrency else {
+            return Err(
+                "how much an instance takes is not known: name --project, --region and --service".to_owned()
+            );
+        };
+        let room = self.room();
+        if room <= concurrency {
+            return Err(format!(
+                "an instance takes {concurrency} sockets, and {room} may be open at once: deploy the tagged revision \
+                 with --concurrency=1, or raise sockets-at-once under `limits:` (half of concurrency times the most \
+                 instances is the end), and name users enough"
+            ));
+        }
+        Ok(concurrency.min(room - concurrency))
     }
 
     /// True when sockets carry no identity.
@@ -236,6 +276,7 @@ fn wanted(settings: &Settings) -> Vec<Pattern> {
         .into_iter()
         .filter(|pattern| {
             let asked = race && !pattern.is_local() && settings.race.patterns.contains(pattern);
+            let asked = asked || (race && *pattern == Pattern::Cold && settings.race.cold);
             asked || (serves && *pattern == Pattern::Control)
         })
         .collect()

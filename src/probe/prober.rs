@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::ballast::Ballast;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::Matcher;
@@ -32,6 +33,8 @@ pub struct Prober {
     pub users: Vec<String>,
     /// Where answers name their revision.
     pub echo: Option<Echo>,
+    /// Where answers name their instance.
+    pub instance_echo: Option<Echo>,
     /// The steps' times.
     pub timeouts: Timeouts,
     /// Takes secrets out of what servers say.
@@ -40,6 +43,8 @@ pub struct Prober {
     pub releaser: Arc<Releaser>,
     /// Stops the server while sockets are let go; `None` where its process is not ours.
     pub(crate) freezer: Option<Arc<Freezer>>,
+    /// Keeps sockets open beyond their round; `None` where they end with it.
+    pub(crate) ballast: Option<Arc<Ballast>>,
     /// Zero of all times.
     pub epoch: Instant,
 }
@@ -63,10 +68,12 @@ impl Prober {
             id_token,
             users: settings.users.clone(),
             echo: settings.echo.clone(),
+            instance_echo: settings.instance_echo.clone(),
             timeouts: settings.timeouts,
             redactor,
             releaser: Arc::new(Releaser::detect()),
             freezer: None,
+            ballast: None,
             epoch,
         }
     }
@@ -79,6 +86,11 @@ impl Prober {
     /// The same for another address, of a server that is never stopped.
     pub(crate) fn aimed(&self, address: Address) -> Self {
         Self { address, freezer: None, ..self.clone() }
+    }
+
+    /// The same for sockets that are kept open beyond their round.
+    pub(super) fn keeping(&self, ballast: Arc<Ballast>) -> Self {
+        Self { ballast: Some(ballast), ..self.clone() }
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.

@@ -29,6 +29,8 @@ pub enum StopReason {
     Sockets,
     /// The time that was allowed is used up.
     Time,
+    /// As many sockets are held as may be open at once.
+    Held,
     /// Single sockets were not served, so that more of them would show nothing.
     NotServed,
 }

@@ -157,6 +157,8 @@ fn mistakes_of_what_is_checked() {
             "race: { noise: 7%, tolerated: 7% }",
             "race: { zero-tolerance: [99] }",
             "race: { seed: -1 }",
+            "race: { cold: often }",
+            "race: { patterns: [cold] }",
             "limits: { sockets-at-once: 0 }",
             "limits: { sockets-at-once: 3 }",
             "limits: { sockets-per-user: 1 }",
@@ -267,7 +269,7 @@ const WRONG: &[(&str, &str)] = &[
 fn mistakes_that_were_typed_name_their_option() {
     let wrong = WRONG;
     // Wrong only as variables: the flags take no text.
-    let switches = ["thorough", "no-calibration"];
+    let switches = ["thorough", "cold", "no-calibration"];
     let place = Workplace::new();
     place.write("revgate.yaml", SERVICE);
     let (mut flags, mut variables) = (String::new(), String::new());
