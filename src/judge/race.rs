@@ -89,6 +89,12 @@ impl Bench {
         &self.test
     }
 
+    /// Clean trials that a pass needs where nothing fails.
+    pub(super) fn least(&self) -> u32 {
+        let passes = |n: &u32| statistics::e_pass(*n, 0, self.settings.tolerated) >= self.settings.pass_at;
+        (1..u32::MAX).find(passes).unwrap_or(u32::MAX)
+    }
+
     /// True when `more` further clean rounds would not be enough for a pass.
     fn wants(&self, more: u32) -> bool {
         if self.decision() != Decision::Undecided {

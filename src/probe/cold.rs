@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use super::ballast::Ballast;
 use super::campaign::Campaign;
-use super::observation::{Company, Stage};
+use super::observation::{Company, Observation, Opening, Stage};
 use super::plan::{Place, Plan};
+use super::platform::PlatformPage;
 use super::steering::Steering;
 use super::stop::StopReason;
 
@@ -72,9 +73,14 @@ impl<S: Steering> Campaign<'_, S> {
             // Its sockets stay open beyond it: the next round is never alone.
             let company = if started == 0 { Company::Alone } else { Company::Quiet };
             let lane = self.lanes.arm(Stage::Cold, company, self.learned.clone()).await;
+            let index = lane.index;
             drop(lane.let_go());
             self.lanes.drain().await;
             self.record(Stage::Cold);
+            // Whoever insists where nothing is left only takes the room of others.
+            if self.lanes.round(index).is_some_and(|round| round.observations.iter().all(found_no_room)) {
+                return StopReason::Held;
+            }
         }
     }
 
@@ -82,5 +88,61 @@ impl<S: Steering> Campaign<'_, S> {
     fn prolong(&mut self, by: Duration) {
         self.until += by;
         self.quiet_until += by;
+    }
+}
+
+fn found_no_room(observation: &Observation) -> bool {
+    matches!(observation.opening, Opening::Refused { platform: Some(PlatformPage::NoCapacity), .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FileConfig, Lookup, Pattern, Purpose, Typed, merge};
+    use crate::probe::Capacity;
+
+    fn plan(yaml: &str, concurrency: Option<u32>, max_instances: u32) -> Plan {
+        let file =
+            FileConfig::parse("t", format!("race: {{cold: true}}\nsend: x\n{yaml}").as_bytes()).unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
+        Plan::new(&merged.settings, Capacity { concurrency, max_instances: Some(max_instances) }, 7)
+    }
+
+    #[test]
+    fn a_round_fills_an_instance_as_far_as_the_limits_leave_room_besides_a_warm_one() {
+        for (concurrency, max_instances, due) in
+            [(1, 200, Some(1)), (30, 100, Some(30)), (80, 100, Some(20)), (100, 100, None), (1, 2, None)]
+        {
+            let plan = plan("", Some(concurrency), max_instances);
+            assert_eq!(plan.starts_instances(), due.is_some(), "{concurrency}");
+            let left_out = plan.left_out.iter().any(|(pattern, _)| *pattern == Pattern::Cold);
+            assert_eq!(left_out, due.is_none(), "{concurrency}");
+            if let Some(due) = due {
+                assert_eq!(plan.sockets_of(Stage::Cold), due, "{concurrency}");
+            }
+        }
+        let unknown = plan("", None, 100);
+        assert!(unknown.left_out[0].1.contains("not known"), "{:?}", unknown.left_out);
+        assert!(!Plan::local(&settings(), 7).starts_instances());
+    }
+
+    fn settings() -> crate::config::Settings {
+        let file = FileConfig::parse("t", b"race: {cold: true}\nsend: x\n").unwrap();
+        merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap().settings
+    }
+
+    #[test]
+    fn nobody_holds_more_sockets_than_his_share() {
+        let users = "path: /{{user}}\nusers: [a, b, c, d, e, f, g]\nlimits: {sockets-per-user: 2}\n";
+        let plan = plan(users, Some(3), 100);
+        assert_eq!(plan.room(), 14);
+        let rounds = plan.room() / plan.sockets_of(Stage::Cold);
+        let mut held = [0; 7];
+        for number in 1..=rounds {
+            for user in plan.users_of_round(Stage::Cold, number, 3).into_iter().flatten() {
+                held[user] += 1;
+            }
+        }
+        assert!(held.iter().all(|held| *held <= 2), "{held:?}");
     }
 }

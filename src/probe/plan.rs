@@ -251,10 +251,18 @@ impl Plan {
             .map_or(1, |stratum| stratum.sockets)
     }
 
+    fn stratum_words(&self, Stratum { pattern, sockets }: Stratum) -> String {
+        match pattern {
+            Pattern::Cold if self.place == Place::Remote => {
+                format!("cold ({sockets} held at a time, {} new instances or more)", self.least_fresh())
+            }
+            _ => format!("{pattern} ({sockets})"),
+        }
+    }
+
     /// One line a person can read before the first socket.
     pub fn words(&self) -> String {
-        let patterns: Vec<String> =
-            self.strata.iter().map(|s| format!("{} ({})", s.pattern, s.sockets)).collect();
+        let patterns: Vec<String> = self.strata.iter().map(|stratum| self.stratum_words(*stratum)).collect();
         let limits = &self.limits;
         let place = if self.place == Place::Local { "local: " } else { "" };
         format!(

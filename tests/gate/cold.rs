@@ -31,7 +31,7 @@ fn world(candidate: &str, faults: &str, identity: &str) -> World {
 
 /// A sample of which each socket takes an instance of its own, and each instance a while to start.
 fn sample(more: &str) -> String {
-    format!("{{echo_revision: true, concurrency: 1, max_instances: 200, starts_in: 150ms, {more}}}")
+    format!("{{echo_revision: true, concurrency: 1, max_instances: 200, starts_in: 400ms, {more}}}")
 }
 
 fn check(world: &World) -> Ended {
@@ -92,7 +92,7 @@ fn without_echo_and_log_it_is_inconclusive_and_says_what_to_configure() {
 #[test]
 fn instances_that_were_warm_before_are_not_taken_for_fresh() {
     // A hundred instances are kept: a run before, or the service's own setting, left them warm.
-    let kept = sample("echo_instance: true, min_instances: 100").replace("150ms", "0ms");
+    let kept = sample("echo_instance: true, min_instances: 100").replace("400ms", "0ms");
     let Ended { code, out, err } = check(&world(&kept, DENIED, ECHO));
     assert_eq!(code, 11, "{out}{err}");
     assert!(out.contains("answered too soon to have just started"), "{out}");

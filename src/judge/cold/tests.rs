@@ -72,7 +72,7 @@ fn a_fresh_instance_is_a_trial_however_many_sockets_it_took() {
 #[test]
 fn an_instance_that_answers_at_once_was_warm_before_we_met_it() {
     let mut starts = warmed(None);
-    let quick = vec![socket(4, Some("b"), 4000), socket(5, Some("a"), 4000)];
+    let quick = vec![socket(4, Some("b"), 104_000), socket(5, Some("a"), 4000)];
     assert_eq!(outcomes(&mut starts, quick, &OK), []);
     assert_eq!((starts.fresh, starts.doubtful), (0, 1));
     let mut nothing_to_compare = ColdStarts::new(None);

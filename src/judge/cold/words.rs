@@ -41,26 +41,39 @@ pub(in crate::judge) fn undecided(evidence: &Evidence, bench: &Bench, tests: &Te
         (Some(cold), Some(probing)) if cold.fresh == 0 && cold.nameless > 0 => {
             (nameless(cold.nameless, probing), named_help())
         }
+        (Some(cold), Some(probing)) if cold.doubtful > 0 && is_read(probing) => (
+            format!("of {} instances the log knows no start", cold.doubtful),
+            "idle instances stay for 15 minutes, also those of a run before: wait, then run it again".to_owned(),
+        ),
         (Some(cold), Some(_)) if cold.doubtful > 0 => (
             format!("{} instances answered too soon to have just started", cold.doubtful),
             "idle instances stay for 15 minutes, also those of a run before: wait, or let this account read the log \
              (roles/logging.viewer), which tells who started"
                 .to_owned(),
         ),
+        (_, Some(_)) if bench.unreached.is_some() => (
+            "the platform had no further instance for us".to_owned(),
+            "let the tagged revision have more: gcloud run deploy … --max-instances".to_owned(),
+        ),
         (_, Some(probing)) => stopped(probing),
         (_, None) => ("nothing was probed".to_owned(), "see the checks above".to_owned()),
     };
     let test = bench.test();
-    let needed = evidence.probing.as_ref().map_or(0, |probing| probing.plan.least_fresh());
     let summary = format!(
-        "cold: {} clean, {} failing, {} void starts of new instances, where {needed} clean ones are needed; {why}",
+        "cold: {} clean, {} failing, {} void starts of new instances, where {} clean ones are needed; {why}",
         test.valid() - test.failing(),
         test.failing(),
-        test.void()
+        test.void(),
+        bench.least()
     );
     let check = Check::bare(CheckName::Race, Outcome::Inconclusive, summary).with_help(help);
     let unreached = bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence));
     unreached.into_iter().fold(check, Check::with_help)
+}
+
+fn is_read(probing: &Probing) -> bool {
+    let log = probing.cold.as_ref().and_then(|cold| cold.log.as_ref());
+    matches!(log, Some(LogProof::Read { .. }))
 }
 
 fn nameless(sockets: u32, probing: &Probing) -> String {
@@ -113,10 +126,10 @@ pub(in crate::judge) fn passed(evidence: &Evidence, tests: &Tests) -> String {
         match (&probing.cold.as_ref().and_then(|cold| cold.log.as_ref()), &evidence.identity.instance_echo) {
             (Some(LogProof::Read { .. }), _) => "by the log".to_owned(),
             (_, Some(Echo::Header(name))) => {
-                format!("by header {name} and a longer wait than any single socket's")
+                format!("by header {name} and the time they took to start")
             }
             (_, Some(Echo::Pointer(pointer))) => {
-                format!("by {pointer} of a frame and a longer wait than any single socket's")
+                format!("by {pointer} of a frame and the time they took to start")
             }
             (_, None) => return String::new(),
         };
