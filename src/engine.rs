@@ -6,6 +6,7 @@
 
 mod access;
 mod baseline;
+mod cold;
 mod error;
 mod local;
 mod probing;
@@ -90,7 +91,7 @@ pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked
     let Some(control) = control else {
         run.evidence.ready = ReadyEvidence::Unknown;
         let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
-        run.probe(&address, Capacity::default(), None).await?;
+        run.probe(&address, None, None).await?;
         return Ok(Checked { evidence: run.finish(), control: None });
     };
     let mut control = control;
@@ -160,6 +161,7 @@ impl<'a> Run<'a> {
             identity: IdentityEvidence {
                 address: AddressKind::None,
                 echo: settings.echo.clone(),
+                instance_echo: settings.instance_echo.clone(),
                 before: None,
                 after: None,
             },

@@ -23,6 +23,9 @@ use crate::trust::{Excerpt, Redactor};
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
     let merged = input::settings(matches, Purpose::Rehearsal)?;
+    if merged.settings.race.cold {
+        return Err(one_instance());
+    }
     wanted.check_record()?;
     let signals = listen()?;
     match input::text(matches, "exec") {
@@ -41,6 +44,16 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         }
         None => three(merged, clock, &wanted, &signals).await,
     }
+}
+
+/// Why a rehearsal makes no instance start: its revisions have one each, or sockets of one user would never meet.
+fn one_instance() -> Failure {
+    Failure::usage(
+        "cold starts of a deployed revision cannot be rehearsed: here each revision has one instance"
+            .to_owned(),
+        "with --exec your server is started afresh for cold starts of its own: leave out --cold, or, where revgate.yaml \
+         asks for it, type REVGATE_COLD=false revgate rehearse",
+    )
 }
 
 /// The three revisions and what must become of them.

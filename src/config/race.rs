@@ -49,6 +49,7 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         seed: seed.map(|found| found.value),
         round: round.map(|found| found.value),
         calibrate: !uncalibrated.is_some_and(|found| found.value),
+        cold: cold(sources)?,
         tolerated,
         noise,
         lanes: lanes.map(|found| found.value),
@@ -107,13 +108,22 @@ fn thorough(sources: &Sources<'_>) -> Result<bool, ConfigError> {
     Ok(found.map(|found| found.value).or(file.thorough).unwrap_or(false))
 }
 
+fn cold(sources: &Sources<'_>) -> Result<bool, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let found = sources.one(typed.cold.as_ref(), None, &["race", "cold"], values::boolean)?;
+    Ok(found.map(|found| found.value).or(file.cold).unwrap_or(false))
+}
+
 /// In the order of the plan, each once.
 fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, ConfigError> {
     let (typed, file) = (sources.typed, &sources.file.model.race);
     let keys = ["race", "patterns"];
     let found = sources.many(typed.pattern.as_ref(), file.patterns.as_ref(), &keys, values::pattern)?;
     let spot = Spot::of(typed.pattern.as_ref(), &["limits", "sockets-per-user"]);
-    let has_process = |pattern: &Pattern| typed.exec.is_some() || !pattern.is_local();
+    let cold = cold(sources)?;
+    let has_process = |pattern: &Pattern| {
+        typed.exec.is_some() || !pattern.is_local() || (cold && *pattern == Pattern::Cold)
+    };
     let asked = match found {
         None if thorough(sources)? => Pattern::ALL.into_iter().filter(has_process).collect(),
         None => Pattern::DEFAULT.into_iter().chain(Pattern::LOCAL).filter(has_process).collect(),
@@ -136,6 +146,11 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
 }
 
 fn needs_process(pattern: Pattern) -> Flaw {
+    if pattern == Pattern::Cold {
+        return Flaw::new("the pattern cold needs the server's own process or --cold, and neither is there").help(
+            "name the command that starts it: --exec 'CMD --port $PORT'; or let new instances start: --cold",
+        );
+    }
     Flaw::new(format!("the pattern {pattern} needs the server's own process, and no command is named"))
         .help("name the command that starts it: --exec 'CMD --port $PORT', or leave the pattern out")
 }

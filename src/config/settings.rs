@@ -37,6 +37,8 @@ pub struct Settings {
     pub users: Vec<String>,
     /// Where answers name the revision that gave them.
     pub echo: Option<Echo>,
+    /// Where answers name the instance that gave them.
+    pub instance_echo: Option<Echo>,
     /// How long each step of a socket may take.
     pub timeouts: Timeouts,
     /// What is provoked, and how it is judged.
@@ -214,7 +216,7 @@ pub enum Carrier {
     Subprotocol,
 }
 
-/// Where an answer names the revision that gave it.
+/// Where an answer names the revision, or the instance, that gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Echo {
@@ -282,6 +284,8 @@ pub struct RaceSettings {
     pub fail_confidence: f64,
     /// Close codes of which a single one fails the revision. Default 1011.
     pub zero_tolerance: Vec<u16>,
+    /// Whether new instances of a deployed revision are made to start.
+    pub cold: bool,
     /// The rate of failing cold starts below which a server must be, as a fraction. Default 0.1: each costs seconds.
     pub cold_tolerated: f64,
     /// How long the cold starts may take, besides `time_budget`. Default 2 min.
@@ -306,6 +310,7 @@ impl Default for RaceSettings {
             pass_confidence: 0.95,
             fail_confidence: 0.999,
             zero_tolerance: vec![1011],
+            cold: false,
             cold_tolerated: 0.1,
             cold_budget: Duration::from_mins(2),
             baseline: BaselineSettings::default(),

@@ -366,6 +366,7 @@ mod tests {
                 phase: Phase::Hold,
             }),
             echo: None,
+            instance: None,
             timeline: Timeline { stalled, ..Timeline::default() },
         }
     }

@@ -32,10 +32,12 @@ pub struct Observation {
     pub sent_after: Option<u32>,
     /// True when it was known at the time which frames come unasked.
     pub knew_greeting: bool,
-    /// How the open socket ended; `None` when it never opened.
+    /// How the open socket ended; `None` when it never opened, or was kept open beyond its round.
     pub end: Option<End>,
     /// The revision that the answer named.
     pub echo: Option<Excerpt>,
+    /// The instance that the answer named.
+    pub instance: Option<Excerpt>,
     /// When things happened.
     pub timeline: Timeline,
 }
@@ -240,7 +242,7 @@ pub enum Stage {
     FrozenUsers,
     /// One user, released while the server is stopped.
     FrozenSameUser,
-    /// A burst at a fresh process.
+    /// A burst at a fresh process; at an address, sockets that are held until new instances start.
     Cold,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::ballast::Ballast;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::Matcher;
@@ -34,6 +35,8 @@ pub struct Prober {
     pub users: Vec<String>,
     /// Where answers name their revision.
     pub echo: Option<Echo>,
+    /// Where answers name their instance.
+    pub instance_echo: Option<Echo>,
     /// The steps' times.
     pub timeouts: Timeouts,
     /// Takes secrets out of what servers say.
@@ -44,6 +47,8 @@ pub struct Prober {
     pub(crate) freezer: Option<Arc<Freezer>>,
     /// Tells when this machine stood still.
     pub(super) pulse: Arc<Pulse>,
+    /// Keeps sockets open beyond their round; `None` where they end with it.
+    pub(crate) ballast: Option<Arc<Ballast>>,
     /// Zero of all times.
     pub epoch: Instant,
 }
@@ -67,11 +72,13 @@ impl Prober {
             id_token,
             users: settings.users.clone(),
             echo: settings.echo.clone(),
+            instance_echo: settings.instance_echo.clone(),
             timeouts: settings.timeouts,
             redactor,
             releaser: Arc::new(Releaser::detect()),
             freezer: None,
             pulse: Arc::new(Pulse::start()),
+            ballast: None,
             epoch,
         }
     }
@@ -84,6 +91,11 @@ impl Prober {
     /// The same for another address, of a server that is never stopped.
     pub(crate) fn aimed(&self, address: Address) -> Self {
         Self { address, freezer: None, ..self.clone() }
+    }
+
+    /// The same for sockets that are kept open beyond their round.
+    pub(super) fn keeping(&self, ballast: Arc<Ballast>) -> Self {
+        Self { ballast: Some(ballast), ..self.clone() }
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.

@@ -249,7 +249,8 @@ impl Hold {
     async fn end(mut self, decided: oneshot::Sender<()>) -> Vec<Observation> {
         let _ = decided.send(());
         sleep(self.manner.hold).await;
-        let _ = self.close.send(Closing::Cleanly);
+        let kept = self.prober.ballast.is_some();
+        let _ = self.close.send(if kept { Closing::Kept } else { Closing::Cleanly });
         let mut observations = Vec::new();
         while let Some(life) = self.lives.join_next().await {
             match life {

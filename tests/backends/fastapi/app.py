@@ -39,6 +39,8 @@ WINDOW = float(os.environ.get("BACKEND_WINDOW_MS") or DEFAULT_WINDOW_MS.get(MODE
 FAILURE = os.environ.get("BACKEND_FAILURE") or ("1006" if MODE == "check-then-act-exception" else "1011")
 SECRET = os.environ.get("BACKEND_JWT_SECRET")
 REVISION = os.environ.get("K_REVISION", "local")
+# On Cloud Run an instance's id comes from the metadata server; here the process is the instance.
+NAMES = [(b"x-revision", REVISION.encode()), (b"x-instance", str(os.getpid()).encode())]
 
 
 class Refused(Exception):
@@ -318,7 +320,7 @@ async def endpoint(websocket: WebSocket):
     offered = websocket.scope["subprotocols"]
     chosen = "jwt-auth" if "jwt-auth" in offered else next(iter(offered), None)
     accept = functools.partial(
-        websocket.accept, subprotocol=chosen, headers=[(b"x-revision", REVISION.encode())]
+        websocket.accept, subprotocol=chosen, headers=NAMES
     )
     if FAILURE == "500":
         # Everything is decided before the answer: `converse` accepts.
