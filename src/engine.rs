@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             serving_percent: 0,
             previous: None,
             address: None,
-            path: settings.conversation.path.source().to_owned(),
+            path: around.redactor.redact(settings.conversation.path.source()),
             rehearsed: matches!(settings.api, ApiAccess::Other { .. }),
             behind_front_end: false,
             notes: Vec::new(),
@@ -191,6 +191,12 @@ impl<'a> Run<'a> {
                 summary: check.summary.clone(),
             });
         }
+    }
+
+    /// A remark for the screen and the report.
+    fn note_of_target(&mut self, words: String) {
+        self.evidence.target.notes.push(words.clone());
+        self.around.note(words);
     }
 
     /// Runs `work` unless the run is interrupted.

@@ -94,10 +94,17 @@ fn identity(evidence: &Evidence) -> Check {
         return unproven("nothing was probed".to_owned(), "see the checks above");
     };
     let identity = &evidence.identity;
+    let tagged = matches!(identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
     if identity.before == Some(false) || identity.after == Some(false) {
         return unproven(
             "the tag did not name the candidate for the whole run".to_owned(),
             "somebody moved the tag meanwhile: run the check again",
+        );
+    }
+    if tagged && (identity.before.is_none() || identity.after.is_none()) {
+        return unproven(
+            "whether the tag named the candidate for the whole run could not be read".to_owned(),
+            "see the notes for what the control plane answered, then run the check again",
         );
     }
     if let Some(echo) = &identity.echo {
