@@ -111,3 +111,44 @@ fn taken(entry: &LogEntry, run: &str) -> Option<(u32, String)> {
     let digits = socket.find(|c: char| !c.is_ascii_digit()).unwrap_or(socket.len());
     Some((socket[..digits].parse().ok()?, entry.instance()?.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(raw: &Value) -> LogEntry {
+        LogEntry::deserialize(raw).unwrap()
+    }
+
+    #[test]
+    fn an_entry_names_the_socket_by_its_user_agent_and_the_instance_by_its_label() {
+        let of = |agent: &str, labels: Value| {
+            entry(&json!({"httpRequest": {"userAgent": agent}, "labels": labels}))
+        };
+        let found = of("revgate/0.1.0 (00ff-17)", json!({"instanceId": "00ab"}));
+        assert_eq!(taken(&found, "00ff"), Some((17, "00ab".to_owned())));
+        assert_eq!(taken(&found, "00fe"), None, "another run's");
+        assert_eq!(taken(&of("revgate/0.1.0 (00ff-17)", json!({})), "00ff"), None);
+        assert_eq!(taken(&of("curl", json!({"instanceId": "00ab"})), "00ff"), None);
+        assert_eq!(taken(&LogEntry::default(), "00ff"), None);
+    }
+
+    #[test]
+    fn a_start_before_the_run_counts_from_its_beginning() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let question = Question {
+            run: "00ff",
+            due: BTreeSet::new(),
+            run_began: time("2026-11-23T20:28:12Z"),
+            began: time("2026-11-23T20:28:20Z"),
+            ended: time("2026-11-23T20:28:30Z"),
+        };
+        let start = |at: &str| entry(&json!({"timestamp": at, "labels": {"instanceId": "00ab"}}));
+        assert_eq!(question.started(&start("2026-11-23T20:28:13Z")), Some(("00ab".to_owned(), 1_000_000)));
+        assert_eq!(question.started(&start("2026-11-23T20:28:11Z")), Some(("00ab".to_owned(), 0)));
+        assert_eq!(question.started(&start("now")), None);
+    }
+}
