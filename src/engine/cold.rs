@@ -18,8 +18,8 @@ use crate::probe::{Opening, Round, Stage};
 
 /// How long entries are waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long between two looks.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long between two looks: a project may look 60 times a minute.
+const PAUSE: Duration = Duration::from_secs(3);
 /// How far our clock and the platform's may be apart.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
@@ -33,15 +33,19 @@ impl Run<'_> {
     ) -> Result<Option<LogProof>, EngineError> {
         let Some(control) = control else { return Ok(None) };
         let cold = || rounds.iter().filter(|round| round.stage == Stage::Cold);
-        let Some(began) = cold().map(|round| round.started).min() else { return Ok(None) };
+        let at = |micros| self.around.started_at + Duration::from_micros(micros);
+        let (Some(began), Some(ended)) =
+            (cold().map(|round| round.started).min(), cold().map(|round| round.ended).max())
+        else {
+            return Ok(None);
+        };
         let opened = cold().flat_map(|round| &round.observations);
-        let due: BTreeSet<u32> = opened
-            .filter(|seen| matches!(seen.opening, Opening::Opened { .. }))
-            .map(|seen| seen.socket)
-            .collect();
+        let due = opened.filter(|seen| matches!(seen.opening, Opening::Opened { .. }));
+        let due: BTreeSet<u32> = due.map(|seen| seen.socket).collect();
         self.around.note("reading the log: which instances started");
-        let began = self.around.started_at + Duration::from_micros(began);
-        let asked = self.unless_interrupted(ask(control, began, &due, run, self.around.started_at)).await?;
+        let question =
+            Question { run, due, run_began: self.around.started_at, began: at(began), ended: at(ended) };
+        let asked = self.unless_interrupted(question.ask(control)).await?;
         Ok(Some(asked.unwrap_or_else(|error| {
             let why = format!("{error}; {}", error.help());
             self.around.note(format!("the log could not be read: {why}"));
@@ -50,31 +54,53 @@ impl Run<'_> {
     }
 }
 
-async fn ask(
-    control: &Control,
-    began: Timestamp,
-    due: &BTreeSet<u32>,
-    run: &str,
+/// What is asked of the log.
+struct Question<'a> {
+    run: &'a str,
+    /// Sockets that were held.
+    due: BTreeSet<u32>,
+    /// When the run began; when its first and its last cold round did.
     run_began: Timestamp,
-) -> Result<LogProof, ApiError> {
-    let (service, until) = (&control.name, Instant::now() + PATIENCE);
-    let of = |log: &str, since: Timestamp, rest: &str| {
-        let since = since.checked_sub(CLOCKS).unwrap_or(since);
-        let revision = of_revision(service, &control.located.revision);
-        format!("{revision} AND {} AND timestamp>=\"{since}\" AND {rest}", of_log(service, log))
-    };
-    let requests = of("requests", run_began, &format!("httpRequest.userAgent:{}", quoted(run)));
-    let starts = of("varlog/system", began, "textPayload:\"Starting new instance. Reason:\"");
-    loop {
-        let found = control.client.list_entries(service, &requests, LogOrder::OldestFirst).await?;
-        let instances: Vec<(u32, String)> = found.iter().filter_map(|entry| taken(entry, run)).collect();
-        let known: BTreeSet<u32> = instances.iter().map(|(socket, _)| *socket).collect();
-        if due.is_subset(&known) || Instant::now() >= until {
-            let found = control.client.list_entries(service, &starts, LogOrder::OldestFirst).await?;
-            let started = found.iter().filter_map(|entry| entry.instance().map(str::to_owned)).collect();
-            return Ok(LogProof::Read { instances, started });
+    began: Timestamp,
+    ended: Timestamp,
+}
+
+impl Question<'_> {
+    async fn ask(&self, control: &Control) -> Result<LogProof, ApiError> {
+        let (client, service) = (&control.client, &control.name);
+        let requests = format!("httpRequest.userAgent:{}", quoted(self.run));
+        let requests = self.filter(control, "requests", self.run_began, &requests);
+        let starts = "textPayload:\"Starting new instance. Reason:\"";
+        let starts = self.filter(control, "varlog/system", self.began, starts);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = client.list_entries(service, &requests, LogOrder::OldestFirst).await?;
+            let taken = found.iter().filter_map(|entry| taken(entry, self.run));
+            let instances: Vec<(u32, String)> = taken.collect();
+            let known: BTreeSet<u32> = instances.iter().map(|(socket, _)| *socket).collect();
+            if self.due.is_subset(&known) || Instant::now() >= until {
+                let found = client.list_entries(service, &starts, LogOrder::OldestFirst).await?;
+                let started = found.iter().filter_map(|entry| self.started(entry)).collect();
+                return Ok(LogProof::Read { instances, started });
+            }
+            sleep(PAUSE).await;
         }
-        sleep(PAUSE).await;
+    }
+
+    /// Of the candidate's entries those from `since` to the last cold round. A request's entry has the time of its coming,
+    /// so the patterns that follow are not among them: a page or two at each look.
+    fn filter(&self, control: &Control, log: &str, since: Timestamp, rest: &str) -> String {
+        let since = since.checked_sub(CLOCKS).unwrap_or(since);
+        let until = self.ended.checked_add(CLOCKS).unwrap_or(self.ended);
+        let revision = of_revision(&control.name, &control.located.revision);
+        let log = of_log(&control.name, log);
+        format!("{revision} AND {log} AND timestamp>=\"{since}\" AND timestamp<=\"{until}\" AND {rest}")
+    }
+
+    /// An instance that started, and when, in microseconds since the start of the run.
+    fn started(&self, entry: &LogEntry) -> Option<(String, u64)> {
+        let since = entry.timestamp?.duration_since(self.run_began).as_micros();
+        Some((entry.instance()?.to_owned(), u64::try_from(since).unwrap_or(0)))
     }
 }
 
@@ -84,4 +110,45 @@ fn taken(entry: &LogEntry, run: &str) -> Option<(u32, String)> {
     let (_, socket) = agent.split_once(&format!("{run}-"))?;
     let digits = socket.find(|c: char| !c.is_ascii_digit()).unwrap_or(socket.len());
     Some((socket[..digits].parse().ok()?, entry.instance()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(raw: &Value) -> LogEntry {
+        LogEntry::deserialize(raw).unwrap()
+    }
+
+    #[test]
+    fn an_entry_names_the_socket_by_its_user_agent_and_the_instance_by_its_label() {
+        let of = |agent: &str, labels: Value| {
+            entry(&json!({"httpRequest": {"userAgent": agent}, "labels": labels}))
+        };
+        let found = of("revgate/0.1.0 (00ff-17)", json!({"instanceId": "00ab"}));
+        assert_eq!(taken(&found, "00ff"), Some((17, "00ab".to_owned())));
+        assert_eq!(taken(&found, "00fe"), None, "another run's");
+        assert_eq!(taken(&of("revgate/0.1.0 (00ff-17)", json!({})), "00ff"), None);
+        assert_eq!(taken(&of("curl", json!({"instanceId": "00ab"})), "00ff"), None);
+        assert_eq!(taken(&LogEntry::default(), "00ff"), None);
+    }
+
+    #[test]
+    fn a_start_before_the_run_counts_from_its_beginning() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let question = Question {
+            run: "00ff",
+            due: BTreeSet::new(),
+            run_began: time("2026-11-23T20:28:12Z"),
+            began: time("2026-11-23T20:28:20Z"),
+            ended: time("2026-11-23T20:28:30Z"),
+        };
+        let start = |at: &str| entry(&json!({"timestamp": at, "labels": {"instanceId": "00ab"}}));
+        assert_eq!(question.started(&start("2026-11-23T20:28:13Z")), Some(("00ab".to_owned(), 1_000_000)));
+        assert_eq!(question.started(&start("2026-11-23T20:28:11Z")), Some(("00ab".to_owned(), 0)));
+        assert_eq!(question.started(&start("now")), None);
+    }
 }

@@ -277,11 +277,11 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
         let check = Check::bare(name, Outcome::Fail, cold::failed(*pattern, bench, tests) + &label);
         if *pattern == Pattern::Cold { check.with_help(cold::FAILED_HELP) } else { check }
+    } else if let Some((_, bench)) = open.filter(|(pattern, _)| **pattern == Pattern::Cold) {
+        cold::undecided(evidence, bench, tests)
     } else if !provoking {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
-    } else if let Some((_, bench)) = open.filter(|(pattern, _)| **pattern == Pattern::Cold) {
-        cold::undecided(evidence, bench, tests)
     } else if let Some((pattern, bench)) = open {
         let (why, help) = unfinished(evidence.probing.as_ref());
         let test = bench.test();

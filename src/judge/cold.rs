@@ -20,6 +20,9 @@ use crate::trust::Excerpt;
 /// an idle instance wakes up sooner, and a container seldom starts as quickly. Chosen by us, not measured on Cloud Run.
 const START_TAKES: u64 = 100_000;
 
+/// How far our clock and the platform's may be apart, in microseconds.
+const CLOCKS: u64 = 2_000_000;
+
 /// What is known of instances so far.
 #[derive(Debug, Default)]
 pub(super) struct ColdStarts {
@@ -40,7 +43,7 @@ pub(super) struct ColdStarts {
 #[derive(Debug)]
 struct Named {
     instances: BTreeMap<u32, String>,
-    started: BTreeSet<String>,
+    started: BTreeMap<String, u64>,
 }
 
 impl ColdStarts {
@@ -100,7 +103,10 @@ impl ColdStarts {
 
     fn is_fresh(&self, instance: &str, sockets: &[(&Observation, &Finding)]) -> bool {
         if let Some(log) = &self.log {
-            return log.started.contains(instance);
+            let came = sockets.iter().filter_map(|(observation, _)| observation.timeline.released).min();
+            let started = log.started.get(instance).copied();
+            // One that started before anybody was waiting for it has had time to become ready.
+            return matches!((came, started), (Some(came), Some(started)) if started + CLOCKS >= came);
         }
         let fastest = sockets.iter().filter_map(|(observation, _)| wait(observation)).min();
         matches!((fastest, self.warm_wait), (Some(fastest), Some(warm)) if fastest >= warm + START_TAKES)

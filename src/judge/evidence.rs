@@ -196,8 +196,8 @@ pub enum LogProof {
     Read {
         /// Numbers of sockets, and the instances that took them.
         instances: Vec<(u32, String)>,
-        /// Instances that started while new ones were asked for.
-        started: Vec<String>,
+        /// Instances that started while new ones were asked for, and when, in microseconds since the start of the run.
+        started: Vec<(String, u64)>,
     },
     /// It could not be read.
     Unread {

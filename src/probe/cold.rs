@@ -22,8 +22,9 @@ use super::stop::StopReason;
 
 /// Single sockets to which the opening of the others is compared.
 const REFERENCES: u32 = 20;
-/// Rounds beyond those that a pass needs, where nothing tells during the run which of them met a warm instance.
-const SPARE: u32 = 10;
+/// Rounds beyond those that a pass needs, where nothing tells during the run which of them met a warm instance: the first
+/// contact alone may leave ten.
+const SPARE: u32 = 12;
 
 impl Plan {
     /// Whether new instances of a deployed revision are to start.

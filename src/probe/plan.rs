@@ -224,7 +224,8 @@ impl Plan {
     fn instance_size(&self) -> Result<u32, String> {
         let Some(concurrency) = self.capacity.concurrency else {
             return Err(
-                "how much an instance takes is not known: name --project, --region and --service".to_owned()
+                "how much an instance takes is not known: no service is named, or its revision does not say"
+                    .to_owned(),
             );
         };
         let room = self.room();

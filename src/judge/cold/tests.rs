@@ -95,11 +95,15 @@ fn without_a_name_nothing_passes_and_everything_fails() {
 fn the_log_tells_which_instance_started() {
     let own = str::to_owned;
     let instances = vec![(1, own("x")), (4, own("x")), (5, own("y")), (6, own("z"))];
-    let log = LogProof::Read { instances, started: vec![own("x"), own("y")] };
+    let log = LogProof::Read { instances, started: vec![(own("x"), 0), (own("y"), 0)] };
     let mut starts = warmed(Some(&log));
     let sockets = (4..=6).map(|number| socket(number, Some("b"), 100)).collect();
     assert_eq!(outcomes(&mut starts, sockets, &[Class::Ok; 3]), [TrialOutcome::Clean]);
     assert_eq!((starts.fresh, starts.doubtful, starts.nameless), (1, 1, 0));
+    let early = LogProof::Read { instances: vec![(9, own("y"))], started: vec![(own("y"), 7)] };
+    let mut late = socket(9, None, 100);
+    late.timeline.released = Some(9_000_000);
+    assert_eq!(outcomes(&mut warmed(Some(&early)), vec![late], &OK[..1]), [], "nobody waited for it");
     let unread = LogProof::Unread { why: own("denied") };
     let mut starts = warmed(Some(&unread));
     let slow = vec![socket(4, Some("b"), 900_000)];
