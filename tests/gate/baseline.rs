@@ -113,6 +113,15 @@ fn a_pre_existing_race_is_excused_where_the_policy_says_so_and_the_rest_passes()
 }
 
 #[test]
+fn a_new_race_beside_one_that_was_there_before_blocks() {
+    let world = world("check-then-act", "lazy-singleton");
+    world.configure(&QUICK.replace("noise: 1%", "noise: 1%, pre-existing: allow"));
+    let (ended, report, _) = check(&world);
+    assert_eq!(ended.code, 10, "{ended:?}");
+    assert_eq!(race(&report)["outcome"], "fail");
+}
+
+#[test]
 fn single_sockets_that_fail_are_never_excused() {
     let world = world("refuse-403", "refuse-403");
     world.configure(&QUICK.replace("noise: 1%", "noise: 1%, pre-existing: allow"));
