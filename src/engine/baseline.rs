@@ -101,6 +101,9 @@ async fn run_pairs(
 ) -> Ran {
     let until = Instant::now() + plan.time;
     let mut singles = Vec::new();
+    if !pairs.has_room() {
+        return (singles, None, Vec::new(), BaselineEnd::Sockets);
+    }
     for _ in 0..SINGLES {
         if halt.is_cancelled() {
             return (singles, None, Vec::new(), BaselineEnd::ServingErrors);

@@ -22,7 +22,7 @@ use crate::trust::{Excerpt, Secret};
 
 /// How long before the run errors are counted, to be compared with.
 const BEFORE: Duration = Duration::from_mins(10);
-/// From one look to the next: 12 of the 60 reads a minute that a project has.
+/// From one look to the next: as a rule 12 of the 60 reads a minute that a project has.
 const EVERY: Duration = Duration::from_secs(5);
 /// How long the last look may take: the run is over.
 const LAST_LOOK: Duration = Duration::from_secs(10);
@@ -100,61 +100,72 @@ struct Look {
 }
 
 impl Look {
-    async fn take(&self) -> Result<Watch, ApiError> {
-        let (from, now) = (self.since - BEFORE, self.around.now());
+    /// How many requests ended with 5xx from a time on, before another where there is one.
+    async fn errors(&self, from: Timestamp, to: Option<Timestamp>) -> Result<u32, ApiError> {
+        let end = to.map_or_else(String::new, |to| format!(" AND timestamp<\"{to}\""));
         let filter = format!(
-            "{} AND {} AND httpRequest.status>=500 AND timestamp>=\"{from}\"",
+            "{} AND {} AND httpRequest.status>=500 AND timestamp>=\"{from}\"{end}",
             of_revision(&self.service, &self.serving),
             of_log(&self.service, "requests")
         );
         let errors = self.client.list_entries(&self.service, &filter, LogOrder::OldestFirst).await?;
-        let during =
-            errors.iter().filter(|entry| entry.timestamp.is_none_or(|time| time >= self.since)).count();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Ok(Watch::Watched {
-            serving: self.serving.clone(),
-            before: count(errors.len() - during),
-            before_s: BEFORE.as_secs(),
-            during: count(during),
-            during_s: u64::try_from(now.duration_since(self.since).as_secs()).unwrap_or(0).max(1),
-        })
+        Ok(u32::try_from(errors.len()).unwrap_or(u32::MAX))
     }
 
-    /// The same, unless the run is over before the log has answered.
-    async fn take_before(&self, over: &CancellationToken) -> Option<Result<Watch, ApiError>> {
-        let late = async {
-            over.cancelled().await;
-            sleep(LAST_LOOK).await;
+    async fn before(&self) -> Result<u32, ApiError> {
+        self.errors(self.since - BEFORE, Some(self.since)).await
+    }
+
+    /// The counts as they are now. Those of before are read again where they matter: entries come late.
+    async fn take(&self, before: u32) -> Result<Watch, ApiError> {
+        let during_s = self.around.now().duration_since(self.since).as_secs();
+        let during = self.errors(self.since, None).await?;
+        let seen = |before| Watch::Watched {
+            serving: self.serving.clone(),
+            before,
+            before_s: BEFORE.as_secs(),
+            during,
+            during_s: u64::try_from(during_s).unwrap_or(0).max(1),
         };
-        tokio::select! {
-            seen = self.take() => Some(seen),
-            () = late => None,
-        }
+        if seen(before).rises() { Ok(seen(self.before().await?)) } else { Ok(seen(before)) }
     }
 }
 
 async fn keep_looking(look: Look, halt: CancellationToken, over: CancellationToken) -> Watch {
     let unwatched = |why: &str| Watch::Unwatched { serving: look.serving.clone(), why: Excerpt::new(why) };
-    let mut last = match look.take_before(&over).await {
-        Some(Ok(seen)) => seen,
+    let before = match in_time(&over, look.before()).await {
+        Some(Ok(before)) => before,
         Some(Err(error)) => return unwatched(&error.to_string()),
         None => return unwatched("its log did not answer in time"),
     };
+    let mut last = unwatched("its log was never read during the run");
     loop {
-        if last.rises() {
-            halt.cancel();
-            return last;
-        }
-        let is_over = tokio::select! {
-            () = over.cancelled() => true,
-            () = sleep(EVERY) => false,
-        };
+        let is_over = over.is_cancelled();
         // A look that fails tells nothing new.
-        if let Some(Ok(seen)) = look.take_before(&over).await {
+        if let Some(Ok(seen)) = in_time(&over, look.take(before)).await {
             last = seen;
         }
-        if is_over {
+        if last.rises() {
+            halt.cancel();
+        }
+        if is_over || last.rises() {
             return last;
         }
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = sleep(EVERY) => {}
+        }
+    }
+}
+
+/// What is looked for, unless the run is over before the log has answered.
+async fn in_time<T>(over: &CancellationToken, look: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        over.cancelled().await;
+        sleep(LAST_LOOK).await;
+    };
+    tokio::select! {
+        seen = look => Some(seen),
+        () = late => None,
     }
 }

@@ -64,7 +64,8 @@ impl<'a> Pairs<'a> {
             sockets,
             number: 0,
             singles: 0,
-            next: Instant::now(),
+            // The candidate's own rounds have only just ended.
+            next: Instant::now() + baseline.gap(baseline.largest_round),
         }
     }
 

@@ -113,6 +113,25 @@ fn a_pre_existing_race_is_excused_where_the_policy_says_so_and_the_rest_passes()
 }
 
 #[test]
+fn a_new_race_beside_one_that_was_there_before_blocks() {
+    let world = world("check-then-act", "lazy-singleton");
+    world.configure(&QUICK.replace("noise: 1%", "noise: 1%, pre-existing: allow"));
+    let (ended, report, _) = check(&world);
+    assert_eq!(ended.code, 10, "{ended:?}");
+    assert_eq!(race(&report)["outcome"], "fail");
+}
+
+#[test]
+fn of_two_races_that_were_there_before_only_one_is_excused() {
+    let world = world("lazy-singleton", "lazy-singleton");
+    world.configure(&QUICK.replace("noise: 1%", "noise: 1%, pre-existing: allow"));
+    let ended = world.check(&[&ASKED[..], &["--pattern", "control,users,same-user,first-message"]].concat());
+    assert_eq!(ended.code, 10, "{ended:?}");
+    let line = ended.out.lines().find(|line| line.starts_with("  FAIL  race")).expect("a failed race");
+    assert!(line.contains(" is excused (pre-existing: allow)") && line.contains("PRE-EXISTING"), "{line}");
+}
+
+#[test]
 fn single_sockets_that_fail_are_never_excused() {
     let world = world("refuse-403", "refuse-403");
     world.configure(&QUICK.replace("noise: 1%", "noise: 1%, pre-existing: allow"));
