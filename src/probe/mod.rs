@@ -12,8 +12,6 @@ mod frame;
 mod handshake;
 mod lanes;
 mod matcher;
-#[cfg(test)]
-mod measure;
 mod observation;
 mod plan;
 mod platform;
