@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use revgate::probe::{Offer, Releaser};
 use support::clients::{Client, Order, baselines};
-use support::figures::{Line, machine, measures, publish, quick, share, table};
+use support::figures::{Line, machine, measures, not_measured, publish, quick, share, table};
 use support::racy::{self, Racy};
 use tokio::runtime::Runtime;
 
@@ -69,7 +69,7 @@ fn main() {
     }
     let mut head = vec!["server".to_owned(), "client".to_owned()];
     head.extend(WINDOWS.map(|window| format!("W = {window} µs")));
-    let _ = write!(text, ", {} after.\n\n{}{problems}", machine(), table(&head, &rows));
+    let _ = write!(text, ", {} after.\n\n{}{problems}{}", machine(), table(&head, &rows), not_measured());
     publish("detection", &text, &lines);
 }
 

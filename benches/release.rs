@@ -12,7 +12,7 @@ use std::sync::Arc;
 use revgate::probe::{Offer, Releaser};
 use support::clients::{Client, Order, baselines};
 use support::figures::{
-    Line, machine, measures, microseconds, percentile, publish, quick, short, spread, table,
+    Line, machine, measures, microseconds, not_measured, percentile, publish, quick, short, spread, table,
 };
 use support::server::StampServer;
 use tokio::runtime::Runtime;
@@ -48,6 +48,7 @@ fn main() {
     let mut text = format!("Spread at the server, µs, p50/p99. {before} before, {} after.\n\n", machine());
     text.push_str(&report(&entries));
     text.push_str(&problem.unwrap_or_default());
+    text.push_str(&not_measured());
     publish("release", &text, &lines(&entries));
 }
 

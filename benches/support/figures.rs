@@ -130,17 +130,31 @@ pub(crate) fn publish(name: &str, text: &str, lines: &[Line]) {
     let rows = lines.iter().map(|Line { measure, cells: [ours, tokio, python], ratio }| {
         format!("| {measure} | {ours} | {tokio} | {python} | {ratio} |\n")
     });
-    std::fs::write(folder.join(format!("{name}.rows")), rows.collect::<String>())
+    // What was measured in haste never stands beside what was not.
+    let kind = if quick() { "quick-rows" } else { "rows" };
+    std::fs::write(folder.join(format!("{name}.{kind}")), rows.collect::<String>())
         .expect("target can be written to");
     if std::env::args().any(|argument| argument == "--readme") {
         let amount = if quick() { "with a tenth of the rounds (`--quick`)" } else { "with all rounds" };
         let remark = format!("{} at the end of the last bench, {amount}:", machine());
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        say(&match readme::update(root, &folder, &remark) {
+        say(&match readme::update(root, &folder, kind, &remark) {
             Ok(()) => "README has the new figures\n".to_owned(),
             Err(reason) => format!("{reason}\n"),
         });
     }
+}
+
+/// Which of the load generators that people use instead are missing. They are not driven here.
+pub(crate) fn not_measured() -> String {
+    let is_there = |program: &str| {
+        let found = std::process::Command::new(program).arg("version").output();
+        format!(
+            "{program} ({})",
+            if found.is_ok() { "installed, not driven by this bench" } else { "not installed" }
+        )
+    };
+    format!("\nNot measured: {}, {}.\n", is_there("k6"), is_there("artillery"))
 }
 
 /// Where cargo builds.

@@ -1,6 +1,6 @@
 //! The table of README: made from what the benches wrote, and recognised by its fingerprint.
 //!
-//! Every bench leaves its lines in `target/bench/NAME.rows`. The block between the markers is a function of all of them,
+//! Every bench leaves its lines in `target/bench/NAME.rows` (`.quick-rows` with `--quick`). The block between the markers is a function of all of them,
 //! and its last line holds a fingerprint of what stands before it, so that a figure that was typed by hand is noticed.
 
 use std::fmt::Write as _;
@@ -109,14 +109,14 @@ pub fn flaw(found: &str) -> Option<String> {
     (block(&lines, remark) != found).then(|| "it was edited by hand".to_owned())
 }
 
-/// Puts the block into the README of `root`, from the rows that are in `folder`.
+/// Puts the block into the README of `root`, from the rows of a `kind` that are in `folder`.
 ///
 /// # Errors
 /// When a bench has not run yet, or a file cannot be read or written.
-pub fn update(root: &Path, folder: &Path, remark: &str) -> Result<(), String> {
+pub fn update(root: &Path, folder: &Path, kind: &str, remark: &str) -> Result<(), String> {
     let mut lines = Vec::new();
     for (bench, measures) in MEASURES {
-        let rows = fs::read_to_string(folder.join(format!("{bench}.rows")))
+        let rows = fs::read_to_string(folder.join(format!("{bench}.{kind}")))
             .map_err(|_| format!("README is left as it is: {bench} has not run yet"))?;
         lines.extend(rows.lines().map(str::to_owned));
         if rows.lines().count() != measures.len() {
