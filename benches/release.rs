@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use revgate::probe::{Offer, Releaser};
 use support::clients::{Client, Order, baselines};
-use support::figures::{machine, microseconds, percentile, publish, short, spread, table};
+use support::figures::{
+    Line, machine, measures, microseconds, not_measured, percentile, publish, quick, short, spread, table,
+};
 use support::server::StampServer;
 use tokio::runtime::Runtime;
 
@@ -29,7 +31,7 @@ struct Entry {
 }
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let quick = quick();
     revgate::probe::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return };
@@ -46,7 +48,32 @@ fn main() {
     let mut text = format!("Spread at the server, µs, p50/p99. {before} before, {} after.\n\n", machine());
     text.push_str(&report(&entries));
     text.push_str(&problem.unwrap_or_default());
-    publish("release", &text);
+    text.push_str(&not_measured());
+    publish("release", &text, &lines(&entries));
+}
+
+/// The lines of README: ours with all means, and both others; the ratio is the median over the pairs of rounds.
+fn lines(entries: &[Entry]) -> Vec<Line> {
+    let measures = measures("release");
+    let named = |client: &str| entries.iter().find(|entry| entry.name.starts_with(client));
+    let clients = [entries.first(), named("tokio"), named("Python")];
+    let line = |(size, measure): (usize, &&'static str)| {
+        let spreads = clients.map(|entry| entry.map(|entry| entry.spreads[size].as_slice()));
+        let ratio = |theirs: &[f64]| {
+            let pairs = spreads[0].into_iter().flatten().zip(theirs).map(|(ours, theirs)| theirs / ours);
+            percentile(&pairs.collect::<Vec<_>>(), 50)
+        };
+        let best = spreads[1..].iter().flatten().map(|theirs| ratio(theirs)).fold(f64::NAN, f64::min);
+        let cell = |spreads: &[f64]| {
+            format!("{} / {}", short(percentile(spreads, 50)), short(percentile(spreads, 99)))
+        };
+        Line {
+            measure,
+            cells: spreads.map(|spreads| spreads.map_or("-".to_owned(), cell)),
+            ratio: format!("{}×", short(best)),
+        }
+    };
+    measures.iter().enumerate().map(line).collect()
 }
 
 /// The clients, and why Python is not among them.
@@ -58,7 +85,7 @@ fn entries() -> (Vec<Entry>, Option<String>) {
         ("revgate, io_uring only", ours(Offer { io_uring: true, ..Offer::NONE })),
         ("revgate, tight loop only", ours(Offer::NONE)),
     ];
-    let (naive, problem) = baselines(false);
+    let (naive, problem) = baselines(false, None);
     clients.extend(naive);
     let none = || SIZES.map(|_| Vec::new()).to_vec();
     let entry = |(name, client)| Entry { name, client, spreads: none(), own: none() };
@@ -67,7 +94,7 @@ fn entries() -> (Vec<Entry>, Option<String>) {
 
 fn round(runtime: &Runtime, server: &StampServer, entry: &mut Entry, size: usize, sockets: usize) {
     server.expect(sockets);
-    let order = Order { server: server.address, path: "/".to_owned(), sockets, greeted: false };
+    let order = Order { server: server.address, path: "/".to_owned(), sockets, greeted: false, tls: None };
     let opened = entry.client.open(runtime, &order);
     assert_eq!(opened.failed, 0, "{} could not open its sockets", entry.name);
     entry.spreads[size].push(spread(&server.arrivals()));

@@ -22,6 +22,6 @@ pub mod report;
 pub mod progress;
 pub mod promote;
 pub mod emulator;
-mod local;
+pub mod local;
 mod child;
 pub mod trust;

@@ -7,6 +7,8 @@
 
 #[path = "support/backends.rs"]
 pub mod backends;
+#[path = "../benches/support/readme.rs"]
+pub mod figures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -310,4 +312,25 @@ fn every_substitution_is_declared_and_used() {
     assert_eq!(used, known);
     assert_eq!(pipeline["options"]["dynamicSubstitutions"], true);
     assert_eq!(pipeline["options"]["logging"], "CLOUD_LOGGING_ONLY");
+}
+
+#[test]
+fn the_figures_of_the_readme_are_those_that_the_benches_wrote() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let (_, block, _) = figures::parts(&readme).expect("README has a place for the figures");
+    assert_eq!(figures::flaw(block), None, "run `cargo bench -- --readme`");
+}
+
+#[test]
+fn a_figure_that_was_edited_by_hand_is_noticed() {
+    let measures = figures::MEASURES.iter().flat_map(|(_, measures)| *measures);
+    let lines: Vec<String> =
+        measures.map(|measure| format!("| {measure} | 1.0 | 2.0 | 3.0 | 2.0× |")).collect();
+    let block = figures::block(&lines, "2 cores:");
+    assert_eq!(figures::flaw(&block), None);
+    for (stands, instead) in [("1.0", "0.5"), ("2 cores", "64 cores"), ("| measure |", "| what |")] {
+        assert!(figures::flaw(&block.replacen(stands, instead, 1)).is_some(), "{stands} became {instead}");
+    }
+    let fewer = block.lines().filter(|line| !line.contains(" of 10 ")).collect::<Vec<_>>().join("\n");
+    assert!(figures::flaw(&fewer).is_some(), "a line is gone");
 }

@@ -14,17 +14,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_util::either::Either;
 
-use super::backends;
+use super::{backends, tls};
 
 /// How long a socket may take until it is greeted.
-const DECIDED_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const DECIDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is to be opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Order {
     /// Where.
     pub(crate) server: SocketAddr,
@@ -34,6 +36,25 @@ pub(crate) struct Order {
     pub(crate) sockets: usize,
     /// Whether a socket must be greeted, or has failed.
     pub(crate) greeted: bool,
+    /// With TLS, and whom to trust.
+    pub(crate) tls: Option<TlsConnector>,
+}
+
+impl Order {
+    /// Two sockets that must be greeted.
+    pub(crate) fn pair(server: SocketAddr, path: String) -> Self {
+        Self { server, path, sockets: 2, greeted: true, tls: None }
+    }
+
+    async fn connect(&self) -> Option<Wire> {
+        let stream = TcpStream::connect(self.server).await.ok()?;
+        let Some(connector) = &self.tls else { return Some(Either::Left(stream)) };
+        connector.connect(tls::name(), stream).await.map(Either::Right).ok()
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "wss" } else { "ws" }
+    }
 }
 
 /// What came of it.
@@ -108,20 +129,26 @@ async fn ours(releaser: &Releaser, order: &Order) -> Opened {
     Opened::new(join_all(reading).await.into_iter().map(|wire| wire.ok().flatten()).collect(), own)
 }
 
-async fn arm(order: &Order) -> (Wire, u8) {
-    let mut stream = TcpStream::connect(order.server).await.expect("a connection");
+/// Connects, and writes the request but for its last byte.
+pub(crate) async fn arm(order: &Order) -> (Wire, u8) {
+    let mut wire = order.connect().await.expect("a connection");
+    let stream = match &wire {
+        Either::Left(stream) => stream,
+        Either::Right(stream) => stream.get_ref().0,
+    };
     stream.set_nodelay(true).expect("a TCP socket");
     let (Order { server, path, .. }, key) = (order, generate_key());
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     );
     let (last, head) = request.as_bytes().split_last().expect("a request");
-    stream.write_all(head).await.expect("the head of a request");
-    (Either::Left(stream), *last)
+    wire.write_all(head).await.expect("the head of a request");
+    wire.flush().await.expect("the head of a request");
+    (wire, *last)
 }
 
 /// Reads to the greeting; `None` when something else comes.
-async fn greeted(mut wire: Wire) -> Option<Wire> {
+pub(crate) async fn greeted(mut wire: Wire) -> Option<Wire> {
     let mut answer = Vec::new();
     while wire.read_buf(&mut answer).await.ok()? > 0 {
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
@@ -135,9 +162,14 @@ async fn greeted(mut wire: Wire) -> Option<Wire> {
 }
 
 async fn naive(order: Order) -> Option<impl Send> {
-    let stream = TcpStream::connect(order.server).await.ok()?;
-    let address = format!("ws://{}{}", order.server, order.path);
-    let (mut socket, _) = tokio_tungstenite::client_async(address, stream).await.ok()?;
+    connected(&order).await
+}
+
+/// A socket of tokio-tungstenite; `None` when it failed.
+pub(crate) async fn connected(order: &Order) -> Option<WebSocketStream<Wire>> {
+    let wire = order.connect().await?;
+    let address = format!("{}://{}{}", order.scheme(), order.server, order.path);
+    let (mut socket, _) = tokio_tungstenite::client_async(address, wire).await.ok()?;
     if order.greeted {
         let first = timeout(DECIDED_WITHIN, socket.next()).await.ok()?;
         first.and_then(Result::ok).filter(Message::is_text)?;
@@ -153,15 +185,16 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Starts it; `greeted` is that of every order.
+    /// Starts it; `greeted` is that of every order, and `certificate` is whom it trusts.
     ///
     /// # Panics
     /// When there is no Python, or its packages cannot be installed.
-    pub(crate) fn start(greeted: bool) -> Self {
+    pub(crate) fn start(greeted: bool, certificate: Option<&Path>) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/gather.py");
         let mut process = Command::new(backends::python())
             .arg(script)
-            .args(greeted.then_some("greeted"))
+            .arg(if greeted { "greeted" } else { "opened" })
+            .args(certificate)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -172,7 +205,8 @@ impl Python {
     }
 
     fn open(&mut self, order: &Order) -> Opened {
-        writeln!(self.orders, "{} ws://{}{}", order.sockets, order.server, order.path).expect("Python runs");
+        let Order { server, path, sockets, .. } = order;
+        writeln!(self.orders, "{sockets} {}://{server}{path}", order.scheme()).expect("Python runs");
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("Python answers");
         let failed = answer.trim().parse().expect("Python tells how many failed");
@@ -187,10 +221,13 @@ impl Drop for Python {
     }
 }
 
-/// The naive clients; and, where Python cannot be had, why.
-pub(crate) fn baselines(greeted: bool) -> (Vec<(&'static str, Client)>, Option<String>) {
+/// The naive clients; and, where Python cannot be had, why. `certificate` is whom Python trusts.
+pub(crate) fn baselines(
+    greeted: bool,
+    certificate: Option<&Path>,
+) -> (Vec<(&'static str, Client)>, Option<String>) {
     let mut clients = vec![("tokio join_all, 2 threads", Client::JoinAll)];
-    match std::panic::catch_unwind(|| Python::start(greeted)) {
+    match std::panic::catch_unwind(|| Python::start(greeted, certificate)) {
         Ok(python) => {
             clients.push(("Python websockets, gather", Client::Gather(Box::new(python))));
             (clients, None)

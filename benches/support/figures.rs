@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::readme;
+
 /// The value below which `share` per cent of the values are, by nearest rank.
 pub(crate) fn percentile(values: &[f64], share: usize) -> f64 {
     let mut sorted = values.to_vec();
@@ -53,11 +55,109 @@ pub(crate) fn machine() -> String {
     format!("{cores} cores, load {}", load.split(' ').next().unwrap_or("unknown"))
 }
 
-/// Shows the text and keeps it as `target/bench/NAME.md`.
-pub(crate) fn publish(name: &str, text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's tmp is inside target");
-    let folder = target.join("bench");
+/// One line of README's table.
+pub(crate) struct Line {
+    /// What is measured, as it stands in [`readme::MEASURES`].
+    pub(crate) measure: &'static str,
+    /// Ours, tokio's and Python's.
+    pub(crate) cells: [String; 3],
+    /// How many times better than the better of the others we are.
+    pub(crate) ratio: String,
+}
+
+impl Line {
+    /// Of how many of `rounds` each client found something; `None` for a client that was not there.
+    pub(crate) fn found(measure: &'static str, counts: [Option<usize>; 3], rounds: usize) -> Self {
+        let others: Vec<f64> = counts[1..].iter().flatten().map(|found| *found as f64).collect();
+        Self {
+            measure,
+            cells: counts.map(|found| found.map_or("-".to_owned(), |found| share(found, rounds))),
+            ratio: times_more(counts[0].unwrap_or(0) as f64, &others),
+        }
+    }
+}
+
+/// The lines of README that a bench has to fill.
+pub(crate) fn measures(name: &str) -> &'static [&'static str] {
+    readme::MEASURES.iter().find(|(bench, _)| *bench == name).expect("a known bench").1
+}
+
+/// How many times `ours` is of the better of the others, where more is better.
+pub(crate) fn times_more(ours: f64, others: &[f64]) -> String {
+    let best = others.iter().copied().fold(f64::NAN, f64::max);
+    match best {
+        best if best > 0.0 => format!("{}×", short(ours / best)),
+        best if best.is_nan() || ours == 0.0 => "-".to_owned(),
+        _ => "found by us only".to_owned(),
+    }
+}
+
+/// How many times the better of the others is of `ours`, where less is better.
+pub(crate) fn times_less(ours: f64, others: &[f64]) -> String {
+    let best = others.iter().copied().fold(f64::NAN, f64::min);
+    if best.is_nan() { "-".to_owned() } else { format!("{}×", short(best / ours)) }
+}
+
+/// How much of `all` a `part` is.
+pub(crate) fn ratio(part: usize, all: usize) -> f64 {
+    part as f64 / all as f64
+}
+
+/// A share of rounds with two decimals; `-` where there was none.
+pub(crate) fn share(found: usize, rounds: usize) -> String {
+    if rounds == 0 { "-".to_owned() } else { format!("{:.2}", ratio(found, rounds)) }
+}
+
+/// True with `-- --quick`.
+pub(crate) fn quick() -> bool {
+    std::env::args().any(|argument| argument == "--quick")
+}
+
+/// Shows the text and keeps it as `target/bench/NAME.md`, and the lines for README beside it; with `-- --readme` they
+/// are put there.
+pub(crate) fn publish(name: &str, text: &str, lines: &[Line]) {
+    let say = |text: &str| {
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    };
+    say(text);
+    let folder = target().join("bench");
     std::fs::create_dir_all(&folder).expect("target can be written to");
     std::fs::write(folder.join(format!("{name}.md")), text).expect("target can be written to");
+    assert!(
+        lines.iter().map(|line| line.measure).eq(measures(name).iter().copied()),
+        "{name} has other lines for README"
+    );
+    let rows = lines.iter().map(|Line { measure, cells: [ours, tokio, python], ratio }| {
+        format!("| {measure} | {ours} | {tokio} | {python} | {ratio} |\n")
+    });
+    // What was measured in haste never stands beside what was not.
+    let kind = if quick() { "quick-rows" } else { "rows" };
+    std::fs::write(folder.join(format!("{name}.{kind}")), rows.collect::<String>())
+        .expect("target can be written to");
+    if std::env::args().any(|argument| argument == "--readme") {
+        let amount = if quick() { "with a tenth of the rounds (`--quick`)" } else { "with all rounds" };
+        let remark = format!("{} at the end of the last bench, {amount}:", machine());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        say(&match readme::update(root, &folder, kind, &remark) {
+            Ok(()) => "README has the new figures\n".to_owned(),
+            Err(reason) => format!("{reason}\n"),
+        });
+    }
+}
+
+/// Which of the load generators that people use instead are missing. They are not driven here.
+pub(crate) fn not_measured() -> String {
+    let is_there = |program: &str| {
+        let found = std::process::Command::new(program).arg("version").output();
+        format!(
+            "{program} ({})",
+            if found.is_ok() { "installed, not driven by this bench" } else { "not installed" }
+        )
+    };
+    format!("\nNot measured: {}, {}.\n", is_there("k6"), is_there("artillery"))
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's tmp is inside target")
 }

@@ -1,21 +1,24 @@
 """The naive client in Python: one gather over whole connections, which holds its sockets.
 
 Reads lines `N ADDRESS`, opens that many sockets there, writes how many of them failed when all are decided, and drops
-them at the next line. With `greeted` as its argument a socket must also be greeted, else it failed.
+them at the next line. With `greeted` as its first argument a socket must also be greeted, else it failed; a second names
+the certificate to trust.
 """
 
 import asyncio
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 GREETED = "greeted" in sys.argv[1:]
+TLS = ssl.create_default_context(cafile=sys.argv[2]) if len(sys.argv) > 2 else None
 
 
 async def open_one(address):
     try:
-        socket = await connect(address, open_timeout=60, ping_interval=None, proxy=None)
+        socket = await connect(address, open_timeout=60, ping_interval=None, proxy=None, ssl=TLS)
         if GREETED:
             await asyncio.wait_for(socket.recv(), 10)
         return socket

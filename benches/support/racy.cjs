@@ -1,7 +1,7 @@
 // A Node server with a same-user race: GET /?user=U&us=W checks, waits W microseconds, and acts.
 //
 // The window is open for everything else on the loop, and as long as it says: a timer would round it up to a
-// millisecond. Prints its port.
+// millisecond. Listens on the port that is its argument, and prints it.
 "use strict";
 
 const { WebSocketServer } = require("ws");
@@ -22,6 +22,6 @@ async function serve(socket, request) {
   else socket.send("welcome");
 }
 
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0, backlog: 4096 });
+const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2]), backlog: 4096 });
 server.on("connection", (socket, request) => void serve(socket, request));
 server.on("listening", () => console.log(server.address().port));

@@ -1,12 +1,14 @@
 """A FastAPI server with a same-user race: GET /?user=U&us=W checks, waits W microseconds, and acts.
 
 The window is open for the other tasks of the loop, and for whoever wants the core, and as long as it says:
-`asyncio.sleep` would round it up to the millisecond of the system's timer. Prints its port.
+`asyncio.sleep` would round it up to the millisecond of the system's timer. Listens on the port that is its argument, and
+prints it.
 """
 
 import asyncio
 import os
 import socket
+import sys
 from time import perf_counter
 
 import uvicorn
@@ -37,7 +39,7 @@ async def serve(websocket: WebSocket, user: str, us: float):
         pass
 
 
-listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=4096)
 print(listener.getsockname()[1], flush=True)
 config = uvicorn.Config(app, log_level="error", ws_ping_interval=None)
 uvicorn.Server(config).run(sockets=[listener])

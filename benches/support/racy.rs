@@ -5,10 +5,10 @@
 //! timers round it up to a millisecond.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::backends;
+use super::children::{Server, this};
 
 /// A running server.
 pub(crate) struct Racy {
@@ -24,17 +25,11 @@ pub(crate) struct Racy {
     pub(crate) name: &'static str,
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    process: Option<Child>,
+    _process: Option<Server>,
 }
 
-impl Drop for Racy {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
+/// The answer to whatever a client says, which can only be a close.
+const GOODBYE: &[u8] = b"\x88\x02\x03\xe8";
 
 /// Who has a session.
 type Users = Arc<Mutex<HashSet<String>>>;
@@ -43,17 +38,20 @@ type Users = Arc<Mutex<HashSet<String>>>;
 pub(crate) fn threads() -> Racy {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket");
-    let users = Users::default();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let users = Arc::clone(&users);
-            std::thread::spawn(move || serve_on_thread(stream, &users));
-        }
-    });
-    Racy { name: "Rust, a thread a socket", address, process: None }
+    std::thread::spawn(move || serve_on_threads(&listener, false));
+    Racy { name: "Rust, a thread a socket", address, _process: None }
 }
 
-fn serve_on_thread(mut stream: TcpStream, users: &Users) {
+/// The same in this very thread; with `spins`, the window is spent computing and not waiting.
+pub(crate) fn serve_on_threads(listener: &TcpListener, spins: bool) {
+    let users = Users::default();
+    for stream in listener.incoming().flatten() {
+        let users = Arc::clone(&users);
+        std::thread::spawn(move || serve_on_thread(stream, &users, spins));
+    }
+}
+
+fn serve_on_thread(mut stream: TcpStream, users: &Users, spins: bool) {
     let mut head = Vec::new();
     let mut buffer = [0; 2048];
     while !head.ends_with(b"\r\n\r\n") {
@@ -67,13 +65,19 @@ fn serve_on_thread(mut stream: TcpStream, users: &Users) {
     if !has(users, &request.user) {
         let began = Instant::now();
         while began.elapsed() < request.window {
-            // As if it waited for somebody: who wants this core may have it.
-            std::thread::yield_now();
+            if spins {
+                std::hint::spin_loop();
+            } else {
+                // As if it waited for somebody: who wants this core may have it.
+                std::thread::yield_now();
+            }
         }
         lost = !users.lock().expect("no panic").insert(request.user.clone());
     }
     let _ = stream.write_all(&request.answer(lost));
-    while !lost && matches!(stream.read(&mut buffer), Ok(1..)) {}
+    if !lost && matches!(stream.read(&mut buffer), Ok(1..)) {
+        let _ = stream.write_all(GOODBYE);
+    }
 }
 
 /// One thread that serves all connections in turn.
@@ -90,7 +94,7 @@ pub(crate) fn event_loop() -> Racy {
             }
         });
     });
-    Racy { name: "Rust, an event loop", address: told.recv().expect("a server"), process: None }
+    Racy { name: "Rust, an event loop", address: told.recv().expect("a server"), _process: None }
 }
 
 async fn serve_on_loop(mut stream: tokio::net::TcpStream, users: Users) {
@@ -111,7 +115,9 @@ async fn serve_on_loop(mut stream: tokio::net::TcpStream, users: Users) {
         lost = !users.lock().expect("no panic").insert(request.user.clone());
     }
     let _ = stream.write_all(&request.answer(lost)).await;
-    while !lost && matches!(stream.read_buf(&mut head).await, Ok(1..)) {}
+    if !lost && matches!(stream.read_buf(&mut head).await, Ok(1..)) {
+        let _ = stream.write_all(GOODBYE).await;
+    }
 }
 
 /// `FastAPI` under uvicorn.
@@ -119,7 +125,7 @@ async fn serve_on_loop(mut stream: tokio::net::TcpStream, users: Users) {
 /// # Panics
 /// When there is no Python, or its packages cannot be installed.
 pub(crate) fn fastapi() -> Racy {
-    started("FastAPI, uvicorn", Command::new(backends::python()).arg(script("racy.py")))
+    started("FastAPI, uvicorn", &fastapi_command())
 }
 
 /// Node with `ws`.
@@ -127,22 +133,42 @@ pub(crate) fn fastapi() -> Racy {
 /// # Panics
 /// When it cannot be installed.
 pub(crate) fn node() -> Racy {
+    started("Node, ws", &node_command())
+}
+
+/// The words that start it; the port is to follow.
+pub(crate) fn fastapi_command() -> Vec<String> {
+    [text(&backends::python()), script("racy.py")].to_vec()
+}
+
+/// The same of Python's own threads.
+pub(crate) fn python_threads_command() -> Vec<String> {
+    [text(&backends::python()), script("racy_threads.py")].to_vec()
+}
+
+/// The same of Node.
+pub(crate) fn node_command() -> Vec<String> {
     let (node, folder) = backends::node();
-    let modules = folder.join("node_modules");
-    started("Node, ws", Command::new(node).arg(script("racy.cjs")).env("NODE_PATH", modules))
+    let modules = format!("NODE_PATH={}", text(&folder.join("node_modules")));
+    ["env".to_owned(), modules, text(&node), script("racy.cjs")].to_vec()
 }
 
-fn script(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support").join(name)
+/// The same of this program, with a thread a socket.
+pub(crate) fn rust_threads_command() -> Vec<String> {
+    [text(&this()), "--serve".to_owned(), "threads".to_owned()].to_vec()
 }
 
-fn started(name: &'static str, command: &mut Command) -> Racy {
-    let mut process = command.stdout(Stdio::piped()).spawn().expect("an installed program starts");
-    let mut port = String::new();
-    let output = process.stdout.take().expect("a pipe");
-    BufReader::new(output).read_line(&mut port).expect("the server prints its port");
-    let port: u16 = port.trim().parse().expect("a port");
-    Racy { name, address: (Ipv4Addr::LOCALHOST, port).into(), process: Some(process) }
+fn script(name: &str) -> String {
+    text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support").join(name))
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("paths are UTF-8").to_owned()
+}
+
+fn started(name: &'static str, words: &[String]) -> Racy {
+    let server = Server::start(Command::new(&words[0]).args(&words[1..]).arg("0"));
+    Racy { name, address: server.address, _process: Some(server) }
 }
 
 fn has(users: &Users, user: &str) -> bool {

@@ -30,6 +30,15 @@ const LOOK_UP_EVERY: u32 = 16;
 /// Where threads cannot be looked at, stopping is given this long.
 const BLIND: Duration = Duration::from_millis(3);
 
+/// On which cores threads go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cores {
+    /// All on one, so that whoever waits lets the next one run.
+    One,
+    /// In turn on each, so that they run at the same time.
+    All,
+}
+
 /// Stops one group again and again.
 #[derive(Debug)]
 pub(crate) struct Freezer {
@@ -68,7 +77,7 @@ impl Freezer {
         }
     }
 
-    /// Stops the group as soon as it is idle. With `dealt`, its threads go on on different cores.
+    /// Stops the group as soon as it is idle. With `dealt`, its threads go on on different cores, else all on one.
     pub(crate) async fn freeze(self: &Arc<Self>, dealt: bool) -> Frozen {
         let freezer = Arc::clone(self);
         // When this future is dropped meanwhile, the result is dropped with the task, and the group goes on.
@@ -82,27 +91,36 @@ impl Freezer {
 
     fn freeze_now(&self, dealt: bool) -> Frozen {
         let processes = self.processes();
-        self.place(&processes, false);
+        // A round that was dropped may have left them bound.
+        self.place(&processes, None);
         await_idle(&processes);
         let mut frozen = Frozen { group: Arc::clone(&self.group), since: Instant::now(), stopped: false };
         self.group.stop();
         frozen.stopped = await_stopped(&processes);
-        if dealt {
-            self.place(&processes, true);
-        }
+        self.place(&processes, Some(if dealt { Cores::All } else { Cores::One }));
         frozen
     }
 
+    /// Binds the threads to cores, or lets them run wherever they might before.
     #[cfg(target_os = "linux")]
-    fn place(&self, processes: &[i32], dealt: bool) {
+    fn place(&self, processes: &[i32], cores: Option<Cores>) {
         let mut placement = self.placement.lock().unwrap_or_else(PoisonError::into_inner);
         let threads = threads::threads(processes);
-        if dealt { placement.deal(&threads) } else { placement.restore(&threads) }
+        match cores {
+            Some(cores) => placement.bind(&threads, cores),
+            None => placement.restore(&threads),
+        }
     }
 
     /// Threads stay where they are: nobody can be told otherwise here.
     #[cfg(not(target_os = "linux"))]
-    fn place(&self, _processes: &[i32], _dealt: bool) {}
+    fn place(&self, _processes: &[i32], _cores: Option<Cores>) {}
+
+    /// Lets its threads run wherever they might before they were bound.
+    pub(crate) fn unbind(&self) {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.place(&members, None);
+    }
 
     fn processes(&self) -> Vec<i32> {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,4 @@ mod cold;
 mod server;
 mod stage;
 
-#[cfg(test)]
-pub(crate) use server::Server;
-pub(crate) use stage::{LocalRun, NotStarted, run};
+pub use stage::{LocalRun, NotStarted, run};

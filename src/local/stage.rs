@@ -15,16 +15,16 @@ const LISTENS_WITHIN: Duration = Duration::from_mins(4);
 
 /// What a local stage leaves behind.
 #[derive(Debug)]
-pub(crate) struct LocalRun {
+pub struct LocalRun {
     /// Its rounds, and why it ended.
-    pub(crate) campaigned: Campaigned,
+    pub campaigned: Campaigned,
     /// The last lines that the server of the frozen rounds wrote.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
 /// Why there is no local stage.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotStarted {
+pub enum NotStarted {
     /// There is no such program, or it may not be run.
     #[error("the command could not be started: {0}")]
     Command(std::io::Error),
@@ -46,7 +46,7 @@ pub(crate) enum NotStarted {
 }
 
 /// Runs the stage. `prober` makes a prober for an address.
-pub(crate) async fn run<S: Steering>(
+pub async fn run<S: Steering>(
     words: &[String],
     plan: &Plan,
     prober: impl Fn(Address) -> Prober,

@@ -15,8 +15,6 @@ mod frame;
 mod handshake;
 mod lanes;
 mod matcher;
-#[cfg(test)]
-mod measure;
 mod observation;
 mod pairs;
 mod plan;

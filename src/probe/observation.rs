@@ -310,7 +310,7 @@ pub struct Freeze {
     pub stopped: bool,
     /// It answered all the same: whoever serves is not the process that was stopped. Looked at in some rounds only.
     pub spoke: bool,
-    /// Its threads went on on different cores.
+    /// Its threads went on on different cores; otherwise, where that can be had, all on one.
     pub dealt: bool,
     /// From the last look before it was stopped until it went on, in microseconds.
     pub lasted: u64,

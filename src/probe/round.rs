@@ -26,7 +26,7 @@ const LEARNING_HOLD: Duration = Duration::from_millis(600);
 
 /// Frozen rounds with nothing else open go by in quick succession; those behind them are held for the full time.
 const FROZEN_HOLD: Duration = Duration::from_millis(20);
-/// In one frozen round of so many, the server's threads go on on different cores.
+/// In one frozen round of so many, the server's threads go on on different cores; in the others all on one.
 const DEALT_EVERY: u32 = 2;
 /// One frozen round in so many proves that the server is silent while it is stopped, beginning with the first.
 const PROVED_EVERY: u32 = 16;
@@ -247,6 +247,9 @@ impl Hold {
 
     /// Holds what is open, closes it cleanly and reads it to the end.
     async fn end(mut self, decided: oneshot::Sender<()>) -> Vec<Observation> {
+        if let Some(freezer) = self.prober.freezer.as_ref().filter(|_| self.frozen.is_some()) {
+            freezer.unbind();
+        }
         let _ = decided.send(());
         sleep(self.manner.hold).await;
         let kept = self.prober.ballast.is_some();

@@ -23,6 +23,8 @@ use super::transport::Wire;
 use crate::config::{Echo, Escaping, Values};
 use crate::trust::Excerpt;
 
+/// Bytes that are read at once. All of them are in memory for every held socket, read or not.
+const READ_AT_ONCE: usize = 2 * 1024;
 /// Largest message that is read.
 const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
@@ -151,7 +153,7 @@ pub(super) async fn live(
     };
     life.observation.knew_greeting = learned.is_some();
     let config = WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
+        .read_buffer_size(READ_AT_ONCE)
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let stream = WebSocketStream::from_partially_read(wire, rest, Role::Client, Some(config)).await;
