@@ -6,6 +6,7 @@
 
 mod access;
 mod baseline;
+mod cold;
 mod error;
 mod local;
 mod probing;
@@ -90,7 +91,7 @@ pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked
     let Some(control) = control else {
         run.evidence.ready = ReadyEvidence::Unknown;
         let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
-        run.probe(&address, Capacity::default(), None).await?;
+        run.probe(&address, None, None).await?;
         return Ok(Checked { evidence: run.finish(), control: None });
     };
     let mut control = control;
@@ -142,7 +143,7 @@ impl<'a> Run<'a> {
             serving_percent: 0,
             previous: None,
             address: None,
-            path: settings.conversation.path.source().to_owned(),
+            path: around.redactor.redact(settings.conversation.path.source()),
             rehearsed: matches!(settings.api, ApiAccess::Other { .. }),
             behind_front_end: false,
             notes: Vec::new(),
@@ -160,6 +161,7 @@ impl<'a> Run<'a> {
             identity: IdentityEvidence {
                 address: AddressKind::None,
                 echo: settings.echo.clone(),
+                instance_echo: settings.instance_echo.clone(),
                 before: None,
                 after: None,
             },
@@ -189,6 +191,12 @@ impl<'a> Run<'a> {
                 summary: check.summary.clone(),
             });
         }
+    }
+
+    /// A remark for the screen and the report.
+    fn note_of_target(&mut self, words: String) {
+        self.evidence.target.notes.push(words.clone());
+        self.around.note(words);
     }
 
     /// Runs `work` unless the run is interrupted.

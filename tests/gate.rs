@@ -1,10 +1,15 @@
 //! The gate through its binary, against the emulator's misbehaving backends.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/backends.rs"]
+pub mod backends;
+
 #[path = "gate/access.rs"]
 mod access;
 #[path = "gate/baseline.rs"]
 mod baseline;
+#[path = "gate/cold.rs"]
+mod cold;
 #[path = "gate/interrupts.rs"]
 mod interrupts;
 #[path = "gate/leftovers.rs"]
@@ -17,6 +22,8 @@ mod pipeline;
 mod promotion;
 #[path = "gate/refusals.rs"]
 mod refusals;
+#[path = "gate/repeats.rs"]
+mod repeats;
 #[path = "gate/secrets.rs"]
 mod secrets;
 #[path = "gate/support.rs"]

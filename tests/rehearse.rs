@@ -59,3 +59,17 @@ fn node_is_blocked_with_each_defect_and_approved_without() {
     let (code, text) = rehearse(&backends::node_command("fixed"));
     assert_eq!(code, 0, "{text}");
 }
+
+#[test]
+fn options_that_leave_too_little_to_see_are_no_defect_of_ours() {
+    for option in [&["--dry-run"][..], &["--rounds", "3", "--skip", "serves"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
+            .args(["rehearse", "--progress", "none", "--color", "never"])
+            .args(option)
+            .output()
+            .unwrap_or_else(|error| panic!("the binary: {error}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(11), "{option:?}\n{text}");
+        assert!(text.contains("leave out what restricts the checks"), "{text}");
+    }
+}

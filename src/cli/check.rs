@@ -22,7 +22,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     wanted.check_record()?;
     let signals = listen()?;
     let (checked, judgement) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
-    report(&checked.evidence, &judgement, &wanted)
+    report(&checked.evidence, &judgement, &wanted, signals.exit())
 }
 
 pub(super) fn listen() -> Result<Signals, Failure> {

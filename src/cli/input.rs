@@ -209,6 +209,7 @@ fn set(typed: &mut Typed, name: &str, given: Given) {
         "seed" => &mut typed.seed,
         "round" => &mut typed.round,
         "thorough" => &mut typed.thorough,
+        "cold" => &mut typed.cold,
         "no-calibration" => &mut typed.no_calibration,
         "baseline" => &mut typed.baseline,
         "i-may-load-production" => &mut typed.i_may_load_production,

@@ -113,6 +113,7 @@ pub(super) const SETTINGS: &[Choosable] = &[
         "Run only these: first-contact, control, users, same-user, first-message, reconnect, stagger; with --exec also frozen-users, frozen-same-user, cold",
     ),
     switch("thorough", CHECKS, "Run all patterns, also reconnect and stagger"),
+    switch("cold", CHECKS, "Also hold so many sockets that new instances of the revision must start"),
     one("rounds", "N", CHECKS, "At most so many rounds of each pattern"),
     one("sockets", "N", CHECKS, "Sockets of a round of distinct users [default: 5]"),
     one("time-budget", "D", CHECKS, "How long the probing may take [default: 3m]"),

@@ -44,8 +44,9 @@ impl Failure {
         Self { exit, words: one_line(words), help: one_line(help) }
     }
 
-    /// Shows it on standard error.
+    /// Shows it on standard error, and hands its code to the steps behind this one.
     pub fn show(&self) {
+        append("GITHUB_OUTPUT", &format!("exit-code={}\n", self.exit.code()));
         let mut stderr = anstream::stderr();
         let _ = writeln!(
             stderr,
@@ -99,7 +100,9 @@ impl From<PromoteError> for Failure {
     fn from(error: PromoteError) -> Self {
         let exit = match error {
             PromoteError::NotAsAsked { .. } => Exit::TrafficAstray,
-            PromoteError::Refused { .. } | PromoteError::Api(_) => Exit::CouldNotAsk,
+            PromoteError::Interrupted { .. } | PromoteError::Refused { .. } | PromoteError::Api(_) => {
+                Exit::CouldNotAsk
+            }
         };
         Self::safe(exit, &error.to_string(), &error.help())
     }
@@ -172,21 +175,36 @@ fn unwritten(path: &str, error: &std::io::Error) -> Failure {
     )
 }
 
-/// Prints the report and writes what else is wanted. The verdict's code is the exit.
-pub(super) fn report(evidence: &Evidence, judgement: &Judgement, wanted: &Wanted) -> Result<Exit, Failure> {
-    let document = Document::new(evidence, judgement);
-    if let Some(path) = &wanted.record {
-        let json = serde_json::to_vec(evidence).context("the record could not be made")?;
-        write_whole(path, &json).map_err(|error| unwritten(path, &error))?;
-    }
+/// Writes the record and prints the report of a run that ends by its verdict, or by a signal that came at its end.
+pub(super) fn report(
+    evidence: &Evidence,
+    judgement: &Judgement,
+    wanted: &Wanted,
+    signal: Option<Exit>,
+) -> Result<Exit, Failure> {
+    keep(evidence, wanted)?;
+    let exit = signal.unwrap_or_else(|| Exit::from(judgement.verdict));
+    show(&Document::new(evidence, judgement).ended(&[], exit), wanted)?;
+    Ok(exit)
+}
+
+/// Writes the record, where one is wanted.
+pub(super) fn keep(evidence: &Evidence, wanted: &Wanted) -> Result<(), Failure> {
+    let Some(path) = &wanted.record else { return Ok(()) };
+    let json = serde_json::to_vec(evidence).context("the record could not be made")?;
+    write_whole(path, &json).map_err(|error| unwritten(path, &error))
+}
+
+/// Prints a report, and hands it to the steps behind this one.
+pub(super) fn show(document: &Document<'_>, wanted: &Wanted) -> Result<(), Failure> {
     let text = if wanted.json {
-        report::render_json(&document).context("the report could not be made")?
+        report::render_json(document).context("the report could not be made")?
     } else {
-        report::render_text(&document, report::Style { verbose: wanted.verbose })
+        report::render_text(document, report::Style { verbose: wanted.verbose })
     };
     print(&text);
-    github(&document, wanted.record.as_deref());
-    Ok(Exit::from(judgement.verdict))
+    github(document, wanted.record.as_deref());
+    Ok(())
 }
 
 /// Beside, then renamed: a run that is killed half-way leaves no half record.
@@ -218,17 +236,15 @@ pub(super) fn print(text: &str) {
 
 /// Outputs and summary of a GitHub step, where there is one. They must not change the verdict: a failure is one line.
 fn github(document: &Document<'_>, record: Option<&str>) {
-    let append = |variable: &str, text: &str| {
-        let Some(path) = environment(variable) else { return };
-        let written = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(text.as_bytes()));
-        if let Err(error) = written {
-            let _ = writeln!(std::io::stderr(), "note: {variable} could not be written: {error}");
-        }
-    };
     append("GITHUB_OUTPUT", &report::outputs(document, record));
     append("GITHUB_STEP_SUMMARY", &report::render_markdown(document));
+}
+
+/// Appends to the file that a variable names, where it is set.
+fn append(variable: &str, text: &str) {
+    let Some(path) = environment(variable) else { return };
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
+        let _ = writeln!(std::io::stderr(), "note: {variable} could not be written: {error}");
+    }
 }

@@ -8,16 +8,17 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use clap::ArgMatches;
 
 use super::check::{gate, listen};
-use super::output::{Failure, Wanted, print, report};
+use super::output::{Failure, Wanted, keep, report, show};
 use super::{Clock, input, judge::load};
 use crate::cloudrun::Client;
 use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
 use crate::engine::Checked;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, judge};
-use crate::promote::promote;
+use crate::promote::{PromoteError, Promoted, promote};
+use crate::report::Document;
 use crate::revision::{TrafficSnapshot, command, locate};
-use crate::trust::{Redactor, one_line};
+use crate::trust::Redactor;
 
 /// How old a recorded check may be, in seconds.
 const FRESH: i64 = 3600;
@@ -32,12 +33,20 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
             "name --project, --region and --service",
         ));
     };
+    needs_proof(&merged, &service)?;
     consent(matches, &merged, &service)?;
     wanted.check_record()?;
+    let signals = listen()?;
     let (evidence, client, snapshot) = if let Some(path) = input::text(matches, "recorded") {
-        recorded(&path, &merged, &service, clock).await?
+        let reading = recorded(&path, &merged, &service, clock);
+        tokio::select! {
+            read = reading => read?,
+            () = signals.token.cancelled() => {
+                let exit = signals.exit().unwrap_or(Exit::Interrupted);
+                return Err(Failure { exit, ..interrupted(&service) });
+            }
+        }
     } else {
-        let signals = listen()?;
         let (checked, _) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
         let Checked { evidence, control: Some((client, snapshot)) } = checked else {
             return Err(Failure::usage(
@@ -49,21 +58,53 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     };
     let judgement = judge(&evidence)
         .map_err(|error| Failure::usage(error.to_string(), "look at race.tolerated and race.noise"))?;
-    let exit = report(&evidence, &judgement, &wanted)?;
-    let Some(revision) =
-        evidence.target.revision.as_deref().filter(|_| judgement.verdict == Verdict::Approved)
-    else {
-        return Ok(exit);
+    let revision = evidence.target.revision.as_deref().filter(|_| judgement.verdict == Verdict::Approved);
+    let Some(revision) = revision.filter(|_| signals.exit().is_none()) else {
+        return report(&evidence, &judgement, &wanted, signals.exit());
     };
-    let promoted = promote(&client, &service, revision, &snapshot).await?;
-    if !wanted.json {
-        let words = format!("PROMOTED  {} has 100 % (before: {})", promoted.revision, promoted.before);
-        print(&(one_line(&words) + "\n"));
-        for note in &promoted.notes {
-            print(&format!("note: {}\n", one_line(note)));
+    keep(&evidence, &wanted)?;
+    let promoted = promote(&signals.token, &client, &service, revision, &snapshot).await;
+    let (told, exit, failure) = match promoted {
+        Ok(promoted) => (words(&promoted), signals.exit().unwrap_or(Exit::Success), None),
+        Err(error) => {
+            let told = vec![format!("PROMOTION FAILED  {error}")];
+            let interrupted = signals.exit().filter(|_| matches!(error, PromoteError::Interrupted { .. }));
+            let failure = Failure::from(error);
+            let exit = interrupted.unwrap_or(failure.exit);
+            (told, exit, Some(Failure { exit, ..failure }))
         }
+    };
+    show(&Document::new(&evidence, &judgement).ended(&told, exit), &wanted)?;
+    failure.map_or(Ok(exit), Err)
+}
+
+/// What a promotion did, a line each.
+fn words(promoted: &Promoted) -> Vec<String> {
+    let done = format!("PROMOTED  {} has 100 % (before: {})", promoted.revision, promoted.before);
+    let notes = promoted.notes.iter().map(|note| format!("note: {note}"));
+    std::iter::once(done).chain(notes).collect()
+}
+
+/// Traffic moves only for a revision that was shown to be ready, and to be the one that was probed.
+fn needs_proof(merged: &Merged, service: &ServiceName) -> Result<(), Failure> {
+    let checks = &merged.settings.checks;
+    let missing = [CheckName::Ready, CheckName::Identity].into_iter().find(|check| !checks.runs(*check));
+    match missing {
+        Some(check) if !merged.settings.dry_run => Err(Failure::safe(
+            Exit::Usage,
+            &format!("a promotion needs {check}: without it nothing shows which revision was probed"),
+            &format!("leave it in, or only look: {}", command::check(service, &[])),
+        )),
+        _ => Ok(()),
     }
-    Ok(Exit::Success)
+}
+
+fn interrupted(service: &ServiceName) -> Failure {
+    Failure::safe(
+        Exit::Interrupted,
+        "interrupted before anything was written",
+        &format!("promote it again: {}", command::promote(service, &[])),
+    )
 }
 
 /// Traffic moves only when somebody said so: `--yes`, or an answer on the terminal.

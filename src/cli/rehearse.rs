@@ -1,7 +1,7 @@
 //! `revgate rehearse`: the whole path on the embedded emulator, nothing else needed.
 //!
 //! Without `--exec`, three revisions of a sample backend: one racy, one dead, one fixed; it ends 0 when the three
-//! verdicts are as they should be. With `--exec`, the user's own server, and it ends with its verdict's code. The very
+//! verdicts are as they should be, and 11 when options left too little to see. With `--exec`, the user's own server, and it ends with its verdict's code. The very
 //! code of `check` runs here; only the control plane is another.
 
 use std::time::Duration;
@@ -23,6 +23,9 @@ use crate::trust::{Excerpt, Redactor};
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
     let merged = input::settings(matches, Purpose::Rehearsal)?;
+    if merged.settings.race.cold {
+        return Err(one_instance());
+    }
     wanted.check_record()?;
     let signals = listen()?;
     match input::text(matches, "exec") {
@@ -37,10 +40,20 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
             if judgement.verdict != Verdict::Approved && !wanted.json {
                 show_log(&log, &redactor);
             }
-            report(&checked.evidence, &judgement, &wanted)
+            report(&checked.evidence, &judgement, &wanted, signals.exit())
         }
         None => three(merged, clock, &wanted, &signals).await,
     }
+}
+
+/// Why a rehearsal makes no instance start: its revisions have one each, or sockets of one user would never meet.
+fn one_instance() -> Failure {
+    Failure::usage(
+        "cold starts of a deployed revision cannot be rehearsed: here each revision has one instance"
+            .to_owned(),
+        "with --exec your server is started afresh for cold starts of its own: leave out --cold, or, where revgate.yaml \
+         asks for it, type REVGATE_COLD=false revgate rehearse",
+    )
 }
 
 /// The three revisions and what must become of them.
@@ -51,7 +64,7 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
         ("fixed", Behaviour::Fixed, &[Verdict::Approved]),
     ];
     let mut lines = Vec::new();
-    let mut as_expected = true;
+    let mut ends = Vec::new();
     for (name, behaviour, due) in trials {
         if !wanted.json {
             print(&format!("──── a revision that is {name}\n"));
@@ -62,13 +75,18 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
         let gated = gate(&settings, clock, wanted, signals, &Redactor::default()).await;
         stage.emulator.shutdown().await;
         let (checked, judgement) = gated?;
-        let exit = report(&checked.evidence, &judgement, wanted)?;
-        as_expected &= due.contains(&judgement.verdict);
+        let exit = report(&checked.evidence, &judgement, wanted, signals.exit())?;
+        ends.push(ending(judgement.verdict, due));
         let word = judgement.verdict.word().to_uppercase();
         lines.push(format!("  {name:<16} {word:<13} exit code {}\n", exit.code()));
     }
-    let end =
-        if as_expected { "all three as they should be" } else { "NOT as they should be: please report this" };
+    let (exit, end) = match ends.iter().copied().fold(Exit::Success, worse) {
+        Exit::Success => (Exit::Success, "all three as they should be"),
+        Exit::Inconclusive => {
+            (Exit::Inconclusive, "too little was seen for all three: leave out what restricts the checks")
+        }
+        _ => (Exit::Defect, "NOT as they should be: please report this"),
+    };
     let summary = format!("──── rehearsed\n{}{end}\n", lines.concat());
     if wanted.json {
         use std::io::Write as _;
@@ -76,7 +94,24 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
     } else {
         print(&summary);
     }
-    Ok(if as_expected { Exit::Success } else { Exit::Defect })
+    Ok(exit)
+}
+
+/// How a revision's rehearsal ended: too little evidence is no contradiction to what is due.
+fn ending(verdict: Verdict, due: &[Verdict]) -> Exit {
+    match verdict {
+        verdict if due.contains(&verdict) => Exit::Success,
+        Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Approved | Verdict::Blocked => Exit::Defect,
+    }
+}
+
+fn worse(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::Success, other) => other,
+        (Exit::Inconclusive, Exit::Defect) => Exit::Defect,
+        (one, _) => one,
+    }
 }
 
 /// An emulator with a good revision that has the traffic, and the candidate.

@@ -23,6 +23,17 @@ pub struct About {
     pub permission: &'static str,
 }
 
+impl About {
+    /// The API that was asked, for people and for gcloud.
+    fn api(&self) -> (&'static str, &'static str) {
+        if self.permission.starts_with("logging.") {
+            ("Cloud Logging API", "logging.googleapis.com")
+        } else {
+            ("Cloud Run Admin API", "run.googleapis.com")
+        }
+    }
+}
+
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.what, self.service)
@@ -51,7 +62,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// The API is not switched on in the project.
-    #[error("could not {about}: the Cloud Run Admin API is not enabled: {message}")]
+    #[error("could not {about}: the {} is not enabled: {message}", about.api().0)]
     ApiDisabled {
         /// The call.
         about: Box<About>,
@@ -159,9 +170,7 @@ impl ApiError {
             Self::PermissionDenied { about, permission, .. } => permission_denied(about, permission),
             Self::ApiDisabled { about, .. } => {
                 let project = about.service.project.as_str();
-                let api = if about.permission.starts_with("logging.") { "logging" } else { "run" };
-                let api = format!("{api}.googleapis.com");
-                let words = ["gcloud", "services", "enable", api.as_str(), "--project", project];
+                let words = ["gcloud", "services", "enable", about.api().1, "--project", project];
                 format!("switch it on: {}", command::line(&words))
             }
             Self::Unauthenticated { .. } => {

@@ -86,6 +86,15 @@ pub enum TagError {
 }
 
 impl TagError {
+    /// The removal of a tag was not waited for any longer.
+    pub(crate) fn given_up(client: &Client, service: &ServiceName, tag: &str, after: Duration) -> Self {
+        Self::NotRemoved {
+            tag: tag.to_owned(),
+            service: Box::new(service.clone()),
+            cause: Box::new(client.timed_out(about(service), after)),
+        }
+    }
+
     /// What to do, with the command to type.
     pub fn help(&self) -> String {
         match self {

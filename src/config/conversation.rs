@@ -276,3 +276,18 @@ pub(crate) fn echo(sources: &Sources<'_>) -> Result<Option<Echo>, ConfigError> {
         None => None,
     })
 }
+
+/// Where answers name their instance. Only in the file: it belongs to the server, not to one run.
+pub(crate) fn instance_echo(sources: &Sources<'_>) -> Result<Option<Echo>, ConfigError> {
+    let file = &sources.file.model.identity;
+    let header_keys = ["identity", "instance-header"];
+    let pointer_keys = ["identity", "instance-pointer"];
+    sources.exclusive(&[
+        Rival { given: None, is_in_file: file.instance_header.is_some(), keys: &header_keys },
+        Rival { given: None, is_in_file: file.instance_pointer.is_some(), keys: &pointer_keys },
+    ])?;
+    let header = sources.one(None, file.instance_header.as_ref(), &header_keys, wire::echo_header)?;
+    let pointer = sources.one(None, file.instance_pointer.as_ref(), &pointer_keys, wire::pointer)?;
+    let header = header.map(|found| Echo::Header(found.value));
+    Ok(header.or_else(|| pointer.map(|found| Echo::Pointer(found.value))))
+}

@@ -96,6 +96,8 @@ pub(crate) struct TokenModel {
 pub(crate) struct IdentityModel {
     pub(crate) header: Option<Text>,
     pub(crate) pointer: Option<Text>,
+    pub(crate) instance_header: Option<Text>,
+    pub(crate) instance_pointer: Option<Text>,
 }
 
 /// `timeouts:`
@@ -119,9 +121,13 @@ pub(crate) struct RaceModel {
     pub(crate) time_budget: Option<Text>,
     pub(crate) seed: Option<Text>,
     pub(crate) thorough: Option<bool>,
+    pub(crate) cold: Option<bool>,
     pub(crate) tolerated: Option<Text>,
     pub(crate) noise: Option<Text>,
     pub(crate) zero_tolerance: Option<Vec<Text>>,
+    pub(crate) lanes: Option<Text>,
+    pub(crate) pass_confidence: Option<Text>,
+    pub(crate) fail_confidence: Option<Text>,
     pub(crate) cold_tolerated: Option<Text>,
     pub(crate) cold_budget: Option<Text>,
     pub(crate) baseline: Option<bool>,

@@ -104,6 +104,7 @@ pub fn merge(
         token: conversation::token(&sources, lookup)?,
         users: conversation::users(&sources)?,
         echo: conversation::echo(&sources)?,
+        instance_echo: conversation::instance_echo(&sources)?,
         timeouts: race::timeouts(&sources)?,
         race,
         local: race::local(&sources)?,

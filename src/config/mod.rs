@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod locate;
 mod merge;
+mod pattern;
 mod race;
 mod scalars;
 mod secrets;
@@ -32,10 +33,11 @@ pub use checks::{CheckName, Selection};
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
 pub use merge::{Merged, Purpose, merge, needed};
+pub use pattern::Pattern;
 pub use secrets::{Lookup, SecretSource};
 pub use settings::{
     ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
-    Pattern, RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
+    RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
 };
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};

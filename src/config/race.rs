@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::checks::Selection;
 use super::error::ConfigError;
+use super::pattern::Pattern;
 use super::scalars::Text;
-use super::settings::{Limits, LocalSettings, Pattern, RaceSettings, Timeouts};
+use super::settings::{Limits, LocalSettings, RaceSettings, Timeouts};
 use super::sources::{Found, Sources, Spot};
 use super::values::{self, Flaw};
 
@@ -32,8 +33,12 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
     let codes =
         sources.many(None, file.zero_tolerance.as_ref(), &["race", "zero-tolerance"], values::close_code)?;
     let (tolerated, noise) = rates(sources, &default)?;
-    let keys = ["race", "cold-tolerated"];
-    let cold_tolerated = sources.one(None, file.cold_tolerated.as_ref(), &keys, values::rate)?;
+    let keys = ["race", "lanes"];
+    let lanes = sources.one(None, file.lanes.as_ref(), &keys, |text| values::count(text, 1))?;
+    let rate = |text: Option<&Text>, key| sources.one(None, text, &["race", key], values::rate);
+    let pass_confidence = rate(file.pass_confidence.as_ref(), "pass-confidence")?;
+    let fail_confidence = rate(file.fail_confidence.as_ref(), "fail-confidence")?;
+    let cold_tolerated = rate(file.cold_tolerated.as_ref(), "cold-tolerated")?;
     let keys = ["race", "cold-budget"];
     let cold_budget = sources.one(None, file.cold_budget.as_ref(), &keys, values::positive_duration)?;
     Ok(RaceSettings {
@@ -44,8 +49,12 @@ pub(crate) fn race(sources: &Sources<'_>, limits: &Limits) -> Result<RaceSetting
         seed: seed.map(|found| found.value),
         round: round.map(|found| found.value),
         calibrate: !uncalibrated.is_some_and(|found| found.value),
+        cold: cold(sources)?,
         tolerated,
         noise,
+        lanes: lanes.map(|found| found.value),
+        pass_confidence: pass_confidence.map_or(default.pass_confidence, |found| found.value),
+        fail_confidence: fail_confidence.map_or(default.fail_confidence, |found| found.value),
         zero_tolerance: codes.map_or(default.zero_tolerance, |found| found.value),
         cold_tolerated: cold_tolerated.map_or(default.cold_tolerated, |found| found.value),
         cold_budget: cold_budget.map_or(default.cold_budget, |found| found.value),
@@ -99,13 +108,22 @@ fn thorough(sources: &Sources<'_>) -> Result<bool, ConfigError> {
     Ok(found.map(|found| found.value).or(file.thorough).unwrap_or(false))
 }
 
+fn cold(sources: &Sources<'_>) -> Result<bool, ConfigError> {
+    let (typed, file) = (sources.typed, &sources.file.model.race);
+    let found = sources.one(typed.cold.as_ref(), None, &["race", "cold"], values::boolean)?;
+    Ok(found.map(|found| found.value).or(file.cold).unwrap_or(false))
+}
+
 /// In the order of the plan, each once.
 fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, ConfigError> {
     let (typed, file) = (sources.typed, &sources.file.model.race);
     let keys = ["race", "patterns"];
     let found = sources.many(typed.pattern.as_ref(), file.patterns.as_ref(), &keys, values::pattern)?;
     let spot = Spot::of(typed.pattern.as_ref(), &["limits", "sockets-per-user"]);
-    let has_process = |pattern: &Pattern| typed.exec.is_some() || !pattern.is_local();
+    let cold = cold(sources)?;
+    let has_process = |pattern: &Pattern| {
+        typed.exec.is_some() || !pattern.is_local() || (cold && *pattern == Pattern::Cold)
+    };
     let asked = match found {
         None if thorough(sources)? => Pattern::ALL.into_iter().filter(has_process).collect(),
         None => Pattern::DEFAULT.into_iter().chain(Pattern::LOCAL).filter(has_process).collect(),
@@ -128,6 +146,11 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
 }
 
 fn needs_process(pattern: Pattern) -> Flaw {
+    if pattern == Pattern::Cold {
+        return Flaw::new("the pattern cold needs the server's own process or --cold, and neither is there").help(
+            "name the command that starts it: --exec 'CMD --port $PORT'; or let new instances start: --cold",
+        );
+    }
     Flaw::new(format!("the pattern {pattern} needs the server's own process, and no command is named"))
         .help("name the command that starts it: --exec 'CMD --port $PORT', or leave the pattern out")
 }

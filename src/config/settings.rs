@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, BaselineSettings, Selection, Template};
+use super::{Asked, BaselineSettings, Pattern, Selection, Template};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub users: Vec<String>,
     /// Where answers name the revision that gave them.
     pub echo: Option<Echo>,
+    /// Where answers name the instance that gave them.
+    pub instance_echo: Option<Echo>,
     /// How long each step of a socket may take.
     pub timeouts: Timeouts,
     /// What is provoked, and how it is judged.
@@ -214,7 +216,7 @@ pub enum Carrier {
     Subprotocol,
 }
 
-/// Where an answer names the revision that gave it.
+/// Where an answer names the revision, or the instance, that gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Echo {
@@ -272,8 +274,18 @@ pub struct RaceSettings {
     pub tolerated: f64,
     /// The rate of sockets that fail for reasons outside the application, as a fraction. Default 0.0001.
     pub noise: f64,
+    /// Rounds under way at once, besides those that must run quiet; `None`: as many as the limits allow where the path is
+    /// long, and one where it is short.
+    pub lanes: Option<u32>,
+    /// How sure a pass must be: one minus the chance, for each pattern, that rounds that fail at the tolerated rate pass.
+    /// Default 0.95.
+    pub pass_confidence: f64,
+    /// How sure a fail must be: one minus the chance that noise alone fails any pattern. Default 0.999.
+    pub fail_confidence: f64,
     /// Close codes of which a single one fails the revision. Default 1011.
     pub zero_tolerance: Vec<u16>,
+    /// Whether new instances of a deployed revision are made to start.
+    pub cold: bool,
     /// The rate of failing cold starts below which a server must be, as a fraction. Default 0.1: each costs seconds.
     pub cold_tolerated: f64,
     /// How long the cold starts may take, besides `time_budget`. Default 2 min.
@@ -294,87 +306,15 @@ impl Default for RaceSettings {
             seed: None,
             tolerated: 0.01,
             noise: 1e-4,
+            lanes: None,
+            pass_confidence: 0.95,
+            fail_confidence: 0.999,
             zero_tolerance: vec![1011],
+            cold: false,
             cold_tolerated: 0.1,
             cold_budget: Duration::from_mins(2),
             baseline: BaselineSettings::default(),
         }
-    }
-}
-
-/// One way of provoking a race. Each is judged on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pattern {
-    /// The very first contact with the revision: a burst.
-    FirstContact,
-    /// One socket at a time: what happens without any race.
-    Control,
-    /// Sockets of distinct users, released together.
-    Users,
-    /// Two sockets of the same user, released together.
-    SameUser,
-    /// Two sockets that send at once, without waiting for anything.
-    FirstMessage,
-    /// A served socket dropped without a word, and its user back at the same instant.
-    Reconnect,
-    /// Two sockets of the same user, the second 0 to 100 ms after the first.
-    Stagger,
-    /// As `Users`, while the server is stopped: all of it is there when it goes on. Needs the process.
-    FrozenUsers,
-    /// As `SameUser`, while the server is stopped. Needs the process.
-    FrozenSameUser,
-    /// A burst at the instant at which a fresh process opens its port. Needs the process.
-    Cold,
-}
-
-impl Pattern {
-    /// All patterns, in the order of the plan.
-    pub const ALL: [Self; 10] = [
-        Self::FirstContact,
-        Self::Control,
-        Self::Users,
-        Self::SameUser,
-        Self::FirstMessage,
-        Self::Reconnect,
-        Self::Stagger,
-        Self::FrozenUsers,
-        Self::FrozenSameUser,
-        Self::Cold,
-    ];
-
-    /// Those that need the server's process; run wherever it is there and none are named.
-    pub const LOCAL: [Self; 3] = [Self::FrozenUsers, Self::FrozenSameUser, Self::Cold];
-
-    /// Those that are run where none are named.
-    pub const DEFAULT: [Self; 5] =
-        [Self::FirstContact, Self::Control, Self::Users, Self::SameUser, Self::FirstMessage];
-
-    /// The name on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FirstContact => "first-contact",
-            Self::Control => "control",
-            Self::Users => "users",
-            Self::SameUser => "same-user",
-            Self::FirstMessage => "first-message",
-            Self::Reconnect => "reconnect",
-            Self::Stagger => "stagger",
-            Self::FrozenUsers => "frozen-users",
-            Self::FrozenSameUser => "frozen-same-user",
-            Self::Cold => "cold",
-        }
-    }
-
-    /// True for one that needs the server's process.
-    pub fn is_local(self) -> bool {
-        Self::LOCAL.contains(&self)
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -140,6 +140,8 @@ pub struct Typed {
     pub round: Option<Given>,
     /// `--thorough`; its text is `true` when typed as a flag.
     pub thorough: Option<Given>,
+    /// `--cold`; its text is `true` when typed as a flag.
+    pub cold: Option<Given>,
     /// `--no-calibration`; its text is `true` when typed as a flag.
     pub no_calibration: Option<Given>,
     /// `--baseline`; its text is `true` when typed as a flag.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::baseline::PreExisting;
 use super::checks::CheckName;
-use super::settings::{Carrier, Identifier, Pattern};
+use super::pattern::Pattern;
+use super::settings::{Carrier, Identifier};
 use super::suggest::did_you_mean;
 use crate::trust::escape;
 

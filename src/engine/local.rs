@@ -58,7 +58,7 @@ impl Run<'_> {
 }
 
 fn probing(plan: Plan, campaigned: Campaigned) -> Probing {
-    let Campaigned { rounds, learned, round_trip, stopped } = campaigned;
+    let Campaigned { rounds, learned, round_trip, stopped, cold: _ } = campaigned;
     let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
-    Probing { plan, calibration: None, learned, round_trip, rounds, stopped }
+    Probing { plan, calibration: None, learned, round_trip, rounds, stopped, cold: None }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use super::{EngineError, Run, milliseconds};
+use super::{Control, EngineError, Run, milliseconds};
 use crate::config::CheckName;
 use crate::event::Event;
-use crate::judge::{AddressKind, LiveJudge, Probing, Progress};
+use crate::judge::{AddressKind, ColdEvidence, LiveJudge, Probing, Progress};
 use crate::probe::{
     Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, calibrate, check_descriptors,
     raise_descriptor_limit,
@@ -20,7 +20,7 @@ impl Run<'_> {
     pub(super) async fn probe(
         &mut self,
         url: &Url,
-        capacity: Capacity,
+        control: Option<&Control>,
         id_token: Option<Secret>,
     ) -> Result<Option<Prober>, EngineError> {
         let address = Address::new(url)?;
@@ -29,7 +29,7 @@ impl Run<'_> {
         if self.evidence.identity.address == AddressKind::None {
             self.evidence.identity.address = AddressKind::Url;
         }
-        let plan = self.plan_only(capacity);
+        let plan = self.plan_only(control.map_or_else(Capacity::default, |control| control.capacity));
         if self.settings.dry_run || plan.strata.is_empty() {
             return Ok(None);
         }
@@ -53,11 +53,20 @@ impl Run<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let new_host =
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run).halted_by(self.halt());
-        let Campaigned { rounds, learned, round_trip, stopped } =
+        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run.clone()).halted_by(self.halt());
+        let Campaigned { rounds, learned, round_trip, stopped, cold } =
             self.unless_interrupted(campaign.run(new_host)).await??;
+        let needs_log = judge.needs_log();
+        let cold = match cold {
+            Some(stopped) => {
+                let log = if needs_log { self.read_starts(control, &rounds, &run).await? } else { None };
+                Some(ColdEvidence { stopped, log })
+            }
+            None => None,
+        };
         let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
-        self.evidence.probing = Some(Probing { plan, calibration, learned, round_trip, rounds, stopped });
+        self.evidence.probing =
+            Some(Probing { plan, calibration, learned, round_trip, rounds, stopped, cold });
         self.time(begun.elapsed());
         Ok(Some(prober))
     }

@@ -17,6 +17,9 @@ use crate::trust::Secret;
 /// How long adding a tag may take.
 const TAG_TIME: Duration = Duration::from_mins(3);
 
+/// How long a run that was interrupted tries to take its tag away: whoever runs pipelines kills soon after.
+const AFTER_SIGNAL: Duration = Duration::from_secs(20);
+
 impl Run<'_> {
     /// Adds a tag, probes its address and takes it away again, on every way out.
     pub(super) async fn probe_added_tag(
@@ -27,24 +30,28 @@ impl Run<'_> {
     ) -> Result<AddedTag, EngineError> {
         let (client, service, now) = (&control.client, &control.name, self.around.now());
         let adding = cloudrun::add_tag(client, service, wanted, now, Instant::now() + TAG_TIME);
-        let done = match adding.await {
+        // A signal is heard at once: what was sent already is taken away below.
+        let added = match self.unless_interrupted(adding).await {
+            Ok(added) => added.map_err(EngineError::from),
+            Err(interrupted) => Err(interrupted),
+        };
+        let done = match added {
             // It is another's, and not ours to take away.
-            Err(taken @ TagError::Taken { .. }) => return Err(taken.into()),
+            Err(EngineError::Tag(taken @ TagError::Taken { .. })) => return Err(taken.into()),
             // It may have been written all the same.
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
             Ok(added) => {
                 self.around.note(format!("added tag {} at 0 %", added.name));
                 let dropped = added.dropped.iter().map(|tag| format!("removed tag {tag} of an earlier run"));
-                for words in dropped.chain(added.notes.iter().cloned()) {
-                    self.evidence.target.notes.push(words.clone());
-                    self.around.note(words);
+                for words in dropped.chain(added.notes.iter().cloned()).collect::<Vec<_>>() {
+                    self.note_of_target(words);
                 }
                 self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
                 let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
                 probed.map(|()| added)
             }
         };
-        let removed = cloudrun::remove_tag(client, service, &wanted.name).await;
+        let removed = self.remove(control, &wanted.name).await;
         match (done, removed) {
             (done, Ok(())) => {
                 self.around.note(format!("removed tag {}", wanted.name));
@@ -52,12 +59,23 @@ impl Run<'_> {
             }
             // Its own failure must not hide the evidence.
             (Ok(added), Err(left)) => {
-                let words = format!("tag {} was not removed: {left}; {}", added.name, left.help());
-                self.evidence.target.notes.push(words.clone());
-                self.around.note(words);
+                self.note_of_target(format!("tag {} was not removed: {left}; {}", added.name, left.help()));
                 Ok(added)
             }
             (Err(cause), Err(left)) => Err(EngineError::TagLeft { cause: Box::new(cause), left }),
+        }
+    }
+
+    /// Takes a tag away; whoever interrupted the run is not kept waiting for an API that hangs.
+    async fn remove(&self, control: &Control, tag: &str) -> Result<(), TagError> {
+        let removing = cloudrun::remove_tag(&control.client, &control.name, tag);
+        let kept_waiting = async {
+            self.around.interrupted.cancelled().await;
+            tokio::time::sleep(AFTER_SIGNAL).await;
+        };
+        tokio::select! {
+            removed = removing => removed,
+            () = kept_waiting => Err(TagError::given_up(&control.client, &control.name, tag, AFTER_SIGNAL)),
         }
     }
 
@@ -72,7 +90,15 @@ impl Run<'_> {
         self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
         let url = Url::parse(uri).map_err(|_| control.without_address(tag))?;
         self.probe_watched(control, &url, id_token).await?;
-        self.evidence.identity.after = Some(self.names_candidate(control, tag).await?);
+        // What was seen counts, also where this look fails: it only leaves identity without proof.
+        self.evidence.identity.after = match self.names_candidate(control, tag).await {
+            Ok(names) => Some(names),
+            Err(EngineError::Interrupted) => return Err(EngineError::Interrupted),
+            Err(error) => {
+                self.note_of_target(format!("the tag could not be read after the probing: {error}"));
+                None
+            }
+        };
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Run<'_> {
         id_token: Option<Secret>,
     ) -> Result<(), EngineError> {
         self.watch(control);
-        let prober = self.probe(url, control.capacity, id_token).await?;
+        let prober = self.probe(url, Some(control), id_token).await?;
         self.compare(control, prober).await?;
         self.end_watch().await;
         Ok(())

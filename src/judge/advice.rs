@@ -4,9 +4,9 @@
 //! decides nothing: a check is judged before anybody asks for advice. The surprising rule: what never reached the
 //! application has advice too, since "inconclusive" without a reason sends people looking in the wrong place.
 
+use super::bench::{Bench, Failure};
 use super::classify::{Finding, Kind};
 use super::evidence::{Evidence, Probing};
-use super::race::{Bench, Failure};
 use crate::config::Pattern;
 use crate::probe::{Phase, Stage};
 use crate::trust::escape;
@@ -18,7 +18,13 @@ pub(super) fn again(
     probing: Option<&Probing>,
     evidence: &Evidence,
 ) -> Option<String> {
-    let seed = probing?.plan.seed.to_string();
+    let plan = &probing?.plan;
+    let seed = plan.seed.to_string();
+    if pattern == Pattern::Cold && plan.starts_instances() {
+        // Who starts is the platform's choice: what asked for it is all that can be repeated.
+        let with = [("pattern", Pattern::Control.name()), ("seed", seed.as_str())];
+        return Some(format!("let instances start again: {}", evidence.asked.repeat(&with)));
+    }
     let round = bench.zero().or_else(|| bench.failures.first())?.round.to_string();
     let mut with = vec![("pattern", pattern.name()), ("seed", &seed)];
     // The first contact is over once and for all; its pattern alone makes another.
@@ -108,6 +114,7 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
         (Kind::PlatformPage, _) => {
             "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
         }
+        (Kind::LatePong, _) => "run it where less else is running, or with fewer sockets at once".to_owned(),
         (Kind::LocalLimit, _) => {
             "this machine ran out of sockets: raise `ulimit -n`, or lower limits.sockets-at-once".to_owned()
         }

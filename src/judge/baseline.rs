@@ -7,10 +7,11 @@
 
 use serde::Serialize;
 
+use super::bench::outcome;
 use super::check::Check;
 use super::classify::{Class, Finding, Kind, Rules, classify};
 use super::evidence::{Evidence, Probing};
-use super::race::{Tests, outcome};
+use super::race::Tests;
 use super::sequential::{SettingsError, TrialOutcome};
 use super::statistics::{e_worse, times_as_often};
 use crate::config::Pattern;

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::advice;
 use super::baseline::{self, Comparison};
+use super::bench::{Bench, Failure};
 use super::check::{Check, Outcome};
+use super::cold::words as cold;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
 use super::label::Labelling;
 use super::local;
-use super::race::{Bench, Failure, Tests};
+use super::race::Tests;
 use super::sequential::Decision;
 use super::statistics;
 use super::watch;
@@ -92,10 +94,17 @@ fn identity(evidence: &Evidence) -> Check {
         return unproven("nothing was probed".to_owned(), "see the checks above");
     };
     let identity = &evidence.identity;
+    let tagged = matches!(identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
     if identity.before == Some(false) || identity.after == Some(false) {
         return unproven(
             "the tag did not name the candidate for the whole run".to_owned(),
             "somebody moved the tag meanwhile: run the check again",
+        );
+    }
+    if tagged && (identity.before.is_none() || identity.after.is_none()) {
+        return unproven(
+            "whether the tag named the candidate for the whole run could not be read".to_owned(),
+            "see the notes for what the control plane answered, then run the check again",
         );
     }
     if let Some(echo) = &identity.echo {
@@ -174,6 +183,9 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
         StopReason::ServingErrors => {
             ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
         }
+        StopReason::Held => {
+            ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
+        }
         StopReason::NotServed => ("no single socket was served", "see serves"),
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
@@ -195,7 +207,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let check = match bench.decision() {
         Decision::Fail => {
             let label = tests.labelling.as_ref().map(Labelling::labelled);
-            let label = label.filter(|label| !label.is_of_first_contact()).and_then(|label| label.words());
+            let label = label.filter(|label| !label.is_of_start()).and_then(|label| label.words());
             let label = label.map_or_else(String::new, |words| format!("; {words}"));
             Check::bare(name, Outcome::Fail, format!("{counts}; {}{label}", first_failure(bench)))
         }
@@ -247,11 +259,15 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         tests.patterns.iter().map(|(pattern, bench)| (pattern.name().to_owned(), stratum(bench))).collect();
     let label = tests.labelling.as_ref().map(Labelling::labelled);
     let compared = Comparison::of(evidence, tests);
-    let numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration),
+    let mut numbers = json!({ "strata": strata, "label": label, "calibration": evidence.probing.as_ref().map(|p| p.calibration),
         "baseline": compared });
+    if let Some(cold) = cold::numbers(tests) {
+        numbers["cold"] = cold;
+    }
     let excused = baseline::excused(evidence, compared.as_ref());
     let judged = || tests.patterns.iter().filter(|(pattern, _)| Some(**pattern) != excused);
-    let provoking = judged().any(|(pattern, _)| *pattern != Pattern::FirstContact);
+    let starts = [Pattern::FirstContact, Pattern::Cold];
+    let provoking = judged().any(|(pattern, _)| !starts.contains(pattern));
     let failed = judged().find(|(_, bench)| bench.decision() == Decision::Fail);
     let open = judged().find(|(_, bench)| bench.decision() != Decision::Pass);
     let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| bench.is_limited()) {
@@ -259,7 +275,10 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         Check::bare(name, Outcome::Inconclusive, words)
     } else if let Some((pattern, bench)) = failed {
         let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
-        Check::bare(name, Outcome::Fail, failed_words(*pattern, bench) + &label)
+        let check = Check::bare(name, Outcome::Fail, cold::failed(*pattern, bench, tests) + &label);
+        if *pattern == Pattern::Cold { check.with_help(cold::FAILED_HELP) } else { check }
+    } else if let Some((_, bench)) = open.filter(|(pattern, _)| **pattern == Pattern::Cold) {
+        cold::undecided(evidence, bench, tests)
     } else if !provoking {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
@@ -273,11 +292,13 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             test.void()
         );
         Check::bare(name, Outcome::Inconclusive, summary).with_help(help)
+    } else if let Some(check) = cold::left_out(evidence) {
+        check
     } else if let Some(blind) = evidence.probing.as_ref().and_then(uncalibrated) {
         Check::bare(name, Outcome::Inconclusive, blind)
             .with_help("run it where less else is running; --no-calibration goes without this proof")
     } else {
-        Check::bare(name, Outcome::Pass, passed_words(tests))
+        Check::bare(name, Outcome::Pass, passed_words(tests) + &cold::passed(evidence, tests))
     };
     let check = baseline::told(check, compared.as_ref(), excused).with_evidence(numbers);
     let again = failed
@@ -318,7 +339,7 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
     let mut sorted = nanoseconds.to_vec();
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
-    sorted.get(last * percent / 100).map(|value| value / 1000)
+    sorted.get(last * percent / 100).map(|value| value.div_ceil(1000))
 }
 
 pub(super) fn label_words(tests: &Tests) -> Option<String> {

@@ -80,6 +80,8 @@ pub enum Kind {
     Violation,
     /// Served, but closed with an error while we closed.
     LateClose,
+    /// The server's keepalive ran out while our own machine stood still: our pong was late.
+    LatePong,
 }
 
 /// What one socket came to.
@@ -256,6 +258,9 @@ fn ended(observation: &Observation, end: &End) -> Finding {
         Phase::Answer => "before the answer",
         _ => "after it was served, while held",
     };
+    if let Some(late) = late_pong(observation, end) {
+        return late;
+    }
     let (kind, code, what) = match &end.kind {
         EndKind::CloseFrame { code: Some(code), reason } if closes_at_limit(*code, reason.as_str()) => {
             let words = close_words(Some(*code), reason.as_str());
@@ -270,6 +275,20 @@ fn ended(observation: &Observation, end: &End) -> Finding {
         EndKind::CutByUs => (Kind::NoAnswer, None, "cut by us".to_owned()),
     };
     Finding { code, ..finding(Class::AppFail, kind, end.phase, format!("{what} {moment}")) }
+}
+
+/// A stall of our own this long may make a pong come too late, in microseconds.
+const LATE_PONG: u64 = 500_000;
+
+/// A close that our own machine caused: by its reason the server's keepalive ran out, and we know that we stood still.
+fn late_pong(observation: &Observation, end: &End) -> Option<Finding> {
+    let stalled = observation.timeline.stalled.filter(|time| *time >= LATE_PONG)?;
+    let EndKind::CloseFrame { code, reason } = &end.kind else { return None };
+    let what = close_words(*code, reason.as_str());
+    let words =
+        format!("{what}, and our own pong was late: this machine stood still for {} ms", stalled / 1000);
+    let late = Finding { code: *code, ..finding(Class::Infra, Kind::LatePong, end.phase, words) };
+    late.is_keepalive().then_some(late)
 }
 
 /// A served socket: only a close with an error code while we close still counts against it.
@@ -319,16 +338,53 @@ fn close_words(code: Option<u16>, reason: &str) -> String {
 }
 
 impl Finding {
-    /// True for a close that client or network can cause: the server's own keepalive ran out.
+    /// True for a close that client or network can cause: by its own words the server's keepalive ran out.
     pub fn is_keepalive(&self) -> bool {
         let words = self.words.to_ascii_lowercase();
-        self.code.is_some() && (words.contains("keepalive") || words.contains("ping timeout"))
+        self.code.is_some()
+            && ["keepalive", "keep-alive", "ping timeout"].iter().any(|said| words.contains(said))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Timeline;
+    use crate::trust::Excerpt;
+
+    fn closed(reason: &str, stalled: Option<u64>) -> Observation {
+        Observation {
+            socket: 1,
+            user: None,
+            opening: Opening::Opened { subprotocol: None },
+            frames: Vec::new(),
+            frames_total: 0,
+            sent_after: None,
+            knew_greeting: false,
+            end: Some(End {
+                kind: EndKind::CloseFrame { code: Some(1011), reason: Excerpt::new(reason) },
+                phase: Phase::Hold,
+            }),
+            echo: None,
+            instance: None,
+            timeline: Timeline { stalled, ..Timeline::default() },
+        }
+    }
+
+    #[test]
+    fn a_keepalive_that_ran_out_is_ours_only_where_our_pong_was_late() {
+        let rules = Rules {
+            declared: Declared { send: false, expect: false },
+            learned: None,
+            platform_counts: false,
+        };
+        let seen = |reason, stalled| classify(&closed(reason, stalled), &rules);
+        let reason = "keepalive ping timeout";
+        assert_eq!(seen(reason, Some(600_000)).class, Class::Infra);
+        assert_eq!(seen(reason, Some(120_000)).class, Class::AppFail);
+        assert!(seen(reason, None).is_keepalive());
+        assert_eq!(seen("Factory init failed", Some(600_000)).class, Class::AppFail, "no stall excuses that");
+    }
 
     #[test]
     fn a_limit_is_named_and_a_1011_never_excused() {

@@ -115,6 +115,8 @@ pub struct IdentityEvidence {
     pub address: AddressKind,
     /// Where answers were to name their revision.
     pub echo: Option<Echo>,
+    /// Where answers were to name their instance.
+    pub instance_echo: Option<Echo>,
     /// Whether the tag's status named the candidate before probing; `None` without a tag.
     pub before: Option<bool>,
     /// The same after probing.
@@ -173,4 +175,33 @@ pub struct Probing {
     pub rounds: Vec<Round>,
     /// Why it ended.
     pub stopped: StopReason,
+    /// What is known of instances that were made to start; `None` where none were.
+    pub cold: Option<ColdEvidence>,
+}
+
+/// What is known of instances that were made to start, besides their rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColdEvidence {
+    /// Why no further one was.
+    pub stopped: StopReason,
+    /// What the project's log says of them; `None` where it was not asked.
+    pub log: Option<LogProof>,
+}
+
+/// What the project's log says of our sockets and of instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "result")]
+pub enum LogProof {
+    /// It was read.
+    Read {
+        /// Numbers of sockets, and the instances that took them.
+        instances: Vec<(u32, String)>,
+        /// Instances that started while new ones were asked for, and when, in microseconds since the start of the run.
+        started: Vec<(String, u64)>,
+    },
+    /// It could not be read.
+    Unread {
+        /// Why not.
+        why: String,
+    },
 }

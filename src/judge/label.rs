@@ -12,7 +12,7 @@ use crate::probe::shuffled;
 
 /// Single sockets that are worth opening for a label.
 const CONTROLS: u32 = 200;
-/// Single sockets after a failed first contact, which cannot be repeated.
+/// Single sockets after a failed first contact or cold start, which are not repeated.
 const CONTROLS_AFTER_FIRST_CONTACT: u32 = 20;
 /// Rounds that are worth running for a label.
 const ROUNDS: u32 = 50;
@@ -81,16 +81,13 @@ impl Labelling {
 
     /// True when another single socket would help while `in_flight` are under way.
     pub(super) fn wants_control(&self, in_flight: u32) -> bool {
-        let most =
-            if self.pattern == Pattern::FirstContact { CONTROLS_AFTER_FIRST_CONTACT } else { CONTROLS };
+        let most = if is_unique(self.pattern) { CONTROLS_AFTER_FIRST_CONTACT } else { CONTROLS };
         count(self.controls.len()).saturating_add(in_flight) < most && !self.is_told()
     }
 
     /// True when another round of `pattern` would help while `in_flight` are under way.
     pub(super) fn wants_round(&self, pattern: Pattern, in_flight: u32) -> bool {
-        // A first contact is over once and for all, and a cold start costs seconds.
-        let unique = matches!(pattern, Pattern::FirstContact | Pattern::Cold);
-        let repeatable = pattern == self.pattern && !unique;
+        let repeatable = pattern == self.pattern && !is_unique(pattern);
         // Beyond a fair number single sockets tell more: rounds of a broken pattern may take seconds each.
         let most = if self.controls.len() < FAIR_CONTROLS { FAIR_ROUNDS } else { ROUNDS };
         repeatable && self.rounds.saturating_add(in_flight) < most && !self.is_told()
@@ -135,20 +132,25 @@ impl Labelling {
     }
 }
 
+/// A first contact is over once and for all, and a cold start costs seconds.
+fn is_unique(pattern: Pattern) -> bool {
+    matches!(pattern, Pattern::FirstContact | Pattern::Cold)
+}
+
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 impl Labelled {
-    /// True for a label of a pattern's own failure; single sockets fail by themselves.
-    pub(super) fn is_of_first_contact(&self) -> bool {
-        self.pattern == Pattern::FirstContact
+    /// True for a label of a failure at a start, which single sockets afterwards do not have.
+    pub(super) fn is_of_start(&self) -> bool {
+        is_unique(self.pattern)
     }
 
     /// One fragment for a report; `None` when nothing was compared.
     pub(super) fn words(&self) -> Option<String> {
         let Self { pattern, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;
-        if *pattern == Pattern::FirstContact {
+        if is_unique(*pattern) {
             let served = single_sockets - failing_single_sockets;
             return (*single_sockets > 0)
                 .then(|| format!("of {single_sockets} single sockets afterwards {served} were served"));

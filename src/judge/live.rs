@@ -39,6 +39,13 @@ impl<F: FnMut(Progress)> LiveJudge<F> {
     }
 }
 
+impl<F> LiveJudge<F> {
+    /// True when only a log could still tell how instances started.
+    pub fn needs_log(&self) -> bool {
+        self.tests.needs_log()
+    }
+}
+
 impl<F: FnMut(Progress)> Steering for LiveJudge<F> {
     fn learned(&mut self, learned: Option<&Learned>) {
         self.learned = learned.cloned();

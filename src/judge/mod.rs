@@ -7,10 +7,12 @@
 
 mod advice;
 mod baseline;
+mod bench;
 mod beta;
 mod check;
 mod checks;
 mod classify;
+mod cold;
 mod evidence;
 mod label;
 mod live;
@@ -26,7 +28,8 @@ pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules, classify};
 pub use evidence::{
-    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, Probing, ReadyEvidence, Target,
+    AddressKind, ColdEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, LogProof, Probing,
+    ReadyEvidence, Target,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};

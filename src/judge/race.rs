@@ -2,108 +2,19 @@
 //!
 //! Takes rounds in the order of their starts, classifies their sockets and feeds two kinds of test: one for each
 //! pattern, on rounds, and one for `serves`, on single sockets. It decides nothing beyond those tests. The surprising
-//! rule: a single close of zero tolerance fails its test at once, whatever the counts say.
+//! rule: once one test has failed, only what helps to say what kind of failure it is goes on.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::classify::{Class, Finding, Kind, Rules, classify};
+use super::bench::{Bench, outcome};
+use super::classify::{Class, Finding, Rules, classify};
+use super::cold::ColdStarts;
+use super::evidence::LogProof;
 use super::label::Labelling;
-use super::sequential::{Decision, Sequential, SettingsError, TestSettings, Trial, TrialOutcome};
-use super::statistics;
+use super::sequential::{Decision, SettingsError, TestSettings, TrialOutcome};
 use super::tally::Tally;
 use crate::config::Pattern;
-use crate::probe::{Freeze, Learned, Observation, Place, Plan, Round, Stage, Stratum};
-
-/// One test and what it has seen.
-#[derive(Debug)]
-pub(super) struct Bench {
-    test: Sequential,
-    settings: TestSettings,
-    /// Counts of its sockets.
-    pub(super) tally: Tally,
-    /// The first failures, for the report.
-    pub(super) failures: Vec<Failure>,
-    /// The first socket that never reached the application.
-    pub(super) unreached: Option<Finding>,
-    /// A single failure fails this test.
-    strict: bool,
-    zero: Option<Failure>,
-    /// Release spreads, nanoseconds.
-    pub(super) spreads: Vec<u64>,
-}
-
-/// A failed socket, with where to find it.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Failure {
-    /// The stage.
-    pub(super) stage: Stage,
-    /// The round's number inside its stage.
-    pub(super) round: u32,
-    /// The socket's number in the run.
-    pub(super) socket: u32,
-    /// Its user.
-    pub(super) user: Option<String>,
-    /// What was seen.
-    pub(super) finding: Finding,
-}
-
-/// How many failures a report shows in words.
-const SHOWN: usize = 12;
-
-impl Bench {
-    fn new(settings: TestSettings, strict: bool) -> Result<Self, SettingsError> {
-        Ok(Self {
-            test: Sequential::new(settings)?,
-            settings,
-            tally: Tally::default(),
-            failures: Vec::new(),
-            unreached: None,
-            strict,
-            zero: None,
-            spreads: Vec::new(),
-        })
-    }
-
-    /// What it has decided so far.
-    pub(super) fn decision(&self) -> Decision {
-        if self.zero.is_some() || (self.strict && self.test.failing() > 0) {
-            return Decision::Fail;
-        }
-        if self.strict {
-            return if self.test.valid() > 0 { Decision::Pass } else { Decision::Undecided };
-        }
-        self.test.decision()
-    }
-
-    /// The failure of zero tolerance, if there was one.
-    pub(super) fn zero(&self) -> Option<&Failure> {
-        self.zero.as_ref()
-    }
-
-    /// True when every failure is a limit of the service's own: no race was seen, and none was ruled out.
-    pub(super) fn is_limited(&self) -> bool {
-        let limited = self.tally.kinds.get(&Kind::LimitReached).copied().unwrap_or(0);
-        limited > 0 && limited == self.tally.app_fail
-    }
-
-    /// The counts of its trials.
-    pub(super) fn test(&self) -> &Sequential {
-        &self.test
-    }
-
-    /// True when `more` further clean rounds would not be enough for a pass.
-    fn wants(&self, more: u32) -> bool {
-        if self.decision() != Decision::Undecided {
-            return false;
-        }
-        let test = &self.test;
-        let counted = test.valid().saturating_add(test.void()).saturating_add(more);
-        let against = test.failing().saturating_add(test.void());
-        statistics::e_pass(counted, against, self.settings.tolerated) < self.settings.pass_at
-    }
-}
+use crate::probe::{Freeze, Learned, Place, Plan, Round, Stage, Stratum};
 
 /// All tests of a run.
 #[derive(Debug)]
@@ -123,6 +34,8 @@ pub(super) struct Tests {
     /// What came after a test had failed.
     pub(super) labelling: Option<Labelling>,
     strata: Vec<Stratum>,
+    /// Instances of a deployed revision; `None` where none are made to start.
+    pub(super) cold: Option<ColdStarts>,
     /// The server answered while it was stopped: whoever serves is another process.
     pub(super) unstoppable: bool,
     seed: u64,
@@ -142,8 +55,7 @@ impl Tests {
         let has_control =
             plan.place == Place::Remote && plan.strata.iter().any(|s| s.pattern == Pattern::Control);
         let strata = u32::try_from(provoking.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let of =
-            |tolerated| TestSettings { tolerated, noise: plan.race.noise, ..TestSettings::standard(strata) };
+        let of = |tolerated| TestSettings::of(&plan.race, tolerated, strata);
         let mut patterns = BTreeMap::new();
         for pattern in provoking {
             let settings = of(plan.tolerated(pattern));
@@ -158,6 +70,7 @@ impl Tests {
             held_due: plan.held,
             labelling: None,
             strata: plan.strata.clone(),
+            cold: plan.starts_instances().then(ColdStarts::default),
             unstoppable: false,
             seed: plan.seed,
             declared: plan.declared,
@@ -165,6 +78,12 @@ impl Tests {
             zero_tolerance: plan.race.zero_tolerance.clone(),
             excuses: plan.race.baseline.excuses() && plan.place == Place::Remote,
         })
+    }
+
+    /// The same, with what the log says of instances.
+    pub(super) fn with_log(mut self, log: Option<&LogProof>) -> Self {
+        self.cold = self.cold.map(|_| ColdStarts::new(log));
+        self
     }
 
     /// Takes in one round.
@@ -178,7 +97,19 @@ impl Tests {
         let frozen = !self.unstoppable && round.frozen.is_none_or(Freeze::holds);
         self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;
+        if let Some(cold) = self.cold.as_mut().filter(|_| round.stage != Stage::Cold) {
+            cold.note(round);
+        }
         match round.stage {
+            Stage::Cold if self.cold.is_some() => {
+                let bench = self.patterns.get_mut(&Pattern::Cold);
+                if let (Some(cold), Some(bench)) = (&mut self.cold, bench) {
+                    bench.take(round, &findings, zero);
+                    for trial in cold.trials(round, &findings) {
+                        bench.push(&trial);
+                    }
+                }
+            }
             Stage::Learning | Stage::Held | Stage::Control => {
                 if round.stage == Stage::Held {
                     self.held += u32::try_from(findings.len()).unwrap_or(u32::MAX);
@@ -262,8 +193,8 @@ impl Tests {
         let patterns = || self.patterns.iter().filter(|(_, bench)| !bench.is_limited());
         let failed = patterns().find(|(_, bench)| bench.decision() == Decision::Fail);
         let open = patterns()
-            .filter(|(_, bench)| bench.decision() == Decision::Undecided && bench.test.failing() > 0);
-        failed.or_else(|| open.max_by_key(|(_, bench)| bench.test.failing())).map(|(pattern, _)| *pattern)
+            .filter(|(_, bench)| bench.decision() == Decision::Undecided && bench.test().failing() > 0);
+        failed.or_else(|| open.max_by_key(|(_, bench)| bench.test().failing())).map(|(pattern, _)| *pattern)
     }
 
     fn benches(&self) -> impl Iterator<Item = &Bench> {
@@ -296,75 +227,14 @@ impl Tests {
         self.serves.as_ref().is_some_and(failed) || !excusable
     }
 
+    /// True when only a log could still tell how instances started.
+    pub(super) fn needs_log(&self) -> bool {
+        let open = |bench: &Bench| bench.decision() == Decision::Undecided;
+        self.cold.is_some() && self.patterns.get(&Pattern::Cold).is_some_and(open)
+    }
+
     /// True when something has failed at least once.
     pub(super) fn has_failures(&self) -> bool {
-        self.benches().any(|bench| bench.test.failing() > 0)
+        self.benches().any(|bench| bench.test().failing() > 0)
     }
-}
-
-impl Bench {
-    /// A round that was not `provoked` as it should have been shows failures and no success.
-    fn add(&mut self, round: &Round, findings: &[Finding], zero_tolerance: &[u16], provoked: bool) {
-        for (observation, finding) in round.observations.iter().zip(findings) {
-            self.tally.add(finding);
-            match finding.class {
-                Class::AppFail => self.note(round, observation, finding, zero_tolerance),
-                Class::Infra if self.unreached.is_none() => self.unreached = Some(finding.clone()),
-                Class::Infra | Class::Ok => {}
-            }
-        }
-        self.spreads.extend(round.release_spread);
-        let outcome = match outcome(findings) {
-            TrialOutcome::Clean if !provoked => TrialOutcome::Void,
-            outcome => outcome,
-        };
-        self.test.push(&Trial {
-            outcome,
-            sockets: u32::try_from(findings.len()).unwrap_or(u32::MAX),
-            started: round.observations.iter().map(beginning).min().unwrap_or(round.started),
-            ended: round.observations.iter().zip(findings).map(decided).max().unwrap_or(round.ended),
-        });
-    }
-
-    fn note(&mut self, round: &Round, observation: &Observation, finding: &Finding, zero_tolerance: &[u16]) {
-        let failure = Failure {
-            stage: round.stage,
-            round: round.number,
-            socket: observation.socket,
-            user: observation.user.clone(),
-            finding: finding.clone(),
-        };
-        let zero = finding.code.is_some_and(|code| zero_tolerance.contains(&code)) && !finding.is_keepalive();
-        if zero && self.zero.is_none() {
-            self.zero = Some(failure.clone());
-        }
-        if self.failures.len() < SHOWN {
-            self.failures.push(failure);
-        }
-    }
-}
-
-/// When a socket began to matter: armed rounds wait for their turn.
-fn beginning(observation: &Observation) -> u64 {
-    observation.timeline.released.unwrap_or(observation.timeline.began)
-}
-
-/// When a socket was decided: what it is held for afterwards makes no two failures one event.
-fn decided((observation, finding): (&Observation, &Finding)) -> u64 {
-    let times = &observation.timeline;
-    match finding.class {
-        Class::Ok => times.satisfied.unwrap_or(times.ended),
-        Class::AppFail | Class::Infra => times.ended,
-    }
-}
-
-/// One failing socket makes a valid, failing round; a round that met only the platform is void.
-pub(super) fn outcome(findings: &[Finding]) -> TrialOutcome {
-    let of_class = |class| findings.iter().filter(|finding| finding.class == class).count();
-    if of_class(Class::AppFail) > 0 {
-        return TrialOutcome::Failing;
-    }
-    // A race needs two: fewer past the handshake provoke nothing.
-    let needed = findings.len().clamp(1, 2);
-    if of_class(Class::Ok) >= needed { TrialOutcome::Clean } else { TrialOutcome::Void }
 }

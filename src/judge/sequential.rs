@@ -9,6 +9,7 @@
 //! likeliest to fail, would never be counted.
 
 use super::statistics::{FAIL_COMPONENTS, FailBet, e_pass, mean_of_bets, noise_of_round};
+use crate::config::RaceSettings;
 use serde::{Deserialize, Serialize};
 
 /// What one round came to.
@@ -73,6 +74,17 @@ impl TestSettings {
         Self { tolerated: 0.01, noise: 1e-4, pass_at: 20.0, fail_at: 1000.0, strata }
     }
 
+    /// The test that the settings of a run ask for, on `strata` strata, below a tolerated rate.
+    pub(crate) fn of(race: &RaceSettings, tolerated: f64, strata: u32) -> Self {
+        Self {
+            tolerated,
+            noise: race.noise,
+            pass_at: evidence_for(race.pass_confidence),
+            fail_at: evidence_for(race.fail_confidence),
+            strata,
+        }
+    }
+
     /// The evidence at which this stratum fails.
     fn fail_threshold(&self) -> f64 {
         self.fail_at * f64::from(self.strata)
@@ -97,6 +109,12 @@ impl TestSettings {
         }
         Ok(self)
     }
+}
+
+/// The evidence that gives a confidence: the reciprocal of what that leaves open (Ville's inequality), without the noise
+/// of binary fractions.
+pub(crate) fn evidence_for(confidence: f64) -> f64 {
+    (1e6 / (1.0 - confidence)).round() / 1e6
 }
 
 /// Settings under which a decision would mean nothing. The one who wrote them is at fault.

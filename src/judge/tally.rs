@@ -121,6 +121,7 @@ mod tests {
             knew_greeting: false,
             end: end.cloned(),
             echo: None,
+            instance: None,
             timeline: Timeline::default(),
         }
     }

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use super::lanes::Lanes;
-use super::observation::{Company, EndKind, Round, Stage};
+use super::observation::{Company, EndKind, Round, Stage, in_microseconds};
 use super::plan::{Capacity, Plan};
 use super::prober::Prober;
 use super::transport::Address;
@@ -74,7 +74,7 @@ pub async fn calibrate(settings: &Settings) -> io::Result<Calibration> {
     Ok(Calibration {
         rounds: count(rounds.len()),
         found: count(rounds.iter().filter(|round| shows_the_race(round)).count()),
-        window: u64::try_from(WINDOW.as_micros()).unwrap_or(u64::MAX),
+        window: in_microseconds(WINDOW),
     })
 }
 

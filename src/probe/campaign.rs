@@ -41,18 +41,18 @@ const LABEL_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Campaign<'a, S> {
     address: String,
-    plan: &'a Plan,
-    steering: &'a mut S,
-    lanes: Lanes<'a>,
-    learned: Option<Arc<Learned>>,
+    pub(super) plan: &'a Plan,
+    pub(super) steering: &'a mut S,
+    pub(super) lanes: Lanes<'a>,
+    pub(super) learned: Option<Arc<Learned>>,
     round_trip: Option<Duration>,
     /// Tells when the last round that was let go quietly is decided.
     opening: Option<oneshot::Receiver<()>>,
-    until: Instant,
-    quiet_until: Instant,
+    pub(super) until: Instant,
+    pub(super) quiet_until: Instant,
     label_until: Option<Instant>,
     /// Cancelled when nothing more may be opened.
-    halt: CancellationToken,
+    pub(super) halt: CancellationToken,
 }
 
 /// What a campaign leaves behind.
@@ -66,6 +66,8 @@ pub struct Campaigned {
     pub round_trip: Option<Duration>,
     /// Why it ended.
     pub stopped: StopReason,
+    /// Why no further instance was made to start; `None` where none was.
+    pub cold: Option<StopReason>,
 }
 
 impl<'a, S: Steering> Campaign<'a, S> {
@@ -96,6 +98,8 @@ impl<'a, S: Steering> Campaign<'a, S> {
     pub async fn run(mut self, routed_later: bool) -> Result<Campaigned, CampaignError> {
         self.await_routing(routed_later).await?;
         let served = self.learn().await;
+        let starts = served && self.plan.starts_instances() && !self.steering.has_failed();
+        let cold = if starts { Some(self.start_instances().await) } else { None };
         let stopped = if served { self.provoke().await } else { StopReason::NotServed };
         self.lanes.drain().await;
         Ok(Campaigned {
@@ -103,6 +107,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             learned: self.learned.map(|learned| learned.as_ref().clone()),
             round_trip: self.round_trip,
             stopped,
+            cold,
         })
     }
 
@@ -177,7 +182,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             }
             let mood = Mood {
                 wary: self.steering.prefers_quiet(),
-                near: self.round_trip.is_some_and(|time| time < NEAR),
+                near: self.has_one_lane(),
                 late: Instant::now() >= self.quiet_until,
             };
             let Some((stage, company)) = schedule::next(self.plan, &self.wanted(), mood) else {
@@ -200,10 +205,25 @@ impl<'a, S: Steering> Campaign<'a, S> {
                 Company::Quiet => self.run_quietly(stage, mood.wary).await,
                 Company::Lanes => {
                     self.await_decided().await;
+                    self.await_lane().await;
                     drop(self.lanes.arm(stage, company, self.learned.clone()).await.let_go());
                 }
             }
         }
+    }
+
+    /// True where rounds in lanes would only disturb each other.
+    fn has_one_lane(&self) -> bool {
+        match self.plan.race.lanes {
+            Some(lanes) => lanes == 1,
+            None => self.round_trip.is_some_and(|time| time < NEAR),
+        }
+    }
+
+    /// Waits until fewer rounds are under way than there are lanes.
+    async fn await_lane(&mut self) {
+        let lanes = self.plan.race.lanes.map_or(usize::MAX, |lanes| lanes as usize);
+        while self.lanes.under_way() >= lanes && self.lanes.join_one().await {}
     }
 
     /// The stages of which another round is wanted and allowed.
@@ -231,7 +251,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
     }
 
     /// One round with nothing else open.
-    async fn run_alone(&mut self, stage: Stage) -> usize {
+    pub(super) async fn run_alone(&mut self, stage: Stage) -> usize {
         self.opening = None;
         self.lanes.drain().await;
         let lane = self.lanes.arm(stage, Company::Alone, self.learned.clone()).await;
@@ -273,7 +293,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
     }
 
     /// Hands over the rounds of a stage, in the order of their starts, as far as all earlier ones are over.
-    fn record(&mut self, stage: Stage) {
+    pub(super) fn record(&mut self, stage: Stage) {
         for round in self.lanes.decided(stage) {
             self.steering.record(round);
         }

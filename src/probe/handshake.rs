@@ -56,7 +56,8 @@ impl UpgradeRequest {
             "Upgrade: websocket".to_owned(),
             "Sec-WebSocket-Version: 13".to_owned(),
             format!("Sec-WebSocket-Key: {key}"),
-            concat!("User-Agent: revgate/", env!("CARGO_PKG_VERSION")).to_owned(),
+            // The text of this very socket: a log's request entries hold it.
+            format!(concat!("User-Agent: revgate/", env!("CARGO_PKG_VERSION"), " ({})"), values.nonce),
         ];
         if let Some(token) = token.filter(|_| carried(Carrier::Authorization)) {
             lines.push(format!("Authorization: Bearer {}", token.expose()));

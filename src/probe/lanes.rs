@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::ballast::Ballast;
 use super::expectation::Learned;
 use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
@@ -47,6 +48,7 @@ pub(super) struct Lanes<'a> {
     numbers: BTreeMap<Stage, u32>,
     recorded: BTreeMap<Stage, usize>,
     sockets: u32,
+    ballast: Option<Arc<Ballast>>,
     room: Arc<Semaphore>,
     rooms_of_users: Vec<Arc<Semaphore>>,
     next_opening: Instant,
@@ -65,6 +67,7 @@ impl<'a> Lanes<'a> {
             numbers: BTreeMap::new(),
             recorded: BTreeMap::new(),
             sockets: 0,
+            ballast: None,
             room: Arc::new(Semaphore::new(plan.limits.sockets_at_once as usize)),
             rooms_of_users: (0..plan.users).map(|_| Arc::new(Semaphore::new(per_user))).collect(),
             next_opening: Instant::now(),
@@ -85,7 +88,10 @@ impl<'a> Lanes<'a> {
         self.started.push((stage, None));
         let (tell, decided) = oneshot::channel();
         let (go, gone) = oneshot::channel();
-        let prober = Arc::clone(&self.prober);
+        let prober = match &self.ballast {
+            Some(ballast) => Arc::new(self.prober.keeping(Arc::clone(ballast))),
+            None => Arc::clone(&self.prober),
+        };
         self.under_way.spawn(async move {
             let round = run_round(prober, spec, learned, gone, tell).await;
             drop(permits);
@@ -133,6 +139,16 @@ impl<'a> Lanes<'a> {
         self.next_opening = self.next_opening.max(Instant::now()) + gap;
     }
 
+    /// From now on sockets stay open beyond their round, in this; they take no room: whoever asks for it counts them.
+    pub(super) fn keep_in(&mut self, ballast: Option<Arc<Ballast>>) {
+        self.ballast = ballast;
+    }
+
+    /// True when answers are to name their instance.
+    pub(super) fn hears_instances(&self) -> bool {
+        self.prober.instance_echo.is_some()
+    }
+
     /// Sockets that were specified so far.
     pub(super) fn sockets(&self) -> u32 {
         self.sockets
@@ -148,6 +164,11 @@ impl<'a> Lanes<'a> {
     pub(super) fn in_flight(&self, stage: Stage) -> u32 {
         let recorded = self.recorded.get(&stage).copied().unwrap_or(0);
         self.number(stage).saturating_sub(u32::try_from(recorded).unwrap_or(u32::MAX))
+    }
+
+    /// Rounds under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
     }
 
     /// The round that was started as the `index`th, when it is over.

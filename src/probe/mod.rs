@@ -5,8 +5,10 @@
 //! since a client that closes early lets the server tidy up before the loser of the race arrives.
 
 mod baseline;
+mod ballast;
 mod calibration;
 mod campaign;
+mod cold;
 mod descriptors;
 mod expectation;
 mod frame;
@@ -20,6 +22,7 @@ mod pairs;
 mod plan;
 mod platform;
 mod prober;
+mod pulse;
 mod release;
 mod response;
 mod round;

@@ -4,6 +4,8 @@
 //! a byte that was not escaped and redacted. The surprising rule: a socket that never opened has an observation like
 //! any other, so that the number attempted is always the sum of what is reported.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
@@ -30,10 +32,12 @@ pub struct Observation {
     pub sent_after: Option<u32>,
     /// True when it was known at the time which frames come unasked.
     pub knew_greeting: bool,
-    /// How the open socket ended; `None` when it never opened.
+    /// How the open socket ended; `None` when it never opened, or was kept open beyond its round.
     pub end: Option<End>,
     /// The revision that the answer named.
     pub echo: Option<Excerpt>,
+    /// The instance that the answer named.
+    pub instance: Option<Excerpt>,
     /// When things happened.
     pub timeline: Timeline,
 }
@@ -59,8 +63,16 @@ pub struct Timeline {
     pub satisfied: Option<u64>,
     /// We began to close.
     pub closing: Option<u64>,
+    /// For how long, at most, our own machine stood still while the socket was open: a time, not an instant. `None`
+    /// below a tenth of a second.
+    pub stalled: Option<u64>,
     /// Nothing more came.
     pub ended: u64,
+}
+
+/// A time in whole microseconds.
+pub(crate) fn in_microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How an opening ended.
@@ -230,7 +242,7 @@ pub enum Stage {
     FrozenUsers,
     /// One user, released while the server is stopped.
     FrozenSameUser,
-    /// A burst at a fresh process.
+    /// A burst at a fresh process; at an address, sockets that are held until new instances start.
     Cold,
 }
 

@@ -16,13 +16,13 @@ use crate::config::{CheckName, Limits, Pattern, RaceSettings, Settings, Timeouts
 pub const HELD_SOCKETS: u32 = 20;
 /// One round in so many runs with nothing else opening.
 const QUIET_SHARE: f64 = 3.0;
-/// Clean rounds that a pass needs at least are this, over the tolerated rate: ln 25, from the weight of 0.8 that the
-/// test gives to "no failure" and its threshold of 20.
-const LEAST_ROUNDS: f64 = 3.22;
+/// The weight that the test gives to "no failure": with a confidence of 95 %, which asks for evidence of 20, a pass needs
+/// ln(20 / 0.8) = 3.22 clean rounds over the tolerated rate.
+const FLAWLESS: f64 = 0.8;
 /// Rounds of each pattern of several sockets that run with nothing else open at all.
 const ALONE_ROUNDS: u32 = 5;
 /// The same at a server of our own, where a round takes milliseconds: some races re-arm only when the last one leaves.
-const LOCAL_ALONE_ROUNDS: u32 = 100;
+const LOCAL_ALONE_ROUNDS: u32 = 50;
 /// So many users have all left before any of them has his turn again.
 const MANY_USERS: u32 = 8;
 /// Sockets at once, at a server of our own.
@@ -51,6 +51,8 @@ pub struct Plan {
     pub quiet_rounds: u32,
     /// Where the server is.
     pub place: Place,
+    /// What the revision can hold.
+    pub capacity: Capacity,
     /// The limits in force.
     pub limits: Limits,
     /// The steps' times.
@@ -123,6 +125,7 @@ impl Plan {
             alone_rounds: ALONE_ROUNDS,
             quiet_rounds: quiet_rounds(&settings.race),
             place: Place::Remote,
+            capacity,
             limits,
             timeouts: settings.timeouts,
             race: settings.race.clone(),
@@ -179,6 +182,7 @@ impl Plan {
         let for_one_user = if self.users == 0 { u32::MAX } else { self.limits.sockets_per_user };
         match pattern {
             Pattern::Control => Ok(1),
+            Pattern::Cold if self.place == Place::Remote => self.instance_size(),
             Pattern::FirstContact | Pattern::Cold => {
                 Ok(FIRST_CONTACT_SOCKETS.min(at_once).min(for_users.saturating_mul(for_one_user)).max(1))
             }
@@ -198,6 +202,43 @@ impl Plan {
         }
     }
 
+    /// Sockets that may be held at once, whoever's they are.
+    pub(crate) fn room(&self) -> u32 {
+        let all = self.users.saturating_mul(self.limits.sockets_per_user);
+        if self.users == 0 { self.limits.sockets_at_once } else { self.limits.sockets_at_once.min(all) }
+    }
+
+    /// Clean cold starts that a pass needs.
+    pub fn least_fresh(&self) -> u32 {
+        // A count between 1 and 2^32.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and `as` saturates"
+        )]
+        let least = (flawless_rounds(&self.race) / -(-self.race.cold_tolerated).ln_1p()).ceil() as u32;
+        least
+    }
+
+    /// Sockets that fill an instance, as far as one that is warm can be filled besides; or why none can.
+    fn instance_size(&self) -> Result<u32, String> {
+        let Some(concurrency) = self.capacity.concurrency else {
+            return Err(
+                "how much an instance takes is not known: no service is named, or its revision does not say"
+                    .to_owned(),
+            );
+        };
+        let room = self.room();
+        if room <= concurrency {
+            return Err(format!(
+                "an instance takes {concurrency} sockets, and {room} may be open at once: deploy the tagged revision \
+                 with --concurrency=1, or raise sockets-at-once under `limits:` (half of concurrency times the most \
+                 instances is the end), and name users enough"
+            ));
+        }
+        Ok(concurrency.min(room - concurrency))
+    }
+
     /// True when sockets carry no identity.
     pub fn is_anonymous(&self) -> bool {
         self.users == 0
@@ -211,10 +252,18 @@ impl Plan {
             .map_or(1, |stratum| stratum.sockets)
     }
 
+    fn stratum_words(&self, Stratum { pattern, sockets }: Stratum) -> String {
+        match pattern {
+            Pattern::Cold if self.place == Place::Remote => {
+                format!("cold ({sockets} held at a time, {} new instances or more)", self.least_fresh())
+            }
+            _ => format!("{pattern} ({sockets})"),
+        }
+    }
+
     /// One line a person can read before the first socket.
     pub fn words(&self) -> String {
-        let patterns: Vec<String> =
-            self.strata.iter().map(|s| format!("{} ({})", s.pattern, s.sockets)).collect();
+        let patterns: Vec<String> = self.strata.iter().map(|stratum| self.stratum_words(*stratum)).collect();
         let limits = &self.limits;
         let place = if self.place == Place::Local { "local: " } else { "" };
         format!(
@@ -236,6 +285,7 @@ fn wanted(settings: &Settings) -> Vec<Pattern> {
         .into_iter()
         .filter(|pattern| {
             let asked = race && !pattern.is_local() && settings.race.patterns.contains(pattern);
+            let asked = asked || (race && *pattern == Pattern::Cold && settings.race.cold);
             asked || (serves && *pattern == Pattern::Control)
         })
         .collect()
@@ -266,9 +316,14 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// Clean rounds that a pass needs at least, times the tolerated rate.
+fn flawless_rounds(race: &RaceSettings) -> f64 {
+    -((1.0 - race.pass_confidence) * FLAWLESS).ln()
+}
+
 /// A third of the rounds that a pass needs, or of those that are allowed.
 fn quiet_rounds(race: &RaceSettings) -> u32 {
-    let needed = (LEAST_ROUNDS / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
+    let needed = (flawless_rounds(race) / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
     // A count between 1 and 2^32.
     #[expect(
         clippy::cast_possible_truncation,

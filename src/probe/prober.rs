@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::ballast::Ballast;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::Matcher;
+use super::observation::in_microseconds;
+use super::pulse::Pulse;
 use super::release::Releaser;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
@@ -32,6 +35,8 @@ pub struct Prober {
     pub users: Vec<String>,
     /// Where answers name their revision.
     pub echo: Option<Echo>,
+    /// Where answers name their instance.
+    pub instance_echo: Option<Echo>,
     /// The steps' times.
     pub timeouts: Timeouts,
     /// Takes secrets out of what servers say.
@@ -40,12 +45,16 @@ pub struct Prober {
     pub releaser: Arc<Releaser>,
     /// Stops the server while sockets are let go; `None` where its process is not ours.
     pub(crate) freezer: Option<Arc<Freezer>>,
+    /// Tells when this machine stood still.
+    pub(super) pulse: Arc<Pulse>,
+    /// Keeps sockets open beyond their round; `None` where they end with it.
+    pub(crate) ballast: Option<Arc<Ballast>>,
     /// Zero of all times.
     pub epoch: Instant,
 }
 
 impl Prober {
-    /// A prober for `address`; `epoch_seconds` is the wall clock, in seconds since 1970, at `epoch`.
+    /// A prober for `address`, inside a runtime; `epoch_seconds` is the wall clock, in seconds since 1970, at `epoch`.
     pub fn new(
         address: Address,
         settings: &Settings,
@@ -63,10 +72,13 @@ impl Prober {
             id_token,
             users: settings.users.clone(),
             echo: settings.echo.clone(),
+            instance_echo: settings.instance_echo.clone(),
             timeouts: settings.timeouts,
             redactor,
             releaser: Arc::new(Releaser::detect()),
             freezer: None,
+            pulse: Arc::new(Pulse::start()),
+            ballast: None,
             epoch,
         }
     }
@@ -81,6 +93,11 @@ impl Prober {
         Self { address, freezer: None, ..self.clone() }
     }
 
+    /// The same for sockets that are kept open beyond their round.
+    pub(super) fn keeping(&self, ballast: Arc<Ballast>) -> Self {
+        Self { ballast: Some(ballast), ..self.clone() }
+    }
+
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.
     pub fn mint_all(&self) -> Result<(), TokenError> {
         let Some(purse) = &self.purse else { return Ok(()) };
@@ -92,7 +109,7 @@ impl Prober {
     }
 
     pub(super) fn at(&self, instant: Instant) -> u64 {
-        u64::try_from(instant.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
+        in_microseconds(instant.saturating_duration_since(self.epoch))
     }
 
     pub(super) fn user_name(&self, index: Option<usize>) -> &str {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::expectation::Learned;
-use super::observation::{Company, Freeze, Observation, Round, Stage};
+use super::observation::{Company, Freeze, Observation, Round, Stage, in_microseconds};
 use super::plan::SendAt;
 use super::prober::Prober;
 use super::release::{Means, Released, socket_of};
@@ -221,7 +221,7 @@ impl Hold {
         if let Some(frozen) = frozen {
             let proves = self.number % PROVED_EVERY == 1;
             let spoke = proves && speaks_within(wires, SILENT_FOR).await;
-            let lasted = u64::try_from(frozen.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let lasted = in_microseconds(frozen.since.elapsed());
             self.frozen = Some(Freeze { stopped: frozen.stopped, spoke, dealt, lasted });
         }
         stamps
@@ -249,7 +249,8 @@ impl Hold {
     async fn end(mut self, decided: oneshot::Sender<()>) -> Vec<Observation> {
         let _ = decided.send(());
         sleep(self.manner.hold).await;
-        let _ = self.close.send(Closing::Cleanly);
+        let kept = self.prober.ballast.is_some();
+        let _ = self.close.send(if kept { Closing::Kept } else { Closing::Cleanly });
         let mut observations = Vec::new();
         while let Some(life) = self.lives.join_next().await {
             match life {

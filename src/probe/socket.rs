@@ -61,6 +61,7 @@ impl Life {
             knew_greeting: false,
             end: None,
             echo: None,
+            instance: None,
             timeline: Timeline { began: prober.now(), ..Timeline::default() },
         };
         Self { observation, user: user.to_owned(), nonce: spec.nonce.clone() }
@@ -173,6 +174,9 @@ async fn open(
     life.observation.timeline.answered = Some(prober.now());
     if let Some(Echo::Header(name)) = &prober.echo {
         life.observation.echo = response.values(name).next().map(redact);
+    }
+    if let Some(Echo::Header(name)) = &prober.instance_echo {
+        life.observation.instance = response.values(name).next().map(redact);
     }
     if response.status != 101 {
         let body = read_body(wire, &mut response).await;

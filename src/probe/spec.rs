@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::observation::{Company, Stage};
-use super::plan::Plan;
+use super::plan::{Place, Plan};
 
 /// The delays of a pair, in turn.
 const DELAYS: [Duration; 12] = [
@@ -55,6 +55,12 @@ impl Plan {
         let users = self.users as usize;
         if users == 0 {
             return vec![None; sockets as usize];
+        }
+        if stage == Stage::Cold && self.place == Place::Remote {
+            // They are all held together: nobody has more of them than his share.
+            let order = shuffled(users, mix(self.seed, stage, 0));
+            let first = number.saturating_sub(1).saturating_mul(sockets) as usize;
+            return (first..).take(sockets as usize).map(|at| order.get(at % users).copied()).collect();
         }
         let one =
             matches!(stage, Stage::SameUser | Stage::FrozenSameUser | Stage::Reconnect | Stage::Stagger);

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use super::expectation::{Learned, Standing, standing};
 use super::frame::{self, Frame, FrameKind, Own};
 use super::matcher::Matcher;
-use super::observation::{End, EndKind, Observation, Phase};
+use super::observation::{End, EndKind, Observation, Phase, in_microseconds};
 use super::plan::SendAt;
 use super::prober::Prober;
 use super::socket::Life;
@@ -26,7 +26,7 @@ use crate::config::Echo;
 use crate::trust::Excerpt;
 
 /// How long a server may take to answer our close frame.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Tells the round, once, that a socket has shown all that is due or cannot any more: at the latest when it is gone.
 pub(super) struct Decided(Option<mpsc::UnboundedSender<()>>);
@@ -62,6 +62,8 @@ pub(super) enum Closing {
     Cleanly,
     /// Without a word, as a client that vanishes.
     Abruptly,
+    /// Not with its round: nothing more is looked for, and the socket is only kept open.
+    Kept,
 }
 
 /// How a round steers its sockets.
@@ -111,10 +113,12 @@ impl Talk<'_> {
                     listen_until = listen_until.and(self.listen_until(opened, Instant::now()));
                 }
                 _ = self.reins.close.changed() => {
-                    if *self.reins.close.borrow() == Closing::Abruptly {
-                        return self.vanish();
+                    let how = *self.reins.close.borrow();
+                    match how {
+                        Closing::Abruptly => return self.vanish(),
+                        Closing::Kept => return self.stay(),
+                        Closing::NotYet | Closing::Cleanly => break self.close().await,
                     }
-                    break self.close().await;
                 }
                 () = sleep_until(wake), if !self.reins.decided.is_told() => {
                     if !listening { self.reins.decided.tell(); }
@@ -122,6 +126,8 @@ impl Talk<'_> {
             }
         };
         self.reins.decided.tell();
+        let stalled = self.prober.pulse.longest(opened, Instant::now());
+        self.life.observation.timeline.stalled = stalled.map(in_microseconds);
         self.life.observation.end = Some(end);
         self.read_to_the_end().await;
         self.life.observation.timeline.ended = self.prober.now();
@@ -134,6 +140,15 @@ impl Talk<'_> {
         self.life.observation.timeline.closing = Some(now);
         self.life.observation.timeline.ended = now;
         self.life.observation.end = Some(End { kind: EndKind::CutByUs, phase: Phase::Closing });
+        self.life.observation
+    }
+
+    /// The end of the conversation alone: the socket stays open, and nothing that comes of it counts.
+    fn stay(mut self) -> Observation {
+        self.life.observation.timeline.ended = self.prober.now();
+        if let Some(ballast) = &self.prober.ballast {
+            ballast.keep(self.stream);
+        }
         self.life.observation
     }
 
@@ -229,9 +244,15 @@ impl Talk<'_> {
         let own = Own { user: &self.life.user, nonce: &self.life.nonce };
         let expected = self.matcher.as_ref().map(|matcher| matcher.matches(payload));
         let frame: Frame = frame::remember(now, kind, payload, own, expected, &self.prober.redactor);
+        let pointed = |pointer| {
+            let text = frame::pointed(payload, pointer)?;
+            Some(Excerpt::new(&self.prober.redactor.redact(&text)))
+        };
         if let (Some(Echo::Pointer(pointer)), None) = (&self.prober.echo, &observation.echo) {
-            observation.echo = frame::pointed(payload, pointer)
-                .map(|text| Excerpt::new(&self.prober.redactor.redact(&text)));
+            observation.echo = pointed(pointer);
+        }
+        if let (Some(Echo::Pointer(pointer)), None) = (&self.prober.instance_echo, &observation.instance) {
+            observation.instance = pointed(pointer);
         }
         let sent_after = observation.sent_after.map(|before| before as usize);
         if frame::is_kept(&observation.frames, sent_after, &frame) {

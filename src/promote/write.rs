@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::cloudrun::wire::Service;
 use crate::cloudrun::{ApiError, Backoff, Client, WriteError, write_traffic};
@@ -55,6 +56,14 @@ pub enum PromoteError {
         /// The service.
         service: Box<ServiceName>,
     },
+    /// A signal came first; nothing was written.
+    #[error("nothing was written: interrupted")]
+    Interrupted {
+        /// Short name of the revision.
+        revision: String,
+        /// The service.
+        service: Box<ServiceName>,
+    },
     /// The API refused; nothing was written.
     #[error("nothing was written: {0}")]
     Api(#[from] ApiError),
@@ -81,6 +90,9 @@ impl PromoteError {
                 command::describe(service),
                 command::check(service, &["--revision", revision])
             ),
+            Self::Interrupted { service, revision } => {
+                format!("promote it again: {}", command::promote(service, &["--revision", revision]))
+            }
             Self::Api(error) => error.help(),
             Self::NotAsAsked { command, .. } => format!("look, then set it by hand: {command}"),
         }
@@ -95,12 +107,41 @@ struct Promotion<'a> {
     deadline: Instant,
 }
 
+/// How long a promotion that was interrupted after its write is watched: whoever runs pipelines kills soon after.
+const AFTER_SIGNAL: Duration = Duration::from_secs(8);
+
 /// Gives `revision` (a short name) all requests by name, in one write; all tags stay. `expected` is the traffic as it
 /// stood when the check began; tags that it ignores do not count as changes.
 ///
+/// A signal that comes before the write stops it; behind the write, what came of it is looked for a moment longer, and where
+/// that is not known a person must look.
+///
 /// # Errors
-/// Somebody else changed the traffic, the API refused, or the traffic is not as asked afterwards.
+/// A signal came first, somebody else changed the traffic, the API refused, or the traffic is not as asked afterwards.
 pub async fn promote(
+    interrupted: &CancellationToken,
+    client: &Client,
+    service: &ServiceName,
+    revision: &str,
+    expected: &TrafficSnapshot,
+) -> Result<Promoted, PromoteError> {
+    let promoting = give_all(interrupted, client, service, revision, expected);
+    let kept_waiting = async {
+        interrupted.cancelled().await;
+        sleep(AFTER_SIGNAL).await;
+    };
+    tokio::select! {
+        promoted = promoting => promoted,
+        () = kept_waiting => {
+            let promotion = Promotion { client, service, revision, deadline: Instant::now() };
+            Err(promotion.as_found("interrupted behind the write", "nobody knows what: it was not waited for".to_owned()))
+        }
+    }
+}
+
+/// Reads, compares, writes and reads back.
+async fn give_all(
+    interrupted: &CancellationToken,
     client: &Client,
     service: &ServiceName,
     revision: &str,
@@ -108,7 +149,10 @@ pub async fn promote(
 ) -> Result<Promoted, PromoteError> {
     let promotion = Promotion { client, service, revision, deadline: Instant::now() + PATIENCE };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
-    let first = client.get_service(service).await?;
+    let first = tokio::select! {
+        first = client.get_service(service) => first?,
+        () = interrupted.cancelled() => return Err(promotion.interrupted()),
+    };
     let mut before = first.clone();
     let mut sure = true;
     for tries in 1.. {
@@ -117,6 +161,9 @@ pub async fn promote(
             return promotion.settle(before, expected, !sure).await;
         }
         promotion.refuse_changes(&first, &before, expected, sure)?;
+        if interrupted.is_cancelled() && sure {
+            return Err(promotion.interrupted());
+        }
         let asked = traffic::promote_to(&before.traffic_entries(), revision);
         match write_traffic(client, service, &before, &asked, promotion.deadline).await {
             Ok(written) if written.contested => {
@@ -142,6 +189,13 @@ pub async fn promote(
 impl Promotion<'_> {
     fn goal(&self) -> BTreeMap<String, i64> {
         BTreeMap::from([(self.revision.to_owned(), 100)])
+    }
+
+    fn interrupted(&self) -> PromoteError {
+        PromoteError::Interrupted {
+            revision: self.revision.to_owned(),
+            service: Box::new(self.service.clone()),
+        }
     }
 
     /// True when the revision has been given all requests by name.

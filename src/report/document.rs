@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::timeline::RoundTimeline;
-use crate::config::{CheckName, Pattern, in_percent};
+use super::weakened::weakened;
+use crate::config::CheckName;
 use crate::exit::Exit;
 use crate::judge::{
     AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
@@ -26,6 +27,8 @@ pub struct Document<'a> {
     pub verdict: Verdict,
     /// The exit code that it gives.
     pub exit_code: u8,
+    /// What became of the traffic, a line each; empty where no promotion was asked for or reached.
+    pub promotion: Vec<String>,
     /// The candidate's short name.
     pub revision: Option<&'a str>,
     /// The revision that has most of the traffic.
@@ -111,7 +114,7 @@ pub struct Release {
     pub means: Means,
     /// How many rounds.
     pub rounds: usize,
-    /// From the first send to the last, in microseconds: half of the rounds were closer.
+    /// From the first send to the last, in microseconds, rounded up: half of the rounds were closer.
     pub p50_us: u64,
     /// The same for 99 of 100 rounds.
     pub p99_us: u64,
@@ -141,6 +144,7 @@ impl<'a> Document<'a> {
             version: REPORT_VERSION,
             verdict: judgement.verdict,
             exit_code: Exit::from(judgement.verdict).code(),
+            promotion: Vec::new(),
             revision: target.revision.as_deref(),
             previous_revision: target.previous.as_deref(),
             headline: headline(evidence),
@@ -162,6 +166,16 @@ impl<'a> Document<'a> {
             rehearsed: target.rehearsed,
             started_at: evidence.started_at,
             times: &evidence.times,
+        }
+    }
+
+    /// The same for a command that ended otherwise than by its verdict: what became of the traffic, and the code.
+    #[must_use]
+    pub fn ended(self, promotion: &[String], exit: Exit) -> Self {
+        Self {
+            promotion: promotion.iter().map(|words| one_line(words)).collect(),
+            exit_code: exit.code(),
+            ..self
         }
     }
 
@@ -210,59 +224,6 @@ fn headline(evidence: &Evidence) -> String {
     one_line(&words)
 }
 
-fn weakened(evidence: &Evidence) -> Vec<String> {
-    let mut weakened = Vec::new();
-    if evidence.target.rehearsed {
-        weakened.push("rehearsed: the control plane was not Google's".to_owned());
-    }
-    if evidence.dry_run {
-        weakened.push("dry run: nothing was opened".to_owned());
-    }
-    let skipped: Vec<&str> = evidence.selection.skipped().into_iter().map(CheckName::name).collect();
-    if !skipped.is_empty() {
-        weakened.push(format!("skipped on request: {}", skipped.join(", ")));
-    }
-    let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
-    if let Some(Probing { plan, .. }) = own {
-        let missing = Pattern::LOCAL.into_iter().filter(|pattern| !plan.race.patterns.contains(pattern));
-        let missing: Vec<&str> = missing.map(Pattern::name).collect();
-        if !missing.is_empty() {
-            weakened.push(format!("local stage without {}", missing.join(", ")));
-        }
-        let standard = crate::config::RaceSettings::default();
-        if plan.race.cold_tolerated > standard.cold_tolerated {
-            weakened.push(format!("tolerates {} % of cold starts failing", plan.race.cold_tolerated * 100.0));
-        }
-    }
-    if let Some(probing) = &evidence.probing {
-        let standard = crate::config::RaceSettings::default();
-        let race = &probing.plan.race;
-        if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
-            let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
-            weakened.push(format!("patterns restricted to {}", names.join(", ")));
-        }
-        if !race.calibrate {
-            weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
-        }
-        if let Some(round) = race.round {
-            weakened.push(format!("only round {round} of each pattern"));
-        }
-        if race.tolerated > standard.tolerated {
-            weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
-        }
-        if race.noise > standard.noise {
-            weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
-        }
-        if race.baseline.excuses() {
-            weakened.push("a failure that the serving revision shows as well is excused".to_owned());
-        }
-        if !race.zero_tolerance.contains(&1011) {
-            weakened.push("a single 1011 does not block".to_owned());
-        }
-    }
-    weakened
-}
-
 fn released(evidence: &Evidence) -> Vec<Release> {
     let rounds = evidence.probing.iter().flat_map(|probing| &probing.rounds);
     let mut spreads: BTreeMap<(usize, Means), Vec<u64>> = BTreeMap::new();
@@ -273,7 +234,9 @@ fn released(evidence: &Evidence) -> Vec<Release> {
     }
     let lines = spreads.into_iter().map(|((sockets, means), mut spreads)| {
         spreads.sort_unstable();
-        let at = |percent: usize| spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns / 1000);
+        let at = |percent: usize| {
+            spreads.get((spreads.len() - 1) * percent / 100).map_or(0, |ns| ns.div_ceil(1000))
+        };
         Release { sockets, means, rounds: spreads.len(), p50_us: at(50), p99_us: at(99) }
     });
     lines.collect()

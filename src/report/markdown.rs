@@ -31,6 +31,9 @@ pub fn render(document: &Document<'_>) -> String {
     for next in &document.next {
         let _ = writeln!(text, "    {next}");
     }
+    for line in &document.promotion {
+        let _ = writeln!(text, "\n{}", plain(line));
+    }
     let _ = writeln!(text, "\nexit code {}", document.exit_code);
     if text.len() > LARGEST {
         let end = (0..=LARGEST).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);

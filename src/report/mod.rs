@@ -10,6 +10,7 @@ mod json;
 mod markdown;
 mod text;
 mod timeline;
+mod weakened;
 
 pub use document::{Document, REPORT_VERSION};
 pub use github::outputs;

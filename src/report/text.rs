@@ -211,6 +211,9 @@ fn ending(text: &mut String, document: &Document<'_>) {
     for next in &document.next {
         let _ = writeln!(text, "next     {next}");
     }
+    for line in &document.promotion {
+        let _ = writeln!(text, "{line}");
+    }
     let seed = document.seed.map_or_else(String::new, |seed| format!(" · seed {seed}"));
     let _ = writeln!(text, "exit code {}{seed}", document.exit_code);
 }

@@ -59,7 +59,10 @@ fn title(round: &Round) -> String {
     };
     let mut title = format!("{} round {}, {company}", round.stage.name(), round.number);
     if let (Some(means), Some(spread)) = (round.means, round.release_spread) {
-        let _ = write!(title, ", let go by {means} within {} µs", spread / 1000);
+        let _ = write!(title, ", let go by {means} within {} µs", spread.div_ceil(1000));
+    }
+    if let Some(frozen) = round.frozen {
+        let _ = write!(title, ", while the server stood still for {} ms", frozen.lasted.div_ceil(1000));
     }
     if let Some(delay) = round.delay {
         let _ = write!(title, ", the second {delay} µs after the first");

@@ -1,5 +1,6 @@
 //! Tags that a crash left behind: the next run removes those, and nothing that merely looks like them.
 
+use revgate::emulator::Faults;
 use serde_json::{Value, json};
 
 use crate::support::{Ended, World, now};
@@ -79,4 +80,19 @@ fn a_name_that_another_revision_has_is_refused_and_not_moved() {
     assert!(ended.err.contains("the tag gate belongs to demo-00001"), "{ended:?}");
     assert!(!world.file("run.json").exists(), "a run without evidence has no record");
     assert_eq!((world.traffic(), world.writes()), (traffic, writes));
+}
+
+#[test]
+fn what_was_seen_counts_also_where_the_tag_cannot_be_read_afterwards() {
+    let world = World::new("revisions: [{created_minutes_ago: 60}, {behaviour: always-503, tag: candidate}]");
+    let run = world.start(&["--progress", "plain", "--record", "run.json"]);
+    run.says("plan: ");
+    let denied = vec!["run.services.get".to_owned()];
+    world.emulator().set_faults(Faults { denied_permissions: denied, ..Faults::default() });
+    let ended = run.wait();
+    assert_eq!(ended.code, 10, "{ended:?}");
+    for words in ["HTTP 503", "the tag could not be read after the probing", "BLOCKED"] {
+        assert!(ended.out.contains(words), "{words}\n{ended:?}");
+    }
+    assert!(world.file("run.json").exists());
 }

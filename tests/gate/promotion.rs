@@ -1,9 +1,10 @@
 //! Promotions during which somebody else moves traffic: exit 13 or a refusal, and nobody's write is overwritten.
 
 use revgate::emulator::{ApiStatus, Faults};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Ended, QUICK, World};
+use crate::support::{Ended, QUICK, World, wait_until};
 
 const COMMAND: &str = "gcloud run services update-traffic demo --to-revisions=demo-00002-gate=100";
 
@@ -148,4 +149,75 @@ fn a_share_that_somebody_gave_during_the_check_is_not_overwritten() {
     assert!(ended.out.contains("APPROVED"), "{ended:?}");
     assert!(ended.err.contains("since the check began, ") && ended.err.contains("20 %"), "{ended:?}");
     assert_eq!(world.traffic(), theirs);
+}
+
+#[test]
+fn a_promotion_without_proof_of_the_revision_is_refused_before_anything_is_asked() {
+    let world = World::new("revisions: [{created_minutes_ago: 60}, {behaviour: always-503, tag: candidate}]");
+    let other = World::candidate("fixed", 1.0);
+    let url = other.emulator().service_url().unwrap().replace("http://", "ws://");
+    for (flags, variables) in [
+        (vec!["--url", &url, "--skip", "identity"], vec![]),
+        (vec!["--url", &url], vec![("REVGATE_SKIP", "identity")]),
+        (vec!["--only", "serves,race"], vec![]),
+    ] {
+        let mut promote = world.revgate("promote");
+        let ended = Ended::of(promote.args(&flags).arg("--yes").envs(variables));
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.err.contains("a promotion needs ") && ended.err.contains("help:"), "{ended:?}");
+    }
+    assert_eq!(world.writes() + other.writes(), 0);
+}
+
+#[test]
+fn a_promotion_that_fails_says_so_wherever_its_code_is_read() {
+    let world = tagged();
+    let mut promote = world.revgate("promote");
+    faults(&world, json!({"foreign_writer_after": 1}));
+    let (output, summary) = (world.file("output"), world.file("summary.md"));
+    promote.env("GITHUB_OUTPUT", &output).env("GITHUB_STEP_SUMMARY", &summary);
+    let ended = Ended::of(promote.args(["--yes", "--record", "run.json"]));
+    assert_astray(&ended);
+    let outputs = std::fs::read_to_string(output).unwrap();
+    assert!(outputs.contains("exit-code=13\n") && !outputs.contains("exit-code=0"), "{outputs}");
+    let summary = std::fs::read_to_string(summary).unwrap();
+    for text in [&ended.out, &summary] {
+        assert!(text.contains("exit code 13") && text.contains("PROMOTION FAILED"), "{text}");
+    }
+    assert!(world.file("run.json").exists(), "the evidence was lost");
+}
+
+#[test]
+fn a_signal_at_the_end_of_the_check_moves_no_traffic() {
+    let world = World::new("pace: 2s\nrevisions: [{created_minutes_ago: 60}, {echo_revision: true}]");
+    world.configure(QUICK);
+    let before = world.old_revision();
+    let mut promote = world.revgate("promote");
+    let run = world.start_command(promote.args(["--yes", "--tag", "gate"]));
+    wait_until("the tag is being removed", || world.writes() == 2);
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    assert!(ended.out.contains("APPROVED") && ended.out.contains("exit code 143"), "{ended:?}");
+    assert_eq!((world.old_revision(), world.writes()), (before, 2), "traffic was moved\n{ended:?}");
+}
+
+#[test]
+fn a_signal_behind_the_write_says_what_came_of_it() {
+    // The platform takes a while to act upon the write; nobody is kept waiting for it.
+    let world = World::new(
+        "pace: 15s\nrevisions: [{created_minutes_ago: 60}, {name: demo-00002-gate, tag: candidate, echo_revision: true}]",
+    );
+    world.configure(QUICK);
+    let approved = world.check(&[]);
+    assert_eq!(approved.code, 0, "{approved:?}");
+    let mut promote = world.revgate("promote");
+    let run = world.start_command(promote.args(["--yes", "--recorded", "run.json"]));
+    wait_until("the write", || world.writes() == 1);
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!(ended.code, 13, "{ended:?}");
+    for words in ["interrupted behind the write", "help: look", COMMAND] {
+        assert!(ended.err.contains(words), "{words:?}\n{ended:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! What the gate refuses, what it never shows, and what it does to traffic.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::support::{World, binary, run};
+use crate::support::{Ended, QUICK, World, binary, run};
 
 #[test]
 fn bad_configuration_ends_2_with_its_place() {
@@ -24,8 +24,15 @@ fn bad_configuration_ends_2_with_its_place() {
 #[test]
 fn what_cannot_be_asked_ends_3_with_help() {
     let world = World::candidate("fixed", 1.0);
-    let (code, _, err) = run(world.revgate("check").env("REVGATE_SERVICE", "").args(["--service", "absent"]));
-    assert!(code == 2 || code == 3, "{err}");
+    let absent = run(binary("check")
+        .args(["--project", "demo-project", "--region", "us-central1", "--service", "absent"])
+        .args(["--api-endpoint", &world.emulator().api_endpoint(), "--progress", "none"]));
+    let refusing = World::new("revisions: [{}]\nfaults: { denied_permissions: [run.services.get] }");
+    let refused = run(refusing.revgate("check").args(["--tag", "gate"]));
+    for ((code, _, err), words) in [(absent, "absent"), (refused, "run.services.get")] {
+        assert_eq!(code, 3, "{err}");
+        assert!(err.contains("help:") && err.contains(words), "{err}");
+    }
     let mut unreachable = binary("check");
     unreachable.args(["--project", "p", "--region", "r-1", "--service", "s"]);
     unreachable.args(["--api-endpoint", "http://127.0.0.1:9", "--progress", "none"]);
@@ -118,4 +125,32 @@ fn promote_moves_traffic_for_an_approved_revision_only() {
     let (code, out, err) = run(world.revgate("promote").args(["--tag", "gate", "--yes"]));
     assert_eq!(code, 10, "{out}{err}");
     assert_eq!(world.traffic(), before);
+}
+
+/// The check in a shell that first says what it may have open.
+#[cfg(unix)]
+fn limited(world: &World, limit: &str, sockets_at_once: u32) -> Ended {
+    world.configure(&QUICK.replace("limits: {", &format!("limits: {{ sockets-at-once: {sockets_at_once},")));
+    let check = world.revgate("check");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")])
+        .arg(check.get_program())
+        .args(check.get_args());
+    shell.current_dir(world.folder.path()).args(["--tag", "gate", "--progress", "none"]);
+    Ended::of(&mut shell)
+}
+
+#[cfg(unix)]
+#[test]
+fn more_sockets_at_once_than_descriptors_are_refused_before_the_first() {
+    let world = World::candidate("fixed", 1.0);
+    let refused = limited(&world, "ulimit -n 1000", 2000);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    for words in ["2000 sockets at once need 2064 file descriptors", "may have 1000", "ulimit -n 2064"] {
+        assert!(refused.err.contains(words), "{words}\n{refused:?}");
+    }
+    // The soft limit alone is raised.
+    let raised = limited(&world, "ulimit -S -n 100", 150);
+    assert_eq!(raised.code, 0, "{raised:?}");
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use crate::parrot::{Parrot, credentials, forms, parts};
-use crate::support::{Ended, World, binary};
+use crate::support::{Ended, QUICK, World, binary};
 
 const SIGNING_KEY: &str = "kQ7+w/Zr4=vN tX2&pL9mB6yH3jD8";
 const ID_TOKEN: &str =
@@ -202,5 +202,18 @@ fn the_output_of_a_rehearsed_server_shows_none() {
     assert_hidden(&configured(), &shown);
     for (name, text) in &shown {
         assert!(!text.contains("eyJzdWIi") && !text.contains("eyJlbWFpbCI"), "{name} shows a payload");
+    }
+}
+
+#[test]
+fn a_credential_in_the_path_is_in_no_record() {
+    let world = World::candidate("not-found", 1.0);
+    world.configure(
+        &QUICK.replace("path: /ws?user={{user}}", "path: /ws?access_token=s3cret-of-the-path&user={{user}}"),
+    );
+    let ended = world.check(&["--tag", "gate", "--verbose"]);
+    let record = std::fs::read_to_string(world.file("run.json")).unwrap();
+    for text in [&ended.out, &ended.err, &record] {
+        assert!(!text.contains("s3cret-of-the-path"), "{text}");
     }
 }

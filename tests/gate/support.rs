@@ -158,7 +158,8 @@ impl Drop for World {
     }
 }
 
-const CONFIG: &str = r#"
+/// The sample backend's conversation, by twenty users.
+pub(crate) const CONFIG: &str = r#"
 path: /ws?user={{user}}
 send: '{"type":"ping","nonce":"{{nonce}}"}'
 expect: '{"type":"pong"}'

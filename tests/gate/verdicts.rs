@@ -1,6 +1,6 @@
 //! Which revision gets which verdict.
 
-use crate::support::{Ended, QUICK, World, binary};
+use crate::support::{CONFIG, Ended, QUICK, World, binary};
 
 /// Behaviours that must never be approved, with words that the report must hold.
 const TWELVE: [(&str, &str); 12] = [
@@ -64,6 +64,23 @@ fn refusals_of_some_openings_are_not_approved() {
                     let (code, text) = check(&World::candidate(behaviour, rate));
                     assert!(matches!(code, 10 | 11), "{rate} of {behaviour} ended {code}\n{text}");
                 }
+            });
+        }
+    });
+}
+
+#[test]
+fn nor_are_they_in_sixty_lanes() {
+    std::thread::scope(|scope| {
+        for (behaviour, rate) in [("hang", 0.05), ("refuse-403", 0.03)] {
+            scope.spawn(move || {
+                let world = World::candidate(behaviour, rate);
+                let roomy = "openings-per-second: 1000, sockets-at-once: 300, sockets-per-user: 20";
+                world.configure(
+                    &(CONFIG.replace("openings-per-second: 1000", roomy) + "race: { lanes: 60 }\n"),
+                );
+                let (code, text) = check(&world);
+                assert!(matches!(code, 10 | 11), "{rate} of {behaviour} ended {code}\n{text}");
             });
         }
     });
@@ -179,8 +196,41 @@ fn a_reused_tag_that_still_reaches_the_old_revision_is_not_approved() {
     let scenario = "revisions: [{created_minutes_ago: 60, tag: candidate, echo_revision: true}, \
                     {tag: candidate, echo_revision: true}]\nfaults: {old_revision_behind_tag_for: 100s}";
     let world = World::new(scenario);
-    let Ended { code, out, err } = world.check(&["--rounds", "3"]);
+    // Enough rounds for an approval, were they the candidate's.
+    world.configure(QUICK);
+    let Ended { code, out, err } = world.check(&[]);
     assert_eq!(code, 11, "{out}{err}");
+    assert!(out.contains("0 of ") && out.contains("answers came from the candidate, others from"), "{out}");
+}
+
+#[test]
+fn a_new_tags_own_404_is_waited_out_and_is_no_observation() {
+    let world = World::new(
+        "revisions: [{created_minutes_ago: 60}, {echo_revision: true}]\nfaults: {new_tag_404_for: 4s}",
+    );
+    world.configure(QUICK);
+    let (ended, report) = world.check_json(&["--tag", "gate"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(report["sockets"]["attempted"], report["sockets"]["ok"], "{ended:?}");
+}
+
+#[test]
+fn a_candidate_that_serves_already_is_checked_and_the_report_says_so() {
+    let world = World::new("revisions: [{percent: 100, tag: candidate, echo_revision: true}]");
+    world.configure(QUICK);
+    let Ended { code, out, err } = world.check(&["--tag", "gate"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("100 % of traffic"), "{out}");
+}
+
+#[test]
+fn a_server_that_echoes_no_subprotocol_is_approved() {
+    let world = World::candidate("fixed", 1.0);
+    world.configure(&(QUICK.to_owned() + "subprotocols: [chat.v1]\n"));
+    let (ended, report) = world.check_json(&["--tag", "gate"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let opened = &report["observations"][0]["seen"]["opening"];
+    assert!(opened["subprotocol"].is_null(), "it echoes one: {opened}");
 }
 
 /// Twenty runs of the fixed backend, four at a time: each ends 0. It takes some minutes of the whole machine:

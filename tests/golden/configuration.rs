@@ -159,6 +159,8 @@ fn mistakes_of_what_is_checked() {
             "race: { seed: -1 }",
             "race: { baseline: true }",
             "race: { pre-existing: forgive }",
+            "race: { cold: often }",
+            "race: { patterns: [cold] }",
             "limits: { sockets-at-once: 0 }",
             "limits: { sockets-at-once: 3 }",
             "limits: { sockets-per-user: 1 }",
@@ -272,7 +274,7 @@ const WRONG: &[(&str, &str)] = &[
 fn mistakes_that_were_typed_name_their_option() {
     let wrong = WRONG;
     // Wrong only as variables: the flags take no text.
-    let switches = ["thorough", "no-calibration", "baseline", "i-may-load-production"];
+    let switches = ["thorough", "cold", "no-calibration", "baseline", "i-may-load-production"];
     let place = Workplace::new();
     place.write("revgate.yaml", SERVICE);
     let (mut flags, mut variables) = (String::new(), String::new());

@@ -11,7 +11,7 @@ use revgate::judge::{
     AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Probing, ReadyEvidence, Target,
 };
 use revgate::probe::{
-    Calibration, Company, Declared, End, EndKind, Frame, FrameKind, HELD_SOCKETS, Learned, Means,
+    Calibration, Capacity, Company, Declared, End, EndKind, Frame, FrameKind, HELD_SOCKETS, Learned, Means,
     Observation, Opening, Phase, Place, Plan, PlatformPage, Round, Stage, StopReason, Stratum, Timeline,
 };
 use revgate::trust::Excerpt;
@@ -99,6 +99,7 @@ pub(crate) fn weakened() -> Evidence {
     let race = &mut evidence.probing.as_mut().expect("a probed run").plan.race;
     race.patterns = vec![Pattern::FirstContact, Pattern::SameUser];
     race.tolerated = 0.07;
+    race.pass_confidence = 0.8;
     race.noise = 0.01;
     race.zero_tolerance = vec![1006];
     evidence
@@ -173,6 +174,7 @@ fn bare() -> Evidence {
         identity: IdentityEvidence {
             address: AddressKind::FreshTag { tag: "gate-hn3k20f0a".to_owned() },
             echo: Some(Echo::Header("x-revision".to_owned())),
+            instance_echo: None,
             before: Some(true),
             after: Some(true),
         },
@@ -216,6 +218,7 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
         alone_rounds: 5,
         quiet_rounds: 40,
         place: Place::Remote,
+        capacity: Capacity::default(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         race: RaceSettings::default(),
@@ -229,7 +232,15 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
         sockets: 2,
     };
     let calibration = Some(Calibration { rounds: 20, found: 19, window: 1000 });
-    Probing { plan, calibration, learned: Some(learned), round_trip: Some(10_400), rounds, stopped }
+    Probing {
+        plan,
+        calibration,
+        learned: Some(learned),
+        round_trip: Some(10_400),
+        rounds,
+        stopped,
+        cold: None,
+    }
 }
 
 /// Rounds on one clock, with sockets numbered through.
@@ -377,6 +388,7 @@ fn opened(socket: u32) -> Observation {
         knew_greeting: true,
         end: None,
         echo: Some(Excerpt::new(CANDIDATE)),
+        instance: None,
         timeline: opened_at(),
     }
 }

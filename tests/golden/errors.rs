@@ -296,6 +296,10 @@ fn of_a_promotion() {
             revision: CANDIDATE.to_owned(),
             service: boxed(),
         }],
+        Interrupted => [PromoteError::Interrupted {
+            revision: "checkout-00042-xiv".to_owned(),
+            service: Box::new(service()),
+        }],
         Api => [PromoteError::Api(denied("run.services.update"))],
         NotAsAsked => [PromoteError::NotAsAsked {
             reason: "the operation failed".to_owned(),

@@ -27,6 +27,7 @@ fn the_command_line_is_refused() {
             (&["explain", "logs"], &[]),
             (&["explain", "\u{1b}[31m::error::x"], &[]),
             (&["emulator", "--dry-run"], &[]),
+            (&["rehearse", "--cold"], &[]),
         ],
     );
 }

@@ -68,6 +68,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ("race: { tolerated: 0.01 }", "4:20: race.tolerated: this is a bare number with a point"),
     ("race: { noise: 2% }", "4:16: race.noise: noise (2 %) must be below the tolerated rate (1 %)"),
     ("race: { zero-tolerance: [99] }", "4:26: race.zero-tolerance[0]: \"99\" is not a close code"),
+    ("race: { lanes: 0 }", "4:16: race.lanes: \"0\" is too small: it must be at least 1"),
+    ("race: { pass-confidence: 100% }", "4:26: race.pass-confidence: \"100%\" is not between 0 % and 100 %"),
+    ("race: { fail-confidence: 1 }", "4:26: race.fail-confidence: \"1\" is not a percentage"),
+    ("race: { cold-tolerated: 0% }", "4:25: race.cold-tolerated: \"0%\" is not between 0 % and 100 %"),
+    ("race: { cold-budget: 0s }", "4:22: race.cold-budget: \"0s\" leaves no time"),
     ("race: { seed: -1 }", "4:15: race.seed: \"-1\" is not a whole number"),
     (
         "race: { baseline: true }",

@@ -54,6 +54,7 @@ fn observation(went: Went) -> Observation {
         sent_after: None,
         knew_greeting: false,
         echo: None,
+        instance: None,
         timeline: Timeline { satisfied: (went == Clean).then_some(3), ended: 4, ..Timeline::default() },
         frames,
         end,

@@ -295,3 +295,11 @@ fn blips_across_lanes_rarely_fail() {
     let failed = runs_failed.count();
     assert!(failed <= 12, "{failed} of 100 failed");
 }
+
+#[test]
+fn a_confidence_is_the_evidence_that_it_names() {
+    let race = crate::config::RaceSettings::default();
+    assert_eq!(TestSettings::of(&race, race.tolerated, 3), TestSettings::standard(3));
+    let surer = crate::config::RaceSettings { pass_confidence: 0.99, ..race };
+    assert!((TestSettings::of(&surer, 0.01, 3).pass_at - 100.0).abs() < 1e-6);
+}

@@ -8,11 +8,13 @@ singleton                  the same for any two sockets, whoever they are: again
 early-message              what the client says within the window after the 101 is lost
 startup-race               sockets within the window after start-up are closed with 1011
 lazy-start                 the same, but the window begins with the first socket
+flaky                      one socket in fifty, whoever it is, fails
+crash                      one socket in a hundred, whoever it is, takes its process along: for several workers
 silent                     accepts and never says anything
 health-ok-sockets-die      /health is well, every socket is closed with 1011
 
 BACKEND_WINDOW_MS   length of the window; each mode has its own default; a fraction is kept to
-BACKEND_FAILURE     how check-then-act, singleton and startup-race fail: 1011 (the default), 1006, 500 or silence
+BACKEND_FAILURE     how check-then-act, singleton, startup-race and flaky fail: 1011 (the default), 1006, 500 or silence
 BACKEND_JWT_SECRET  when set, a valid HS256 token is asked for and names the user
 
 Run: python -m uvicorn app:app --host 127.0.0.1 --port $PORT
@@ -23,6 +25,7 @@ import base64
 import functools
 import json
 import os
+import random
 import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
@@ -36,6 +39,8 @@ WINDOW = float(os.environ.get("BACKEND_WINDOW_MS") or DEFAULT_WINDOW_MS.get(MODE
 FAILURE = os.environ.get("BACKEND_FAILURE") or ("1006" if MODE == "check-then-act-exception" else "1011")
 SECRET = os.environ.get("BACKEND_JWT_SECRET")
 REVISION = os.environ.get("K_REVISION", "local")
+# On Cloud Run an instance's id comes from the metadata server; here the process is the instance.
+NAMES = [(b"x-revision", REVISION.encode()), (b"x-instance", str(os.getpid()).encode())]
 
 
 class Refused(Exception):
@@ -223,6 +228,18 @@ async def lazy_start(websocket, user):
     await startup_race(websocket, user)
 
 
+async def flaky(websocket, user):
+    if random.random() < 0.02:
+        raise FactoryError("a bad day")
+    await fixed(websocket, user)
+
+
+async def crash(websocket, user):
+    if random.random() < 0.01:
+        os._exit(1)
+    await fixed(websocket, user)
+
+
 async def silent(websocket, user):
     async for _ in texts(websocket):
         pass
@@ -241,6 +258,8 @@ MODES = {
     "early-message": early_message,
     "startup-race": startup_race,
     "lazy-start": lazy_start,
+    "flaky": flaky,
+    "crash": crash,
     "silent": silent,
     "health-ok-sockets-die": health_ok_sockets_die,
 }
@@ -301,7 +320,7 @@ async def endpoint(websocket: WebSocket):
     offered = websocket.scope["subprotocols"]
     chosen = "jwt-auth" if "jwt-auth" in offered else next(iter(offered), None)
     accept = functools.partial(
-        websocket.accept, subprotocol=chosen, headers=[(b"x-revision", REVISION.encode())]
+        websocket.accept, subprotocol=chosen, headers=NAMES
     )
     if FAILURE == "500":
         # Everything is decided before the answer: `converse` accepts.

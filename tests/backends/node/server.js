@@ -162,7 +162,7 @@ const sockets = new WebSocketServer({
   noServer: true,
   handleProtocols: (offered) => (offered.has("jwt-auth") ? "jwt-auth" : offered.values().next().value),
 });
-sockets.on("headers", (headers) => headers.push(`x-revision: ${revision}`));
+sockets.on("headers", (headers) => headers.push(`x-revision: ${revision}`, `x-instance: ${process.pid}`));
 sockets.on("connection", (socket, _request, user, entered) => {
   socket.on("error", () => socket.terminate());
   serve(socket, user, entered);

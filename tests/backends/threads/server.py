@@ -126,6 +126,7 @@ def before_the_answer(connection, request):
 
 def name_revision(connection, request, response):
     response.headers["x-revision"] = REVISION
+    response.headers["x-instance"] = str(os.getpid())
 
 
 def answer(text):

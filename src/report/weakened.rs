@@ -1,0 +1,74 @@
+//! What makes a verdict say less than it would by default: the first lines of every report.
+//!
+//! Takes the evidence and gives a line for each weakening. It changes no outcome. The surprising rule: only what makes an
+//! *approval* say less stands here; settings that make it harder to approve are nobody's worry.
+
+use crate::config::{CheckName, Pattern, RaceSettings, in_percent};
+use crate::judge::{Evidence, Probing};
+
+pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
+    let mut weakened = Vec::new();
+    if evidence.target.rehearsed {
+        weakened.push("rehearsed: the control plane was not Google's".to_owned());
+    }
+    if evidence.dry_run {
+        weakened.push("dry run: nothing was opened".to_owned());
+    }
+    let skipped: Vec<&str> = evidence.selection.skipped().into_iter().map(CheckName::name).collect();
+    if !skipped.is_empty() {
+        weakened.push(format!("skipped on request: {}", skipped.join(", ")));
+    }
+    let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
+    if let Some(Probing { plan, .. }) = own {
+        let missing = Pattern::LOCAL.into_iter().filter(|pattern| !plan.race.patterns.contains(pattern));
+        let missing: Vec<&str> = missing.map(Pattern::name).collect();
+        if !missing.is_empty() {
+            weakened.push(format!("local stage without {}", missing.join(", ")));
+        }
+        let standard = RaceSettings::default();
+        if plan.race.cold_tolerated > standard.cold_tolerated {
+            weakened.push(format!("tolerates {} % of cold starts failing", plan.race.cold_tolerated * 100.0));
+        }
+    }
+    if let Some(probing) = &evidence.probing {
+        weakened.extend(weakened_race(&probing.plan.race));
+    }
+    weakened
+}
+
+/// What of the settings of a race makes an approval say less.
+fn weakened_race(race: &RaceSettings) -> Vec<String> {
+    let standard = RaceSettings::default();
+    let mut weakened = Vec::new();
+    if !standard.patterns.iter().all(|pattern| race.patterns.contains(pattern)) {
+        let names: Vec<&str> = race.patterns.iter().map(|pattern| pattern.name()).collect();
+        weakened.push(format!("patterns restricted to {}", names.join(", ")));
+    }
+    if !race.calibrate {
+        weakened.push("not calibrated: nothing shows that this prober sees a race".to_owned());
+    }
+    if let Some(round) = race.round {
+        weakened.push(format!("only round {round} of each pattern"));
+    }
+    if race.tolerated > standard.tolerated {
+        weakened.push(format!("tolerates {} % of rounds failing", in_percent(race.tolerated)));
+    }
+    if race.noise > standard.noise {
+        weakened.push(format!("takes {} % of sockets for noise", in_percent(race.noise)));
+    }
+    for (confidence, usual, what) in [
+        (race.pass_confidence, standard.pass_confidence, "approves"),
+        (race.fail_confidence, standard.fail_confidence, "blocks"),
+    ] {
+        if confidence < usual {
+            weakened.push(format!("{what} at a confidence of {} %", in_percent(confidence)));
+        }
+    }
+    if race.baseline.excuses() {
+        weakened.push("a failure that the serving revision shows as well is excused".to_owned());
+    }
+    if !race.zero_tolerance.contains(&1011) {
+        weakened.push("a single 1011 does not block".to_owned());
+    }
+    weakened
+}

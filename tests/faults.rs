@@ -1,0 +1,70 @@
+//! Servers whose sockets fail for other reasons than a race: blocked and called what they are, or never approved; and one
+//! that looks as if it failed, and is well.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/backends.rs"]
+pub mod backends;
+
+use std::process::Command;
+
+/// As a user would run it, with room for more at once.
+const STANDARD: &str = r#"
+path: /ws?user={{user}}
+send: '{"type":"ping","nonce":"{{nonce}}"}'
+expect: '{"type":"pong","nonce":"{{nonce}}"}'
+users: [u01, u02, u03, u04, u05, u06, u07, u08, u09, u10, u11, u12, u13, u14, u15, u16, u17, u18, u19, u20]
+timeouts: { opening: 3s, first-contact: 5s, answer: 2s }
+limits: { openings-per-second: 1000, sockets-at-once: 200, sockets-per-user: 20 }
+"#;
+
+/// `revgate rehearse` with a configuration, at the address only; exit code and all output.
+fn rehearse(config: &str, exec: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("revgate.yaml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
+        .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
+        .args(["--pattern", "first-contact,control,users,same-user,first-message"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text)
+}
+
+#[test]
+fn sockets_that_fail_at_random_are_blocked_and_no_race() {
+    let exec = format!("env BACKEND_FAILURE=1006 {}", backends::fastapi_command("flaky"));
+    let (code, text) = rehearse(STANDARD, &exec);
+    assert_eq!(code, 10, "{text}");
+    assert!(text.contains("FLAKY, not race") && !text.contains("labelled RACE"), "{text}");
+}
+
+#[test]
+fn a_worker_that_crashes_now_and_then_is_never_approved() {
+    let exec = format!("{} --workers 2", backends::fastapi_command("crash"));
+    let (code, text) = rehearse(STANDARD, &exec);
+    assert!(matches!(code, 10 | 11), "{code}\n{text}");
+}
+
+/// Pings every second that must be answered within a second, and sockets that are held for `hold` while others come.
+fn keepalive(hold: &str) -> (i32, String) {
+    let exec = format!("{} --ws-ping-interval 1 --ws-ping-timeout 1", backends::fastapi_command("fixed"));
+    let config = STANDARD.replace("answer: 2s", &format!("answer: 2s, serves-hold: {hold}"));
+    rehearse(&(config + "race: { lanes: 60 }\n"), &exec)
+}
+
+#[test]
+fn a_healthy_server_that_pings_every_second_is_approved() {
+    let (code, text) = keepalive("10s");
+    assert_eq!(code, 0, "{text}");
+}
+
+/// `cargo test --test faults -- --ignored minute`
+#[test]
+#[ignore = "more than a minute"]
+fn held_for_a_minute_under_load_it_is_approved_too() {
+    let (code, text) = keepalive("60s");
+    println!("{text}");
+    assert_eq!(code, 0, "{text}");
+}
