@@ -14,6 +14,7 @@ use super::evidence::{Evidence, Probing};
 use super::race::Tests;
 use super::sequential::{SettingsError, TrialOutcome};
 use super::statistics::{e_worse, times_as_often};
+use super::verdict::tested;
 use crate::config::Pattern;
 use crate::probe::{Baseline, BaselineEnd, Learned, Observation, Opening, Pair, Round};
 use crate::trust::{Excerpt, escape, one_line};
@@ -123,11 +124,7 @@ fn failures(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
 /// # Errors
 /// The settings of the test guarantee nothing.
 pub fn in_question(probing: &Probing, platform_counts: bool) -> Result<Option<Pattern>, SettingsError> {
-    let mut tests = Tests::new(&probing.plan, platform_counts)?;
-    for round in &probing.rounds {
-        tests.add(round, probing.learned.as_ref());
-    }
-    Ok(tests.in_question())
+    Ok(tested(Some(probing), platform_counts)?.and_then(|tests| tests.in_question()))
 }
 
 /// True when a single socket was served, as far as can be said before anything is known of a healthy one.

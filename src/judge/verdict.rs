@@ -69,7 +69,10 @@ pub fn judge(evidence: &Evidence) -> Result<Judgement, SettingsError> {
 }
 
 /// The tests that a recorded campaign went through.
-fn tested(probing: Option<&Probing>, behind_front_end: bool) -> Result<Option<Tests>, SettingsError> {
+pub(super) fn tested(
+    probing: Option<&Probing>,
+    behind_front_end: bool,
+) -> Result<Option<Tests>, SettingsError> {
     let Some(probing) = probing else { return Ok(None) };
     let log = probing.cold.as_ref().and_then(|cold| cold.log.as_ref());
     let mut tests = Tests::new(&probing.plan, behind_front_end)?.with_log(log);
