@@ -81,7 +81,7 @@ pub fn merge(
     let sources = Sources { typed, file: file.unwrap_or(&none) };
     let target = target(&sources, lookup, purpose)?;
     let (conversation, from_outside) = conversation::conversation(&sources, lookup, target.path)?;
-    let limits = race::limits(&sources, Limits::default())?;
+    let limits = race::limits(&sources, &Limits::default())?;
     let file = &sources.file.model;
     let tag = sources.one(typed.tag.as_ref(), file.tag.as_ref(), &["tag"], values::identifier)?;
     let deadline = sources.one(
@@ -108,7 +108,7 @@ pub fn merge(
         timeouts: race::timeouts(&sources)?,
         race,
         local: race::local(&sources)?,
-        local_limits: race::limits(&sources, Limits::of_process())?,
+        local_limits: race::limits(&sources, &Limits::of_process())?,
         limits,
         checks: race::checks(&sources)?,
         dry_run: typed.dry_run,

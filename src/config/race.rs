@@ -166,7 +166,7 @@ pub(crate) fn local(sources: &Sources<'_>) -> Result<Option<LocalSettings>, Conf
 }
 
 /// What the run may cost: what is stated, else the `default`.
-pub(crate) fn limits(sources: &Sources<'_>, default: Limits) -> Result<Limits, ConfigError> {
+pub(crate) fn limits(sources: &Sources<'_>, default: &Limits) -> Result<Limits, ConfigError> {
     let file = &sources.file.model.limits;
     let limit = |written: Option<&Text>, key: &str, default: u32| {
         let found = sources.one(None, written, &["limits", key], |text| values::count(text, 1))?;

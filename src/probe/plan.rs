@@ -140,7 +140,10 @@ impl Plan {
             held: 0,
             place: Place::Local,
             limits: Limits {
-                sockets_per_run: settings.local_limits.sockets_per_run.max(Limits::of_process().sockets_per_run),
+                sockets_per_run: settings
+                    .local_limits
+                    .sockets_per_run
+                    .max(Limits::of_process().sockets_per_run),
                 ..settings.local_limits.clone()
             },
             ..Self::new(settings, Capacity::default(), seed)
