@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use revgate::cli::{self, Clock};
 
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(async { cli::run(&matches, clock()).await });
-    runtime.shutdown_background();
+    // What still runs is dropped, and with it every group of child processes: without waiting, only a shell of this machine
+    // would see to their end. A name's resolution cannot be dropped and must not hold the end up.
+    runtime.shutdown_timeout(Duration::from_secs(2));
     ExitCode::from(match ended {
         Ok(exit) => exit.code(),
         Err(failure) => {

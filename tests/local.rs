@@ -4,6 +4,9 @@
 #[path = "support/backends.rs"]
 pub mod backends;
 
+#[path = "local/plain.rs"]
+mod plain;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

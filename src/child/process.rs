@@ -3,7 +3,7 @@
 use std::{io, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader},
     net::TcpListener,
     process::{Child, Command},
     time::timeout,
@@ -74,6 +74,9 @@ pub(crate) async fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
 }
 
+/// Bytes of a line that are kept; what is behind them is read and forgotten, so that the child never waits for us.
+const LONGEST_LINE: usize = 64 * 1024;
+
 /// Hands over the lines of one stream, until it ends or is to stop.
 async fn capture(stream: impl AsyncRead + Unpin, name: &'static str, sink: Sink, stop: CancellationToken) {
     let mut reader = BufReader::new(stream);
@@ -82,12 +85,32 @@ async fn capture(stream: impl AsyncRead + Unpin, name: &'static str, sink: Sink,
         line.clear();
         let read = tokio::select! {
             () = stop.cancelled() => return,
-            read = reader.read_until(b'\n', &mut line) => read,
+            read = read_line(&mut reader, &mut line) => read,
         };
-        if !matches!(read, Ok(count) if count > 0) {
+        if !matches!(read, Ok(true)) {
             return;
         }
         sink(name, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned());
+    }
+}
+
+/// Reads one line, of which at most its beginning is kept; false at the end of the stream.
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+    let mut any = false;
+    loop {
+        let bytes = reader.fill_buf().await?;
+        if bytes.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(bytes.len(), |end| end + 1);
+        let kept = length.min(LONGEST_LINE.saturating_sub(line.len()));
+        line.extend_from_slice(&bytes[..kept]);
+        reader.consume(length);
+        if end.is_some() {
+            return Ok(true);
+        }
     }
 }
 
@@ -119,5 +142,24 @@ impl Watched {
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.dismiss().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_cut_and_what_follows_is_read() {
+        let long = "x".repeat(10 * LONGEST_LINE);
+        let text = format!("first\n{long}\nlast");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let sink: Sink = Arc::new(move |_, line| kept.lock().unwrap().push(line));
+        capture(text.as_bytes(), "stdout", sink, CancellationToken::new()).await;
+        let lengths: Vec<usize> = lines.lock().unwrap().iter().map(String::len).collect();
+        assert_eq!(lengths, ["first".len(), LONGEST_LINE, "last".len()]);
     }
 }

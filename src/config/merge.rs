@@ -13,7 +13,7 @@ use super::error::ConfigError;
 use super::file::FileConfig;
 use super::race;
 use super::secrets::{self, Lookup, SecretSource};
-use super::settings::{ApiAccess, Choice, IdTokenMode, ServiceName, Settings};
+use super::settings::{ApiAccess, Choice, IdTokenMode, Limits, ServiceName, Settings};
 use super::sources::{Sources, Spot};
 use super::target;
 use super::typed::Typed;
@@ -81,7 +81,7 @@ pub fn merge(
     let sources = Sources { typed, file: file.unwrap_or(&none) };
     let target = target(&sources, lookup, purpose)?;
     let (conversation, from_outside) = conversation::conversation(&sources, lookup, target.path)?;
-    let limits = race::limits(&sources)?;
+    let limits = race::limits(&sources, &Limits::default())?;
     let file = &sources.file.model;
     let tag = sources.one(typed.tag.as_ref(), file.tag.as_ref(), &["tag"], values::identifier)?;
     let deadline = sources.one(
@@ -108,6 +108,7 @@ pub fn merge(
         timeouts: race::timeouts(&sources)?,
         race,
         local: race::local(&sources)?,
+        local_limits: race::limits(&sources, &Limits::of_process())?,
         limits,
         checks: race::checks(&sources)?,
         dry_run: typed.dry_run,

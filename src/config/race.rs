@@ -165,10 +165,9 @@ pub(crate) fn local(sources: &Sources<'_>) -> Result<Option<LocalSettings>, Conf
     Ok(sources.one(sources.typed.exec.as_ref(), None, &[], parse)?.map(|found| found.value))
 }
 
-/// What the run may cost the service.
-pub(crate) fn limits(sources: &Sources<'_>) -> Result<Limits, ConfigError> {
+/// What the run may cost: what is stated, else the `default`.
+pub(crate) fn limits(sources: &Sources<'_>, default: &Limits) -> Result<Limits, ConfigError> {
     let file = &sources.file.model.limits;
-    let default = Limits::default();
     let limit = |written: Option<&Text>, key: &str, default: u32| {
         let found = sources.one(None, written, &["limits", key], |text| values::count(text, 1))?;
         Ok::<u32, ConfigError>(found.map_or(default, |found| found.value))

@@ -45,6 +45,8 @@ pub struct Settings {
     pub race: RaceSettings,
     /// What the run may cost the service.
     pub limits: Limits,
+    /// What it may cost a process of our own: more, but for what the configuration states.
+    pub local_limits: Limits,
     /// Which checks were asked for.
     pub checks: Selection,
     /// The server itself, where this run may start it; `None` where it only knows an address.
@@ -329,6 +331,14 @@ pub struct Limits {
     pub sockets_per_run: u32,
     /// Sockets of one user open at once, where sockets have users. Default 4.
     pub sockets_per_user: u32,
+}
+
+impl Limits {
+    /// The defaults at a process of our own, where nobody else is served: 200 at once, any number a second, 20 000 in all.
+    pub fn of_process() -> Self {
+        let (sockets_at_once, openings_per_second, sockets_per_run) = (200, 1_000_000, 20_000);
+        Self { sockets_at_once, openings_per_second, sockets_per_run, ..Self::default() }
+    }
 }
 
 impl Default for Limits {

@@ -55,6 +55,11 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
                 revgate.yaml, and --pattern without same-user"
             .to_owned();
     }
+    if finding.kind == Kind::Close && finding.code != Some(1011) && names_another(&finding.words) {
+        return "a newer socket of the user seems to replace the older one, also one that is only held: if that is meant, \
+                say so: `limits: {sockets-per-user: 1}` in revgate.yaml, and --pattern without same-user"
+            .to_owned();
+    }
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
         (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => format!(
@@ -94,6 +99,14 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
     }
 }
 
+/// True when a close says that another socket has taken its place.
+fn names_another(words: &str) -> bool {
+    const SAID: [&str; 7] =
+        ["replaced", "newer", "another", "duplicate", "superseded", "elsewhere", "taken over"];
+    let words = words.to_ascii_lowercase();
+    SAID.iter().any(|said| words.contains(said))
+}
+
 /// What is suggested by a socket that never reached the application.
 pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
     match (finding.kind, finding.status) {
@@ -115,6 +128,10 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
             "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
         }
         (Kind::LatePong, _) => "run it where less else is running, or with fewer sockets at once".to_owned(),
+        (
+            Kind::NoAnswer | Kind::Silent | Kind::GreetingMissing | Kind::OpeningTimeout | Kind::TcpTimeout,
+            _,
+        ) => "give the run more time with --time-budget".to_owned(),
         (Kind::LocalLimit, _) => {
             "this machine ran out of sockets: raise `ulimit -n`, or lower limits.sockets-at-once".to_owned()
         }

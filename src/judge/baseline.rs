@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::bench::outcome;
 use super::check::Check;
-use super::classify::{Class, Finding, Kind, Rules, classify};
+use super::classify::{Class, Finding, Kind, Rules};
 use super::evidence::{Evidence, Probing};
 use super::race::Tests;
+use super::seen::classify;
 use super::sequential::{SettingsError, TrialOutcome};
 use super::statistics::{e_worse, times_as_often};
 use super::verdict::tested;

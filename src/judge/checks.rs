@@ -268,15 +268,14 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let judged = || tests.patterns.iter().filter(|(pattern, _)| Some(**pattern) != excused);
     let starts = [Pattern::FirstContact, Pattern::Cold];
     let provoking = judged().any(|(pattern, _)| !starts.contains(pattern));
-    let failed = judged().find(|(_, bench)| bench.decision() == Decision::Fail);
+    let failed = tests.failed(excused);
     let open = judged().find(|(_, bench)| bench.decision() != Decision::Pass);
     let check = if let Some((pattern, bench)) = failed.filter(|(_, bench)| bench.is_limited()) {
-        let words = format!("{pattern}: {}; more was asked than the service allows", first_failure(bench));
-        Check::bare(name, Outcome::Inconclusive, words)
+        Check::bare(name, Outcome::Inconclusive, limited_words(pattern, bench))
     } else if let Some((pattern, bench)) = failed {
         let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
-        let check = Check::bare(name, Outcome::Fail, cold::failed(*pattern, bench, tests) + &label);
-        if *pattern == Pattern::Cold { check.with_help(cold::FAILED_HELP) } else { check }
+        let check = Check::bare(name, Outcome::Fail, cold::failed(pattern, bench, tests) + &label);
+        if pattern == Pattern::Cold { check.with_help(cold::FAILED_HELP) } else { check }
     } else if let Some((_, bench)) = open.filter(|(pattern, _)| **pattern == Pattern::Cold) {
         cold::undecided(evidence, bench, tests)
     } else if !provoking {
@@ -302,8 +301,9 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     };
     let check = baseline::told(check, compared.as_ref(), excused).with_evidence(numbers);
     let again = failed
-        .and_then(|(pattern, bench)| advice::again(*pattern, bench, evidence.probing.as_ref(), evidence));
-    let seen = failed.or(open).and_then(|(_, bench)| suggestion(bench, evidence));
+        .and_then(|(pattern, bench)| advice::again(pattern, bench, evidence.probing.as_ref(), evidence));
+    let seen = failed.or(open.map(|(pattern, bench)| (*pattern, bench)));
+    let seen = seen.and_then(|(_, bench)| suggestion(bench, evidence));
     again.into_iter().chain(seen).fold(check, Check::with_help)
 }
 
@@ -353,6 +353,11 @@ pub(super) fn failed_words(pattern: Pattern, bench: &Bench) -> String {
         words.push_str(" (zero tolerance)");
     }
     words + &format!("; {} of {} rounds fail", test.failing(), test.valid())
+}
+
+/// What is said where every failure is a limit of the service's own: no race was seen, and none was ruled out.
+pub(super) fn limited_words(pattern: Pattern, bench: &Bench) -> String {
+    format!("{pattern}: {}; more was asked than the service allows", first_failure(bench))
 }
 
 pub(super) fn passed_words(tests: &Tests) -> String {

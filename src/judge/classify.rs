@@ -113,7 +113,7 @@ pub struct Rules<'a> {
 }
 
 /// Says what one socket came to.
-pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
+pub(super) fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
     match &observation.opening {
         Opening::Opened { .. } => opened(observation, rules),
         other => unopened(other, rules),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::advice;
 use super::check::{Check, Outcome};
-use super::checks::{self, failed_words, label_words, passed_words, unfinished};
+use super::checks::{self, failed_words, label_words, limited_words, passed_words, unfinished};
 use super::evidence::{Evidence, Local};
 use super::label::Labelling;
 use super::race::Tests;
@@ -58,14 +58,17 @@ fn local_race(evidence: &Evidence, own: &Local, tests: Option<&Tests>) -> Check 
         return check(Outcome::Inconclusive, why)
             .with_help("the command must start a server on $PORT of 127.0.0.1: --exec 'CMD --port $PORT'");
     };
-    let failed = tests.patterns.iter().find(|(_, bench)| bench.decision() == Decision::Fail);
+    let failed = tests.failed(None);
     let open = tests.patterns.iter().find(|(_, bench)| bench.decision() != Decision::Pass);
     let probing = own.probing.as_ref();
     let judged = if let Some((pattern, bench)) = failed {
-        let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
-        let words = failed_words(*pattern, bench) + &also_words(*pattern, tests) + &label;
-        let judged = check(Outcome::Fail, &words);
-        let help = advice::again(*pattern, bench, probing, evidence).into_iter();
+        let judged = if bench.is_limited() {
+            check(Outcome::Inconclusive, &limited_words(pattern, bench))
+        } else {
+            let label = label_words(tests).map_or_else(String::new, |words| format!("; {words}"));
+            check(Outcome::Fail, &(failed_words(pattern, bench) + &also_words(pattern, tests) + &label))
+        };
+        let help = advice::again(pattern, bench, probing, evidence).into_iter();
         let help = help.chain(bench.failures.first().map(|failure| advice::of_failure(failure, evidence)));
         help.fold(judged, Check::with_help)
     } else if tests.unstoppable {
@@ -78,9 +81,11 @@ fn local_race(evidence: &Evidence, own: &Local, tests: Option<&Tests>) -> Check 
         let (clean, failing, void) = (test.valid() - test.failing(), test.failing(), test.void());
         let words =
             format!("{pattern}: {clean} clean, {failing} failing, {void} void rounds are too little; {why}");
-        check(Outcome::Inconclusive, &words).with_help(help)
+        let judged = check(Outcome::Inconclusive, &(words + &late_words(own))).with_help(help);
+        let crowded = *pattern == Pattern::Cold && void > 0 && !late_words(own).is_empty();
+        if crowded { judged.with_help(BACKLOG_HELP) } else { judged }
     } else {
-        check(Outcome::Pass, &(passed_words(tests) + &cold_words(own, tests)))
+        check(Outcome::Pass, &(passed_words(tests) + &cold_words(own, tests) + &late_words(own)))
     };
     judged.with_evidence(json!({ "local": numbers(own, tests) }))
 }
@@ -105,6 +110,23 @@ fn open_words(pattern: Pattern, own: &Local) -> (String, &'static str) {
             "give cold starts more with race.cold-budget, or ask for less with race.cold-tolerated",
         ),
         _ => unfinished(own.probing.as_ref()),
+    }
+}
+
+/// What helps where the burst of a cold start does not fit.
+const BACKLOG_HELP: &str = "let the server listen with a larger backlog (as uvicorn --backlog does), so that the sockets of a burst are \
+    connected before the first one is accepted";
+
+/// How many sockets of cold starts were left out, since they were not connected when the port opened.
+fn late_words(own: &Local) -> String {
+    let rounds = own.probing.iter().flat_map(|probing| &probing.rounds);
+    let late: Vec<u32> = rounds.filter_map(|round| round.late).collect();
+    match late.iter().sum::<u32>() {
+        0 => String::new(),
+        sockets => format!(
+            "; in {} cold starts {sockets} sockets were left out: the port did not take them at once (a small backlog)",
+            late.len()
+        ),
     }
 }
 

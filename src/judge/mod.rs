@@ -18,6 +18,7 @@ mod label;
 mod live;
 mod local;
 mod race;
+mod seen;
 pub mod sequential;
 pub mod statistics;
 mod tally;
@@ -26,13 +27,14 @@ mod watch;
 
 pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
-pub use classify::{Class, Finding, Kind, Rules, classify};
+pub use classify::{Class, Finding, Kind, Rules};
 pub use evidence::{
     AddressKind, ColdEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, LogProof, Probing,
     ReadyEvidence, Target,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
+pub use seen::classify;
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};
 pub use watch::Watch;

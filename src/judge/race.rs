@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::bench::{Bench, outcome};
-use super::classify::{Class, Finding, Rules, classify};
+use super::classify::{Class, Finding, Rules};
 use super::cold::ColdStarts;
 use super::evidence::LogProof;
 use super::label::Labelling;
+use super::seen::classify;
 use super::sequential::{Decision, SettingsError, TestSettings, TrialOutcome};
 use super::tally::Tally;
 use crate::config::Pattern;
@@ -121,7 +122,10 @@ impl Tests {
             }
             stage => {
                 if let Some(bench) = stage.pattern().and_then(|pattern| self.patterns.get_mut(&pattern)) {
-                    bench.add(round, &findings, zero, frozen || stage == Stage::Cold);
+                    // A burst of which one socket was there in time has nobody to race with.
+                    let crowd = round.late.is_none() || findings.len() > 1;
+                    let provoked = if stage == Stage::Cold { crowd } else { frozen };
+                    bench.add(round, &findings, zero, provoked);
                 }
             }
         }
@@ -149,11 +153,20 @@ impl Tests {
         if !self.has_failed() {
             return None;
         }
-        let failed =
-            |s: &&Stratum| self.patterns.get(&s.pattern).is_some_and(|b| b.decision() == Decision::Fail);
+        let failed = self.failed(None).map(|(pattern, _)| pattern);
+        let failed = self.strata.iter().find(|s| Some(s.pattern) == failed);
         let several = self.strata.iter().filter(|s| s.sockets > 1 && s.pattern != Pattern::FirstContact);
-        let found = self.strata.iter().find(failed).or_else(|| several.max_by_key(|s| s.sockets));
-        found.copied()
+        failed.or_else(|| several.max_by_key(|s| s.sockets)).copied()
+    }
+
+    /// The failed pattern that a report names: one that shows more than a limit of the service's own, where there is one.
+    pub(super) fn failed(&self, excused: Option<Pattern>) -> Option<(Pattern, &Bench)> {
+        let failed = || {
+            let judged = self.patterns.iter().filter(|(pattern, _)| Some(**pattern) != excused);
+            judged.filter(|(_, bench)| bench.decision() == Decision::Fail)
+        };
+        let found = failed().find(|(_, bench)| !bench.is_limited()).or_else(|| failed().next());
+        found.map(|(pattern, bench)| (*pattern, bench))
     }
 
     /// True when another round of this stage would tell something while `in_flight` are under way.
@@ -236,5 +249,67 @@ impl Tests {
     /// True when something has failed at least once.
     pub(super) fn has_failures(&self) -> bool {
         self.benches().any(|bench| bench.test().failing() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FileConfig, Lookup, Purpose, Typed, merge};
+    use crate::probe::{Capacity, Company, End, EndKind, Observation, Opening, Phase, Timeline};
+    use crate::trust::Excerpt;
+
+    fn closed(code: u16) -> Observation {
+        Observation {
+            socket: 1,
+            user: None,
+            opening: Opening::Opened { subprotocol: None },
+            frames: Vec::new(),
+            frames_total: 0,
+            sent_after: Some(0),
+            knew_greeting: false,
+            end: Some(End {
+                kind: EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() },
+                phase: Phase::Answer,
+            }),
+            echo: None,
+            instance: None,
+            timeline: Timeline::default(),
+        }
+    }
+
+    fn round(stage: Stage, number: u32, code: u16) -> Round {
+        let at = u64::from(number) * 1000;
+        let timeline = Timeline { began: at, ended: at + 10, ..Timeline::default() };
+        Round {
+            stage,
+            number,
+            company: Company::Alone,
+            delay: None,
+            started: at,
+            ended: at + 10,
+            frozen: None,
+            means: None,
+            release_spread: None,
+            late: None,
+            observations: vec![Observation { timeline, ..closed(code) }; 2],
+        }
+    }
+
+    #[test]
+    fn a_failure_is_named_rather_than_a_limit_that_was_reached_before_it() {
+        let file = FileConfig::parse("t", b"path: /{{user}}\nsend: x\nusers: [a, b, c]\n").unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
+        let plan = Plan::new(&merged.settings, Capacity::default(), 1);
+        let mut tests = Tests::new(&plan, false).unwrap();
+        (1..=20).for_each(|number| tests.add(&round(Stage::Users, number, 4429), None));
+        assert!(
+            tests
+                .failed(None)
+                .is_some_and(|(pattern, bench)| pattern == Pattern::Users && bench.is_limited())
+        );
+        tests.add(&round(Stage::SameUser, 21, 1011), None);
+        assert!(tests.failed(None).is_some_and(|(pattern, _)| pattern == Pattern::SameUser));
+        assert!(tests.failed(Some(Pattern::SameUser)).is_some_and(|(pattern, _)| pattern == Pattern::Users));
     }
 }

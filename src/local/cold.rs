@@ -10,9 +10,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::server::Server;
-use crate::probe::{Learned, Prober, Round, RoundSpec, Stage, Steering, StopReason, Trials, run_trial};
+use crate::probe::{
+    Deadline, Learned, Prober, Round, RoundSpec, Stage, Steering, StopReason, Trials, run_trial,
+};
 
 /// All cold starts of a run.
 pub(super) struct Cold<'a, S> {
@@ -26,7 +29,7 @@ pub(super) struct Cold<'a, S> {
 impl<S: Steering> Cold<'_, S> {
     /// Runs them, until enough was seen or the budget is spent; gives the rounds in the order of their starts.
     pub(super) async fn run(self) -> (Vec<Round>, StopReason) {
-        let until = Instant::now() + self.trials.plan.race.cold_budget;
+        let deadline = Deadline::new(Instant::now() + self.trials.plan.race.cold_budget);
         let mut under_way: JoinSet<(u32, Round)> = JoinSet::new();
         let mut over: BTreeMap<u32, Round> = BTreeMap::new();
         let (mut started, mut recorded) = (0, 0);
@@ -41,16 +44,15 @@ impl<S: Steering> Cold<'_, S> {
             if !self.trials.allows(started) || !self.steering.wants(Stage::Cold, started - recorded) {
                 let Some(joined) = under_way.join_next().await else { break StopReason::Rounds };
                 over.extend(whole(joined));
-            } else if Instant::now() >= until {
+            } else if deadline.is_over() {
                 let Some(joined) = under_way.join_next().await else { break StopReason::Time };
                 over.extend(whole(joined));
             } else {
                 let (tell, decided) = oneshot::channel();
                 let spec = self.trials.specify(started);
-                let trial =
-                    trial(Arc::clone(&self.words), self.prober.clone(), spec, self.learned.clone(), tell);
-                let number = started;
-                under_way.spawn(async move { (number, trial.await) });
+                let trial = Trial { prober: self.prober.clone(), spec, learned: self.learned.clone() };
+                let (number, words, cut) = (started, Arc::clone(&self.words), deadline.cut());
+                under_way.spawn(async move { (number, trial.run(words, tell, cut).await) });
                 started += 1;
                 let _ = decided.await;
             }
@@ -68,26 +70,35 @@ fn whole<T>(joined: Result<T, JoinError>) -> Option<T> {
 }
 
 /// One process and its burst.
-async fn trial(
-    words: Arc<[String]>,
+struct Trial {
     prober: Prober,
     spec: RoundSpec,
     learned: Option<Arc<Learned>>,
-    decided: oneshot::Sender<()>,
-) -> Round {
-    let server = Server::start(&words).await;
-    let aimed = match &server {
-        Ok(server) => {
-            let sockets = u32::try_from(spec.sockets.len()).unwrap_or(u32::MAX);
+}
+
+impl Trial {
+    async fn run(self, words: Arc<[String]>, decided: oneshot::Sender<()>, cut: CancellationToken) -> Round {
+        let Self { mut prober, mut spec, learned } = self;
+        let server = Server::start(&words).await;
+        let due = spec.sockets.len();
+        if let Ok(server) = &server {
+            let sockets = u32::try_from(due).unwrap_or(u32::MAX);
             let opened = server.open_within(prober.timeouts.first_contact, sockets).await;
-            server.address().map(|address| prober.aimed(address.with_opened(opened))).ok()
+            // Who was not there in time stays away: it would meet a server that has long been up.
+            if !opened.is_empty() {
+                spec.sockets.truncate(opened.len());
+            }
+            if let Ok(address) = server.address() {
+                prober = prober.aimed(address.with_opened(opened));
+            }
         }
-        Err(_) => None,
-    };
-    // A process that could not be started leaves the address of the one before, which is gone: its sockets are refused.
-    let round = run_trial(aimed.unwrap_or(prober), spec, learned, decided).await;
-    if let Ok(server) = server {
-        server.end().await;
+        let late = u32::try_from(due - spec.sockets.len()).ok().filter(|late| *late > 0);
+        // A process that could not be started leaves the address of the one before, which is gone: its sockets are
+        // refused.
+        let round = run_trial(prober, spec, learned, decided, cut).await;
+        if let Ok(server) = server {
+            server.end().await;
+        }
+        Round { late, ..round }
     }
-    round
 }

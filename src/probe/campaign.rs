@@ -1,7 +1,7 @@
 //! All rounds of one run: first contact, learning, then rounds of all patterns until enough was seen.
 //!
 //! Takes a plan, a prober and whoever steers; gives the rounds in the order of their starts. It knows nothing of
-//! verdicts. The surprising rule: the first contact is a burst and nothing polite comes before it, since a polite
+//! verdicts. Its time is a bound: what is under way when it is over is cut soon after. The surprising rule: the first contact is a burst and nothing polite comes before it, since a polite
 //! socket would heal a start-up race; a new host's 404 of the platform is waited out with bursts as well.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::deadline::Deadline;
 use super::expectation::{Learned, learn};
 use super::lanes::Lanes;
 use super::observation::{Company, Observation, Opening, Round, Stage};
@@ -48,7 +49,7 @@ pub struct Campaign<'a, S> {
     round_trip: Option<Duration>,
     /// Tells when the last round that was let go quietly is decided.
     opening: Option<oneshot::Receiver<()>>,
-    pub(super) until: Instant,
+    pub(super) deadline: Deadline,
     pub(super) quiet_until: Instant,
     label_until: Option<Instant>,
     /// Cancelled when nothing more may be opened.
@@ -73,15 +74,19 @@ pub struct Campaigned {
 impl<'a, S: Steering> Campaign<'a, S> {
     /// Prepares a campaign; nothing is opened yet. `run` is a text that no other run has.
     pub fn new(prober: Prober, plan: &'a Plan, steering: &'a mut S, run: String) -> Self {
+        let deadline = Deadline::new(Instant::now() + plan.race.time_budget);
+        let address = prober.address.display();
+        let mut lanes = Lanes::new(Arc::new(prober), plan, run);
+        lanes.cut_by(deadline.cut());
         Self {
-            address: prober.address.display(),
+            address,
             plan,
             steering,
-            lanes: Lanes::new(Arc::new(prober), plan, run),
+            lanes,
             learned: None,
             round_trip: None,
             opening: None,
-            until: Instant::now() + plan.race.time_budget,
+            deadline,
             quiet_until: Instant::now() + plan.race.time_budget / QUIET_SHARE,
             label_until: None,
             halt: CancellationToken::new(),
@@ -100,7 +105,11 @@ impl<'a, S: Steering> Campaign<'a, S> {
         let served = self.learn().await;
         let starts = served && self.plan.starts_instances() && !self.steering.has_failed();
         let cold = if starts { Some(self.start_instances().await) } else { None };
-        let stopped = if served { self.provoke().await } else { StopReason::NotServed };
+        let stopped = match served {
+            true => self.provoke().await,
+            false if self.deadline.is_over() => StopReason::Time,
+            false => StopReason::NotServed,
+        };
         self.lanes.drain().await;
         Ok(Campaigned {
             rounds: self.lanes.into_rounds(),
@@ -127,12 +136,18 @@ impl<'a, S: Steering> Campaign<'a, S> {
                 return Ok(());
             }
             self.lanes.forget(index);
-            self.until = Instant::now() + self.plan.race.time_budget;
+            self.has_until(Instant::now() + self.plan.race.time_budget);
             self.quiet_until = Instant::now() + self.plan.race.time_budget / QUIET_SHARE;
             self.give_up_after(began)?;
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
+    }
+
+    /// From now on there is time until then; nothing may be under way.
+    pub(super) fn has_until(&mut self, until: Instant) {
+        self.deadline = Deadline::new(until);
+        self.lanes.cut_by(self.deadline.cut());
     }
 
     fn give_up_after(&self, began: Instant) -> Result<(), CampaignError> {
@@ -152,12 +167,14 @@ impl<'a, S: Steering> Campaign<'a, S> {
     /// Single sockets, alone, from which the unasked frames are learned. False when none of them was served.
     async fn learn(&mut self) -> bool {
         let mut sources = Vec::new();
-        for tried in 1..=LEARNING_ATTEMPTS {
+        let attempts = if self.deadline.is_over() { 0 } else { LEARNING_ATTEMPTS };
+        for tried in 1..=attempts {
             let index = self.run_alone(Stage::Learning).await;
             let Some(round) = self.lanes.round(index) else { continue };
             sources.extend(round.observations.iter().filter(|o| was_served(o)).cloned());
             let served = u32::try_from(sources.len()).unwrap_or(0);
-            if served >= LEARNING_SOCKETS || (served == 0 && tried >= LEARNING_SOCKETS) {
+            let enough = served >= LEARNING_SOCKETS || (served == 0 && tried >= LEARNING_SOCKETS);
+            if enough || self.deadline.is_over() {
                 break;
             }
         }
@@ -178,7 +195,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             }
             if self.steering.has_failed() {
                 let end = *self.label_until.get_or_insert_with(|| Instant::now() + LABEL_TIME);
-                self.until = self.until.min(end);
+                self.deadline.shorten(end);
             }
             let mood = Mood {
                 wary: self.steering.prefers_quiet(),
@@ -232,7 +249,10 @@ impl<'a, S: Steering> Campaign<'a, S> {
         let elsewhere = [Stage::FirstContact, Stage::Cold];
         let stages = patterns.filter(|stage| !elsewhere.contains(stage)).chain([Stage::Held]);
         stages
-            .map(|stage| Candidate { stage, started: self.lanes.number(stage) })
+            .map(|stage| {
+                let started = self.lanes.number(stage);
+                Candidate { stage, started, number: self.plan.first_number(stage) + started }
+            })
             .filter(|candidate| self.plan.allows(candidate.stage, candidate.started))
             .filter(|c| self.steering.wants(c.stage, self.lanes.in_flight(c.stage)))
             .collect()
@@ -243,7 +263,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
         if self.halt.is_cancelled() {
             return Some(StopReason::ServingErrors);
         }
-        if Instant::now() >= self.until {
+        if self.deadline.is_over() {
             return Some(StopReason::Time);
         }
         let more = self.lanes.sockets().saturating_add(self.plan.sockets_of(stage));

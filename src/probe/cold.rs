@@ -8,7 +8,6 @@
 //! by which the judge tells an instance that had to start from one that merely was not met before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -37,21 +36,26 @@ impl<S: Steering> Campaign<'_, S> {
     /// Holds round after round until enough instances have started; says why it ended. The time that it takes is not
     /// the other patterns'.
     pub(super) async fn start_instances(&mut self) -> StopReason {
-        let began = Instant::now();
+        let (began, until) = (Instant::now(), self.deadline.until());
+        self.has_until(began + self.plan.race.cold_budget);
         for _ in 0..REFERENCES {
-            self.run_alone(Stage::Control).await;
+            if !self.deadline.is_over() {
+                self.run_alone(Stage::Control).await;
+            }
         }
         self.record(Stage::Control);
         let ballast = Arc::new(Ballast::new());
         self.lanes.keep_in(Some(Arc::clone(&ballast)));
-        let stopped = self.fill(Instant::now() + self.plan.race.cold_budget).await;
+        self.has_until(Instant::now() + self.plan.race.cold_budget);
+        let stopped = self.fill().await;
         self.lanes.keep_in(None);
         ballast.close().await;
-        self.prolong(began.elapsed());
+        self.has_until(until + began.elapsed());
+        self.quiet_until += began.elapsed();
         stopped
     }
 
-    async fn fill(&mut self, until: Instant) -> StopReason {
+    async fn fill(&mut self) -> StopReason {
         let size = self.plan.sockets_of(Stage::Cold);
         loop {
             let started = self.lanes.number(Stage::Cold);
@@ -68,7 +72,7 @@ impl<S: Steering> Campaign<'_, S> {
             if self.halt.is_cancelled() {
                 return StopReason::ServingErrors;
             }
-            if Instant::now() >= until {
+            if self.deadline.is_over() {
                 return StopReason::Time;
             }
             if self.lanes.sockets().saturating_add(size) > self.plan.limits.sockets_per_run {
@@ -86,12 +90,6 @@ impl<S: Steering> Campaign<'_, S> {
                 return StopReason::Held;
             }
         }
-    }
-
-    /// Gives the other patterns as much more time.
-    fn prolong(&mut self, by: Duration) {
-        self.until += by;
-        self.quiet_until += by;
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::ballast::Ballast;
 use super::expectation::Learned;
@@ -52,6 +53,7 @@ pub(super) struct Lanes<'a> {
     room: Arc<Semaphore>,
     rooms_of_users: Vec<Arc<Semaphore>>,
     next_opening: Instant,
+    cut: CancellationToken,
 }
 
 impl<'a> Lanes<'a> {
@@ -71,6 +73,7 @@ impl<'a> Lanes<'a> {
             room: Arc::new(Semaphore::new(plan.limits.sockets_at_once as usize)),
             rooms_of_users: (0..plan.users).map(|_| Arc::new(Semaphore::new(per_user))).collect(),
             next_opening: Instant::now(),
+            cut: CancellationToken::new(),
         }
     }
 
@@ -83,7 +86,8 @@ impl<'a> Lanes<'a> {
     ) -> Lane {
         let spec = self.specify(stage, company);
         let permits = self.acquire(&spec).await;
-        self.pace(spec.sockets.len()).await;
+        let cut = self.cut.clone();
+        let _ = cut.run_until_cancelled(self.pace(spec.sockets.len())).await;
         let index = self.started.len();
         self.started.push((stage, None));
         let (tell, decided) = oneshot::channel();
@@ -93,7 +97,7 @@ impl<'a> Lanes<'a> {
             None => Arc::clone(&self.prober),
         };
         self.under_way.spawn(async move {
-            let round = run_round(prober, spec, learned, gone, tell).await;
+            let round = run_round(prober, spec, learned, gone, tell, cut).await;
             drop(permits);
             (index, round)
         });
@@ -142,6 +146,11 @@ impl<'a> Lanes<'a> {
     /// From now on sockets stay open beyond their round, in this; they take no room: whoever asks for it counts them.
     pub(super) fn keep_in(&mut self, ballast: Option<Arc<Ballast>>) {
         self.ballast = ballast;
+    }
+
+    /// Rounds that are started from now on are cut when this is cancelled.
+    pub(super) fn cut_by(&mut self, cut: CancellationToken) {
+        self.cut = cut;
     }
 
     /// True when answers are to name their instance.

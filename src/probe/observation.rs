@@ -66,6 +66,12 @@ pub struct Timeline {
     /// For how long, at most, our own machine stood still while the socket was open: a time, not an instant. `None`
     /// below a tenth of a second.
     pub stalled: Option<u64>,
+    /// The first ping of the server's came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinged: Option<u64>,
+    /// We ended it before it had shown all, since the time of the run was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<u64>,
     /// Nothing more came.
     pub ended: u64,
 }
@@ -344,6 +350,10 @@ pub struct Round {
     pub means: Option<Means>,
     /// Nanoseconds from the first to the last release; `None` with fewer than two released sockets.
     pub release_spread: Option<u64>,
+    /// How many sockets were left out, since they were not connected at the instant at which the server's port opened.
+    /// `None` where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<u32>,
     /// One for each socket that was attempted.
     pub observations: Vec<Observation>,
 }

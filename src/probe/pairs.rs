@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::baseline::{BaselinePlan, Pair, serving_is_first};
 use super::expectation::{Learned, learn};
@@ -137,7 +138,7 @@ impl<'a> Pairs<'a> {
         let (go, gone) = oneshot::channel();
         let (tell, _decided) = oneshot::channel();
         let _ = go.send(());
-        let round = run_round(Arc::clone(prober), spec, learned, gone, tell).await;
+        let round = run_round(Arc::clone(prober), spec, learned, gone, tell, CancellationToken::new()).await;
         self.next = Instant::now() + gap;
         round
     }

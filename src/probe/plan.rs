@@ -25,10 +25,6 @@ const ALONE_ROUNDS: u32 = 5;
 const LOCAL_ALONE_ROUNDS: u32 = 50;
 /// So many users have all left before any of them has his turn again.
 const MANY_USERS: u32 = 8;
-/// Sockets at once, at a server of our own.
-const LOCAL_SOCKETS: u32 = 200;
-/// Sockets of a run, at a server of our own.
-const LOCAL_SOCKETS_PER_RUN: u32 = 20_000;
 /// Sockets of the first burst.
 const FIRST_CONTACT_SOCKETS: u32 = 10;
 
@@ -135,7 +131,8 @@ impl Plan {
         plan
     }
 
-    /// Plans what a server of our own is put through. Its limits are this machine's: nobody else is served there.
+    /// Plans what a server of our own is put through. Nobody else is served there, so that it may cost more; but a limit
+    /// that is stated may be the server's own, and holds. The sockets of the whole run cost nobody anything.
     pub fn local(settings: &Settings, seed: u64) -> Self {
         let mut plan = Self {
             strata: Vec::new(),
@@ -143,10 +140,11 @@ impl Plan {
             held: 0,
             place: Place::Local,
             limits: Limits {
-                sockets_at_once: settings.limits.sockets_at_once.max(LOCAL_SOCKETS),
-                openings_per_second: 1_000_000,
-                sockets_per_run: settings.limits.sockets_per_run.max(LOCAL_SOCKETS_PER_RUN),
-                sockets_per_user: settings.limits.sockets_per_user,
+                sockets_per_run: settings
+                    .local_limits
+                    .sockets_per_run
+                    .max(Limits::of_process().sockets_per_run),
+                ..settings.local_limits.clone()
             },
             ..Self::new(settings, Capacity::default(), seed)
         };

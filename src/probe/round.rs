@@ -10,6 +10,7 @@ use futures_util::future::{join_all, select_all};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::expectation::Learned;
 use super::observation::{Company, Freeze, Observation, Round, Stage, in_microseconds};
@@ -24,8 +25,11 @@ use super::transport::Wire;
 /// What was learned goes on for so long after the answer.
 const LEARNING_HOLD: Duration = Duration::from_millis(600);
 
-/// Frozen rounds with nothing else open go by in quick succession; those behind them are held for the full time.
+/// Most frozen rounds with nothing else open go by in quick succession.
 const FROZEN_HOLD: Duration = Duration::from_millis(20);
+/// One of them in so many is held for the full time, beginning with the first: who is closed some time after the answer is
+/// seen only there.
+const HELD_EVERY: u32 = 3;
 /// In one frozen round of so many, the server's threads go on on different cores; in the others all on one.
 const DEALT_EVERY: u32 = 2;
 /// One frozen round in so many proves that the server is silent while it is stopped, beginning with the first.
@@ -70,7 +74,7 @@ impl Manner {
                 let send_at = if knows_greeting { SendAt::Greeted } else { unknown };
                 (send_at, times.first_contact, times.hold)
             }
-            Stage::FrozenUsers | Stage::FrozenSameUser if spec.company == Company::Alone => {
+            Stage::FrozenUsers | Stage::FrozenSameUser if is_brief(spec) => {
                 (SendAt::Greeted, times.opening, times.hold.min(FROZEN_HOLD))
             }
             _ => (SendAt::Greeted, times.opening, times.hold),
@@ -80,19 +84,26 @@ impl Manner {
     }
 }
 
+/// True for a frozen round that is held for a moment only: by its company and number, so that it can be repeated.
+fn is_brief(spec: &RoundSpec) -> bool {
+    spec.company == Company::Alone && spec.number % HELD_EVERY != 1
+}
+
 /// Runs one round: armed at once, released when `go` says so (or its sender is gone). `decided` is told when the last
-/// socket has shown what is due, or cannot any more.
+/// socket has shown what is due, or cannot any more. When `cut` is cancelled, whatever is not over by then ends.
 pub(super) async fn run_round(
     prober: Arc<Prober>,
     spec: RoundSpec,
     learned: Option<Arc<Learned>>,
     go: oneshot::Receiver<()>,
     decided: oneshot::Sender<()>,
+    cut: CancellationToken,
 ) -> Round {
     let manner = Manner::of(&spec, &prober, learned.is_some());
     let start = spec.start();
     let started = prober.now();
-    let arming = spec.sockets.iter().map(|socket| arm(&prober, socket, spec.number, manner.opening_time));
+    let arming =
+        spec.sockets.iter().map(|socket| arm(&prober, socket, spec.number, manner.opening_time, &cut));
     let mut observations = Vec::new();
     let mut armed = Vec::new();
     for result in join_all(arming).await {
@@ -102,7 +113,7 @@ pub(super) async fn run_round(
         }
     }
     let _ = go.await;
-    let hold = Hold::new(prober, learned, manner, spec.number);
+    let hold = Hold::new(prober, learned, manner, spec.number, cut);
     let (lives, stamps, means, frozen) = match start {
         Start::Together => hold.together(armed, None, decided).await,
         Start::Apart(delay) => hold.together(armed, Some(delay), decided).await,
@@ -123,6 +134,7 @@ pub(super) async fn run_round(
         ended: observations.iter().map(|observation| observation.timeline.ended).max().unwrap_or(started),
         means: means.filter(|_| start == Start::Together && stamps.len() > 1),
         release_spread: if start == Start::Together { spread(&stamps) } else { None },
+        late: None,
         observations,
     }
 }
@@ -139,13 +151,22 @@ struct Hold {
     means: Option<Means>,
     frozen: Option<Freeze>,
     close: watch::Sender<Closing>,
+    cut: CancellationToken,
     lives: JoinSet<Observation>,
+    over: Vec<Observation>,
 }
 
 impl Hold {
-    fn new(prober: Arc<Prober>, learned: Option<Arc<Learned>>, manner: Manner, number: u32) -> Self {
+    fn new(
+        prober: Arc<Prober>,
+        learned: Option<Arc<Learned>>,
+        manner: Manner,
+        number: u32,
+        cut: CancellationToken,
+    ) -> Self {
         let close = watch::Sender::new(Closing::NotYet);
-        Self { prober, learned, manner, number, means: None, frozen: None, close, lives: JoinSet::new() }
+        let (means, frozen, lives, over) = (None, None, JoinSet::new(), Vec::new());
+        Self { prober, learned, manner, number, means, frozen, close, cut, lives, over }
     }
 
     /// Releases all, the second `delay` after the first where there is one, and holds them to the end.
@@ -195,8 +216,9 @@ impl Hold {
             armed.map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
         let (tell, told) = mpsc::unbounded_channel();
         let _ = leave.send(Closing::Abruptly);
-        // The first one's task drops its socket at its next step; the yield gives it that step.
-        tokio::task::yield_now().await;
+        // Its socket is gone when its task is over. Whom this thread has just woken it runs next, so that this takes
+        // microseconds; where another thread has taken it, a wake-up more.
+        self.join_one().await;
         let released = self.release(&mut wires).await;
         for (((wire, _), rest), released) in wires.into_iter().zip(rest).zip(released.iter().copied()) {
             self.live(wire, rest, released, &tell, self.close.subscribe());
@@ -239,6 +261,7 @@ impl Hold {
             send_at: self.manner.send_at,
             decided: Decided::new(tell.clone()),
             close,
+            cut: self.cut.clone(),
             opening_time: self.manner.opening_time,
         };
         let (prober, learned) = (Arc::clone(&self.prober), self.learned.clone());
@@ -251,18 +274,22 @@ impl Hold {
             freezer.unbind();
         }
         let _ = decided.send(());
-        sleep(self.manner.hold).await;
+        let _ = self.cut.run_until_cancelled(sleep(self.manner.hold)).await;
         let kept = self.prober.ballast.is_some();
         let _ = self.close.send(if kept { Closing::Kept } else { Closing::Cleanly });
-        let mut observations = Vec::new();
-        while let Some(life) = self.lives.join_next().await {
-            match life {
-                Ok(observation) => observations.push(observation),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => {}
-            }
+        while self.join_one().await {}
+        self.over
+    }
+
+    /// Waits until one of its sockets is over; false when none is left.
+    async fn join_one(&mut self) -> bool {
+        match self.lives.join_next().await {
+            None => return false,
+            Some(Ok(observation)) => self.over.push(observation),
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(Err(_)) => {}
         }
-        observations
+        true
     }
 }
 
@@ -301,4 +328,21 @@ fn spread(stamps: &[Option<Instant>]) -> Option<u64> {
         return None;
     }
     u64::try_from(last.duration_since(*first).as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_third_of_the_frozen_rounds_is_held_for_the_full_time_beginning_with_the_first() {
+        let brief = |company, number| {
+            is_brief(&RoundSpec { stage: Stage::FrozenUsers, number, company, sockets: Vec::new() })
+        };
+        assert!(!brief(Company::Alone, 1));
+        for first in 1..300 {
+            assert!((first..first + 3).any(|number| !brief(Company::Alone, number)), "from round {first}");
+        }
+        assert!((1..300).all(|number| !brief(Company::Quiet, number)));
+    }
 }

@@ -1,7 +1,7 @@
 //! Which round is next, and in whose company?
 //!
-//! Takes how many rounds of each stage were started and what is still wanted; gives one of them. Pure. The surprising
-//! rule: rounds with nothing else open come first, then those with nothing else opening, then lanes: some races re-arm
+//! Takes how many rounds of each stage were started and what is still wanted; gives one of them. Pure. Company depends on
+//! a round's number, so that `--round` repeats it. The surprising rule: rounds with nothing else open come first, then those with nothing else opening, then lanes: some races re-arm
 //! only when the last socket has left, and failures that overlap count as one event and tell little.
 
 use super::observation::{Company, Stage};
@@ -17,6 +17,8 @@ pub(super) struct Candidate {
     pub(super) stage: Stage,
     /// How many of its rounds were started.
     pub(super) started: u32,
+    /// The number of its next round: by it, and not by what was started, a repeated round has the company that it had.
+    pub(super) number: u32,
 }
 
 /// The circumstances of a choice.
@@ -41,18 +43,19 @@ pub(super) fn next(plan: &Plan, wanted: &[Candidate], mood: Mood) -> Option<(Sta
 }
 
 fn company(plan: &Plan, candidate: Candidate, mood: Mood) -> Company {
-    let Candidate { stage, started } = candidate;
+    let Candidate { stage, number, .. } = candidate;
+    let turn = number.saturating_sub(1);
     let alone = match stage {
         // A single socket that nothing else opens beside is one, whoever is still held.
         Stage::Control => false,
-        Stage::Held => started >= plan.held,
-        _ => started < plan.alone_rounds || (mood.wary && started.is_multiple_of(WARY_ALONE)),
+        Stage::Held => turn >= plan.held,
+        _ => turn < plan.alone_rounds || (mood.wary && turn.is_multiple_of(WARY_ALONE)),
     };
     if alone {
         return Company::Alone;
     }
     let single = matches!(stage, Stage::Control | Stage::Held);
-    let quiet = single || mood.near || started < plan.quiet_rounds;
+    let quiet = single || mood.near || turn < plan.quiet_rounds;
     if mood.wary || (quiet && !mood.late) { Company::Quiet } else { Company::Lanes }
 }
 
@@ -75,11 +78,12 @@ mod tests {
     fn sequence(mood: Mood, stages: &[Stage], rounds: usize) -> Vec<(Stage, Company)> {
         let plan = plan();
         let mut wanted: Vec<Candidate> =
-            stages.iter().map(|&stage| Candidate { stage, started: 0 }).collect();
+            stages.iter().map(|&stage| Candidate { stage, started: 0, number: 1 }).collect();
         (0..rounds)
             .map(|_| {
                 let (stage, company) = next(&plan, &wanted, mood).unwrap();
-                wanted.iter_mut().find(|c| c.stage == stage).unwrap().started += 1;
+                let next = wanted.iter_mut().find(|c| c.stage == stage).unwrap();
+                (next.started, next.number) = (next.started + 1, next.number + 1);
                 (stage, company)
             })
             .collect()
@@ -94,6 +98,20 @@ mod tests {
         assert_eq!(of(Stage::Users, Company::Alone), 5);
         assert_eq!(of(Stage::Users, Company::Quiet), plan().quiet_rounds as usize - 5);
         assert_eq!(of(Stage::Control, Company::Lanes), 0, "forty lanes of one socket are not one socket");
+    }
+
+    #[test]
+    fn a_repeated_round_has_the_company_that_it_had() {
+        let mood = Mood { wary: false, near: true, late: false };
+        let stages = [Stage::FrozenUsers, Stage::FrozenSameUser];
+        for (stage, number) in stages.into_iter().flat_map(|stage| (1..=120).map(move |n| (stage, n))) {
+            let company = |started| {
+                let candidate = Candidate { stage, started, number };
+                next(&plan(), &[candidate], mood).unwrap().1
+            };
+            assert_eq!(company(0), company(number - 1), "{stage:?} {number}");
+            assert_eq!(company(0) == Company::Alone, number <= plan().alone_rounds, "{stage:?} {number}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::sync::CancellationToken;
 
 use super::expectation::Learned;
 use super::handshake::UpgradeRequest;
@@ -75,6 +76,12 @@ impl Life {
         self.observation.timeline.ended = prober.now();
         self.observation
     }
+
+    /// The observation of a socket that was opening when the time of the run was over.
+    fn cut(mut self, phase: Phase, prober: &Prober) -> Observation {
+        self.observation.timeline.cut = Some(prober.now());
+        self.unopened(Opening::TimedOut { phase }, prober)
+    }
 }
 
 /// Connects, secures and writes the request but for its last byte.
@@ -83,6 +90,7 @@ pub(super) async fn arm(
     spec: &SocketSpec,
     round: u32,
     opening_time: Duration,
+    cut: &CancellationToken,
 ) -> Result<Armed, Box<Observation>> {
     let life = Life::new(spec, prober);
     let values = Values { user: &life.user, nonce: &life.nonce, round };
@@ -92,16 +100,18 @@ pub(super) async fn arm(
     let mut timeline = life.observation.timeline;
     let mut phase = Phase::Dns;
     let connecting = connect(prober, &request, &mut timeline, &mut phase);
-    let result = timeout_at(Instant::now() + opening_time, connecting).await;
+    let connecting = timeout_at(Instant::now() + opening_time, connecting);
+    let result = cut.run_until_cancelled(connecting).await;
     let mut life = life;
     life.observation.timeline = timeline;
     match result {
-        Ok(Ok(wire)) => {
+        None => Err(Box::new(life.cut(phase, prober))),
+        Some(Ok(Ok(wire))) => {
             let last = request.bytes.last().copied().unwrap_or(b'\n');
             Ok(Armed { wire, last, pending: Pending { request, life, matcher, text } })
         }
-        Ok(Err(opening)) => Err(Box::new(life.unopened(opening, prober))),
-        Err(_) => Err(Box::new(life.unopened(Opening::TimedOut { phase }, prober))),
+        Some(Ok(Err(opening))) => Err(Box::new(life.unopened(opening, prober))),
+        Some(Err(_)) => Err(Box::new(life.unopened(Opening::TimedOut { phase }, prober))),
     }
 }
 
@@ -144,12 +154,13 @@ pub(super) async fn live(
         return life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober);
     };
     life.observation.timeline.released = Some(prober.at(released));
-    let opened =
-        timeout_at(released + reins.opening_time, open(prober, &mut wire, &request, &mut life)).await;
-    let rest = match opened {
-        Err(_) => return life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober),
-        Ok(Err(opening)) => return life.unopened(opening, prober),
-        Ok(Ok(rest)) => rest,
+    let opening = open(prober, &mut wire, &request, &mut life);
+    let opening = timeout_at(released + reins.opening_time, opening);
+    let rest = match reins.cut.run_until_cancelled(opening).await {
+        None => return life.cut(Phase::Opening, prober),
+        Some(Err(_)) => return life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober),
+        Some(Ok(Err(opening))) => return life.unopened(opening, prober),
+        Some(Ok(Ok(rest))) => rest,
     };
     life.observation.knew_greeting = learned.is_some();
     let config = WebSocketConfig::default()

@@ -13,6 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tokio_util::sync::CancellationToken;
 
 use super::expectation::{Learned, Standing, standing};
 use super::frame::{self, Frame, FrameKind, Own};
@@ -74,6 +75,8 @@ pub(super) struct Reins {
     pub(super) decided: Decided,
     /// How and when the socket is to end.
     pub(super) close: watch::Receiver<Closing>,
+    /// Cancelled when the time of the run is over.
+    pub(super) cut: CancellationToken,
     /// How long the answer to the upgrade may take.
     pub(super) opening_time: Duration,
 }
@@ -120,6 +123,7 @@ impl Talk<'_> {
                         Closing::NotYet | Closing::Cleanly => break self.close().await,
                     }
                 }
+                () = self.reins.cut.cancelled() => break self.cut_short().await,
                 () = sleep_until(wake), if !self.reins.decided.is_told() => {
                     if !listening { self.reins.decided.tell(); }
                 }
@@ -128,8 +132,11 @@ impl Talk<'_> {
         self.reins.decided.tell();
         let stalled = self.prober.pulse.longest(opened, Instant::now());
         self.life.observation.timeline.stalled = stalled.map(in_microseconds);
+        let answers = end.kind != EndKind::CutByUs;
         self.life.observation.end = Some(end);
-        self.read_to_the_end().await;
+        if answers {
+            self.read_to_the_end().await;
+        }
         self.life.observation.timeline.ended = self.prober.now();
         self.life.observation
     }
@@ -223,6 +230,11 @@ impl Talk<'_> {
                 self.remember(FrameKind::Binary, &bytes);
                 None
             }
+            Some(Ok(Message::Ping(_))) => {
+                let now = self.prober.now();
+                self.life.observation.timeline.pinged.get_or_insert(now);
+                None
+            }
             Some(Ok(_)) => None,
         }
     }
@@ -286,6 +298,15 @@ impl Talk<'_> {
         End { kind, phase: self.phase() }
     }
 
+    /// The end of a socket that is still talked with, or held, when the time of the run is over.
+    async fn cut_short(&mut self) -> End {
+        self.reins.decided.tell();
+        if *self.reins.close.borrow() == Closing::NotYet {
+            self.life.observation.timeline.cut = Some(self.prober.now());
+        }
+        self.close().await
+    }
+
     /// Closes with 1000 and waits for the server's own close frame.
     async fn close(&mut self) -> End {
         let until = Instant::now() + CLOSE_TIME;
@@ -293,6 +314,10 @@ impl Talk<'_> {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         let _ = timeout_at(until, self.stream.close(Some(frame))).await;
         loop {
+            // A server that never falls silent always has something ready, and then the timer is not even looked at.
+            if Instant::now() >= until {
+                return End { kind: EndKind::CutByUs, phase: Phase::Closing };
+            }
             match timeout_at(until, self.stream.next()).await {
                 Err(_) => return End { kind: EndKind::CutByUs, phase: Phase::Closing },
                 Ok(message) => {
@@ -307,6 +332,8 @@ impl Talk<'_> {
     /// After the end of the conversation: the stream is drained, so that both sides see an orderly end.
     async fn read_to_the_end(&mut self) {
         let until = Instant::now() + CLOSE_TIME;
-        let _ = timeout_at(until, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+        let reading =
+            async { while Instant::now() < until && matches!(self.stream.next().await, Some(Ok(_))) {} };
+        let _ = timeout_at(until, reading).await;
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::expectation::Learned;
 use super::observation::{Company, Round, Stage};
@@ -46,14 +47,15 @@ impl Trials<'_> {
     }
 }
 
-/// Runs one; `decided` hears when the last of its sockets has shown what is due.
+/// Runs one; `decided` hears when the last of its sockets has shown what is due. It is cut where the time is over.
 pub(crate) async fn run_trial(
     prober: Prober,
     spec: RoundSpec,
     learned: Option<Arc<Learned>>,
     decided: oneshot::Sender<()>,
+    cut: CancellationToken,
 ) -> Round {
     let (go, gone) = oneshot::channel();
     let _ = go.send(());
-    run_round(Arc::new(prober), spec, learned, gone, decided).await
+    run_round(Arc::new(prober), spec, learned, gone, decided, cut).await
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::support::{CONFIG, World};
 
-/// Of every round of a record: its stage and number, whose sockets it had, and its delay.
-fn rounds(world: &World, arguments: &[&str]) -> BTreeMap<(String, u64), (Vec<Value>, Value)> {
+/// Of every round of a record: its stage and number, whose sockets it had, its delay, and its company.
+fn rounds(world: &World, arguments: &[&str]) -> BTreeMap<(String, u64), (Vec<Value>, Value, Value)> {
     let ended = world.check(&[&["--tag", "gate", "--seed", "7141"], arguments].concat());
     assert_eq!(ended.code, 11, "so few rounds decide nothing\n{ended:?}");
     let record: Value = serde_json::from_slice(&std::fs::read(world.file("run.json")).unwrap()).unwrap();
@@ -20,13 +20,13 @@ fn rounds(world: &World, arguments: &[&str]) -> BTreeMap<(String, u64), (Vec<Val
             let mut users: Vec<Value> =
                 round["observations"].as_array().unwrap().iter().map(|seen| seen["user"].clone()).collect();
             users.sort_by_key(ToString::to_string);
-            (key, (users, round["delay"].clone()))
+            (key, (users, round["delay"].clone(), round["company"].clone()))
         })
         .collect()
 }
 
 #[test]
-fn a_round_repeats_its_sockets_users_and_delays() {
+fn a_round_repeats_its_sockets_users_delays_and_company() {
     let world = World::candidate("fixed", 1.0);
     world.configure(CONFIG);
     let patterns = ["--pattern", "control,users,same-user,reconnect,stagger"];

@@ -280,6 +280,7 @@ impl Campaign {
                 frozen: None,
                 ended: self.at,
                 release_spread,
+                late: None,
                 observations,
             });
         }

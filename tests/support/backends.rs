@@ -98,6 +98,24 @@ pub fn threads_command(mode: &str) -> String {
     quote([Path::new("env"), &mode, &python(), &server])
 }
 
+/// The program and the script of the backend that is written by hand; it reads mode and port from the environment.
+///
+/// # Panics
+/// When there is no Python.
+pub fn plain() -> [PathBuf; 2] {
+    [base_python().0, Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/plain/server.py")]
+}
+
+/// The command line that starts it in `mode`.
+///
+/// # Panics
+/// When there is no Python.
+pub fn plain_command(mode: &str) -> String {
+    let mode = PathBuf::from(format!("BACKEND_MODE={mode}"));
+    let [python, server] = plain();
+    quote([Path::new("env"), &mode, &python, &server])
+}
+
 /// The words as one line that a shell, or a splitter of its kind, reads back as the same words.
 fn quote<'a>(words: impl IntoIterator<Item = &'a Path>) -> String {
     let words: Vec<_> = words.into_iter().map(|word| word.to_str().expect("paths are UTF-8")).collect();

@@ -72,6 +72,7 @@ fn round(went: Went) -> Round {
         frozen: None,
         means: None,
         release_spread: None,
+        late: None,
         observations: vec![observation(Clean), observation(went)],
     }
 }

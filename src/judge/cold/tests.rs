@@ -30,6 +30,7 @@ fn round(stage: Stage, observations: Vec<Observation>) -> Round {
         frozen: None,
         means: None,
         release_spread: None,
+        late: None,
         observations,
     }
 }

@@ -90,7 +90,9 @@ impl Pair {
             let _ = jobs.send((Arc::clone(&job), reply));
         }
         // This thread must not return before every shot that was taken has been answered for, since the sockets are
-        // only kept open until then. A thread that comes too late to take anything is not waited for.
+        // only kept open until then. A thread that comes too late to take anything is not waited for. One that has died
+        // in the middle has dropped its end of the channel and, before that, its row of shots taken: what it took was
+        // sent or never will be, so that a socket which is closed after this is named by nobody.
         let mut outcomes: Vec<Option<Outcome>> = (0..count).map(|_| None).collect();
         let mut missing = count;
         while missing > 0
