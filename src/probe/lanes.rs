@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::ballast::Ballast;
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;

@@ -10,10 +10,12 @@ mod calibration;
 mod campaign;
 mod cold;
 mod descriptors;
+mod envelope;
 mod expectation;
 mod frame;
 mod handshake;
 mod lanes;
+mod learned;
 mod matcher;
 #[cfg(test)]
 mod measure;
@@ -27,6 +29,7 @@ mod release;
 mod response;
 mod round;
 mod schedule;
+mod shape;
 mod socket;
 mod spec;
 mod steering;
@@ -40,9 +43,10 @@ pub use baseline::{Baseline, BaselineEnd, BaselinePlan, Pair};
 pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
-pub use expectation::{Declared, Learned, Standing, learn, standing};
+pub use expectation::{Declared, Standing, standing};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
+pub use learned::{Learned, learn};
 pub use observation::{
     Company, End, EndKind, Freeze, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
 };

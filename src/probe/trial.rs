@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;

@@ -236,6 +236,7 @@ fn weakened(evidence: &Evidence) -> Vec<String> {
     }
     if let Some(probing) = &evidence.probing {
         weakened.extend(weakened_race(&probing.plan.race));
+        weakened.extend(probing.plan.harmless.then(|| "declared frames report no error".to_owned()));
     }
     weakened
 }
@@ -321,7 +322,8 @@ fn stages(evidence: &Evidence) -> impl Iterator<Item = (bool, &Probing, Rules<'_
     let remote = evidence.probing.as_ref().map(|p| (false, p, evidence.target.behind_front_end));
     own.into_iter().chain(remote).map(|(local, probing, platform_counts)| {
         let learned = probing.learned.as_ref();
-        (local, probing, Rules { declared: probing.plan.declared, learned, platform_counts })
+        let Plan { declared, closes, .. } = &probing.plan;
+        (local, probing, Rules { declared: *declared, learned, closes, platform_counts })
     })
 }
 
@@ -338,7 +340,7 @@ fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
     let mut observed = Vec::new();
     for (local, probing, rules) in stages(evidence) {
-        for round in &probing.rounds {
+        for round in probing.rounds.iter().filter(|round| round.stage.is_judged()) {
             observed.extend(round.observations.iter().map(|seen| Observed {
                 local,
                 stage: round.stage,
