@@ -17,11 +17,14 @@ const PURE: &[&str] = &[
     "src/trust",
     "src/probe/baseline.rs",
     "src/probe/observation.rs",
+    "src/probe/envelope.rs",
     "src/probe/expectation.rs",
     "src/probe/frame.rs",
+    "src/probe/learned.rs",
     "src/probe/matcher.rs",
     "src/probe/plan.rs",
     "src/probe/platform.rs",
+    "src/probe/shape.rs",
     "src/probe/steering.rs",
 ];
 

@@ -38,6 +38,8 @@ pub(crate) fn conversation(
     let text_of = |value: &TextOrJson| Text(value.text());
     let send = file.send.as_ref().map(text_of);
     let expect = file.expect.as_ref().map(text_of);
+    let harmless = file.harmless.as_ref().map(text_of);
+    let closes = sources.many(None, file.closes.as_ref(), &["closes"], wire::healthy_close)?;
     let (headers, from_outside) = read_headers(sources, lookup)?;
     let conversation = Conversation {
         path: path(sources, path_of_url)?,
@@ -50,6 +52,10 @@ pub(crate) fn conversation(
         expect: sources
             .one(typed.expect.as_ref(), expect.as_ref(), &["expect"], wire::expect)?
             .map(|found| found.value),
+        harmless: sources
+            .one(None, harmless.as_ref(), &["harmless"], wire::harmless)?
+            .map(|found| found.value),
+        closes: closes.map_or_else(Vec::new, |found| found.value),
     };
     Ok((conversation, from_outside))
 }

@@ -51,6 +51,8 @@ pub(crate) struct Model {
     pub(crate) path: Option<Text>,
     pub(crate) send: Option<TextOrJson>,
     pub(crate) expect: Option<TextOrJson>,
+    pub(crate) harmless: Option<TextOrJson>,
+    pub(crate) closes: Option<Vec<Text>>,
     pub(crate) headers: Option<Pairs<HeaderText>>,
     pub(crate) subprotocols: Option<Vec<Text>>,
     pub(crate) require_subprotocol: Option<bool>,

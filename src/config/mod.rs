@@ -43,3 +43,4 @@ pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};
 
 pub(crate) use values::in_percent;
+pub(crate) use wire::FAILED;

@@ -5,7 +5,7 @@
 
 use super::settings::Expect;
 use super::template::{Escaping, Template, Values};
-use super::values::{Flaw, quoted};
+use super::values::{self, Flaw, quoted};
 
 /// Values that stand in for a socket's when a text is tried out.
 const TRIAL: Values<'static> = Values { user: "user", nonce: "nonce", round: 1 };
@@ -124,19 +124,26 @@ pub(crate) fn send(text: &str) -> Result<Template, Flaw> {
 /// A text that begins with `{` or `[` is JSON of which the answer holds at least so much; any other text is a regular
 /// expression.
 pub(crate) fn expect(text: &str) -> Result<Expect, Flaw> {
+    pattern("the expected answer", "answer", text)
+}
+
+/// A pattern as [`expect`] has it, of frames that report no error.
+pub(crate) fn harmless(text: &str) -> Result<Expect, Flaw> {
+    pattern("the harmless frame", "frame", text)
+}
+
+fn pattern(what: &str, each: &str, text: &str) -> Result<Expect, Flaw> {
     let template = template(text)?;
     if text.trim_start().starts_with(['{', '[']) {
         let filled = template.fill(TRIAL, Escaping::Json);
         return match serde_json::from_str::<serde_json::Value>(&filled) {
             Ok(_) => Ok(Expect::JsonSubset(template)),
-            Err(error) => {
-                Err(Flaw::new(format!("the expected answer begins like JSON and is none: {error}"))
-                    .help("a regular expression that begins with a bracket is written (?:[a-z]+)"))
-            }
+            Err(error) => Err(Flaw::new(format!("{what} begins like JSON and is none: {error}"))
+                .help("a regular expression that begins with a bracket is written (?:[a-z]+)")),
         };
     }
     if text.is_empty() {
-        return Err(Flaw::new("the expected answer is empty, which every answer matches"));
+        return Err(Flaw::new(format!("{what} is empty, which every {each} matches")));
     }
     let filled = template.fill(TRIAL, Escaping::Regex);
     match regex::Regex::new(&filled) {
@@ -144,9 +151,24 @@ pub(crate) fn expect(text: &str) -> Result<Expect, Flaw> {
         Err(error) => {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Err(Flaw::new(format!("the expected answer is not a regular expression: {reason}")))
+            Err(Flaw::new(format!("{what} is not a regular expression: {reason}")))
         }
     }
+}
+
+/// Codes that say "I failed", whoever closes (RFC 6455, section 7.4.1: 1002, 1003, 1007, 1009, 1011; IANA: 1014).
+pub(crate) const FAILED: [u16; 6] = [1002, 1003, 1007, 1009, 1011, 1014];
+
+/// A code with which a healthy server may close a socket.
+pub(crate) fn healthy_close(text: &str) -> Result<u16, Flaw> {
+    let code = values::close_code(text)?;
+    if FAILED.contains(&code) {
+        return Err(Flaw::new(format!(
+            "{code} says that the server failed: no healthy server closes with it"
+        ))
+        .help("a close that this revision may not make is to be mended, not declared"));
+    }
+    Ok(code)
 }
 
 /// A header's name that a configuration may set.

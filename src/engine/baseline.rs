@@ -116,6 +116,9 @@ async fn run_pairs(
         }
     }
     let learned = pairs.learn(&singles);
+    if learned.as_ref().is_none_or(|learned| learned.answered.is_none()) {
+        return (singles, learned, Vec::new(), BaselineEnd::NotServed);
+    }
     let own = rules_of(probing, probing.learned.as_ref(), front);
     let other = rules_of(probing, learned.as_ref(), front);
     let (mut pairing, mut done) = (Pairing::default(), Vec::new());

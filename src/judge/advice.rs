@@ -5,9 +5,9 @@
 //! application has advice too, since "inconclusive" without a reason sends people looking in the wrong place.
 
 use super::bench::{Bench, Failure};
-use super::classify::{Finding, Kind};
+use super::classify::{Finding, Kind, WITHOUT_CODE};
 use super::evidence::{Evidence, Probing};
-use crate::config::Pattern;
+use crate::config::{FAILED, Pattern};
 use crate::probe::{Phase, Stage};
 use crate::trust::escape;
 
@@ -45,20 +45,8 @@ fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
 /// What a failure of the application's suggests.
 pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
     let finding = &failure.finding;
-    let of_one_user = matches!(failure.stage, Stage::SameUser | Stage::Reconnect | Stage::Stagger);
-    if of_one_user
-        && finding.kind == Kind::Close
-        && finding.phase == Phase::Hold
-        && finding.code != Some(1011)
-    {
-        return "if a user's second socket may replace the first, say so: `limits: {sockets-per-user: 1}` in \
-                revgate.yaml, and --pattern without same-user"
-            .to_owned();
-    }
-    if finding.kind == Kind::Close && finding.code != Some(1011) && names_another(&finding.words) {
-        return "a newer socket of the user seems to replace the older one, also one that is only held: if that is meant, \
-                say so: `limits: {sockets-per-user: 1}` in revgate.yaml, and --pattern without same-user"
-            .to_owned();
+    if let Some(advice) = of_replacement(failure) {
+        return advice.to_owned();
     }
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
@@ -83,20 +71,51 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
                 .to_owned()
         }
         (Kind::NoAnswer, ..) => {
-            "if the answer looks like what comes unasked, describe it with --expect PATTERN".to_owned()
+            "if what came is a healthy answer, or looks like what comes unasked, describe answers with --expect PATTERN"
+                .to_owned()
         }
         (Kind::ErrorFrame, ..) => {
-            "if this frame is what a healthy server says, declare it with --expect PATTERN".to_owned()
+            "if this frame is what a healthy server says, declare it: as the answer with --expect PATTERN, else with \
+             `harmless: PATTERN` in revgate.yaml"
+                .to_owned()
         }
         (Kind::TcpRefused | Kind::TcpTimeout | Kind::TcpFailed, ..) => format!(
             "the server is down, or the address is another's: nobody answers at {}; is it the right one? \
              revgate check --url wss://HOST",
             address(evidence)
         ),
+        (Kind::Close, _, code)
+            if finding.phase == Phase::Hold && !code.is_some_and(|code| FAILED.contains(&code)) =>
+        {
+            format!(
+                "if a healthy server closes like this once it has answered, declare it: `closes: [{}]` in revgate.yaml",
+                code.unwrap_or(WITHOUT_CODE)
+            )
+        }
+        (Kind::TooLarge, ..) => "let the probed conversation have a smaller answer: send another text".to_owned(),
         (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol".to_owned(),
         (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)".to_owned(),
         _ => "what it means: revgate explain race".to_owned(),
     }
+}
+
+/// What a close suggests that another socket of the same user may have caused.
+fn of_replacement(failure: &Failure) -> Option<&'static str> {
+    let finding = &failure.finding;
+    let of_one_user = matches!(failure.stage, Stage::SameUser | Stage::Reconnect | Stage::Stagger);
+    if finding.kind != Kind::Close || finding.code == Some(1011) {
+        return None;
+    }
+    if of_one_user && finding.phase == Phase::Hold {
+        return Some(
+            "if a user's second socket may replace the first, say so: `limits: {sockets-per-user: 1}` in revgate.yaml, \
+             and --pattern without same-user",
+        );
+    }
+    names_another(&finding.words).then_some(
+        "a newer socket of the user seems to replace the older one, also one that is only held: if that is meant, say so: \
+         `limits: {sockets-per-user: 1}` in revgate.yaml, and --pattern without same-user",
+    )
 }
 
 /// True when a close says that another socket has taken its place.

@@ -128,15 +128,20 @@ pub fn in_question(probing: &Probing, platform_counts: bool) -> Result<Option<Pa
     Ok(tested(Some(probing), platform_counts)?.and_then(|tests| tests.in_question()))
 }
 
-/// True when a single socket was served, as far as can be said before anything is known of a healthy one.
+/// True when a single socket was served, as far as can be said before anything is known of a healthy one. One to which
+/// nothing was said need only open.
 pub fn is_served(round: &Round, probing: &Probing, platform_counts: bool) -> bool {
+    if !round.stage.is_judged() {
+        return round.observations.iter().all(|o| matches!(o.opening, Opening::Opened { .. }));
+    }
     let rules = rules_of(probing, None, platform_counts);
     findings(&round.observations, &rules).iter().all(|finding| finding.class == Class::Ok)
 }
 
 /// What is known of a healthy socket where this came unasked.
-pub fn rules_of<'a>(probing: &Probing, learned: Option<&'a Learned>, platform_counts: bool) -> Rules<'a> {
-    Rules { declared: probing.plan.declared, learned, platform_counts }
+pub fn rules_of<'a>(probing: &'a Probing, learned: Option<&'a Learned>, platform_counts: bool) -> Rules<'a> {
+    let plan = &probing.plan;
+    Rules { declared: plan.declared, learned, closes: &plan.closes, platform_counts }
 }
 
 /// A comparison in a report.

@@ -153,7 +153,7 @@ impl Bench {
             user: observation.user.clone(),
             finding: finding.clone(),
         };
-        let zero = finding.code.is_some_and(|code| zero_tolerance.contains(&code)) && !finding.is_keepalive();
+        let zero = finding.code.is_some_and(|code| zero_tolerance.contains(&code)) && !finding.keepalive;
         if zero && self.zero.is_none() {
             self.zero = Some(failure.clone());
         }

@@ -111,6 +111,7 @@ fn identity(evidence: &Evidence) -> Check {
         let opened: Vec<Option<&str>> = probing
             .rounds
             .iter()
+            .filter(|round| round.stage.is_judged())
             .flat_map(|round| &round.observations)
             .filter(|o| matches!(o.opening, Opening::Opened { .. }))
             .map(|o| o.echo.as_ref().map(crate::trust::Excerpt::as_str))
@@ -187,6 +188,10 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
         }
         StopReason::NotServed => ("no single socket was served", "see serves"),
+        StopReason::AnswerUntold => (
+            "an answer to what was sent cannot be told from what comes unasked",
+            "describe the answer with --expect PATTERN",
+        ),
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
     (words.to_owned(), help)

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::FAILED;
 use crate::probe::{
     Declared, End, EndKind, Learned, Observation, Opening, Phase, Standing, TcpFailure, standing,
 };
@@ -76,6 +77,8 @@ pub enum Kind {
     NoCloseFrame,
     /// TCP was reset on the open socket.
     Reset,
+    /// A message larger than those that are read: we ended it.
+    TooLarge,
     /// The server broke the protocol.
     Violation,
     /// Served, but closed with an error while we closed.
@@ -99,6 +102,9 @@ pub struct Finding {
     pub code: Option<u16>,
     /// One fragment for a report; what came from the server stands in quotes.
     pub words: String,
+    /// By the reason of the close, and nothing else, the server's keepalive ran out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keepalive: bool,
 }
 
 /// What is known of a healthy socket.
@@ -106,8 +112,10 @@ pub struct Finding {
 pub struct Rules<'a> {
     /// What the configuration declares.
     pub declared: Declared,
-    /// What comes unasked.
+    /// What comes unasked, and what answers.
     pub learned: Option<&'a Learned>,
+    /// Codes with which a healthy server may close a socket that it has served.
+    pub closes: &'a [u16],
     /// True when a page of the platform's proves something: the address is known to lie behind Google's front end.
     pub platform_counts: bool,
 }
@@ -121,7 +129,7 @@ pub(super) fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding 
 }
 
 fn finding(class: Class, kind: Kind, phase: Phase, words: String) -> Finding {
-    Finding { class, kind, phase, status: None, code: None, words }
+    Finding { class, kind, phase, status: None, code: None, words, keepalive: false }
 }
 
 fn unopened(opening: &Opening, rules: &Rules<'_>) -> Finding {
@@ -213,7 +221,7 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
         return finding;
     }
     if let Some(end) = early(observation) {
-        return ended(observation, end);
+        return declared_close(end, rules).unwrap_or_else(|| ended(observation, end));
     }
     match state(observation, rules) {
         Standing::Satisfied => closing(observation),
@@ -251,6 +259,18 @@ fn early(observation: &Observation) -> Option<&End> {
     observation.end.as_ref().filter(|end| end.phase != Phase::Closing && end.kind != EndKind::CutByUs)
 }
 
+/// What a close frame without a code is called (RFC 6455, section 7.4.1).
+pub(super) const WITHOUT_CODE: u16 = 1005;
+
+/// A close that the configuration allows, of a socket to which nothing was due any more.
+fn declared_close(end: &End, rules: &Rules<'_>) -> Option<Finding> {
+    let EndKind::CloseFrame { code, reason } = &end.kind else { return None };
+    let known = code.unwrap_or(WITHOUT_CODE);
+    let allowed = end.phase == Phase::Hold && rules.closes.contains(&known) && !is_error_code(known);
+    let words = format!("served, then {}, as declared", close_words(*code, reason.as_str()));
+    allowed.then(|| Finding { code: *code, ..finding(Class::Ok, Kind::Ok, Phase::Hold, words) })
+}
+
 fn ended(observation: &Observation, end: &End) -> Finding {
     let moment = match end.phase {
         Phase::Greeting if observation.frames.is_empty() => "right after accept",
@@ -271,10 +291,15 @@ fn ended(observation: &Observation, end: &End) -> Finding {
             (Kind::NoCloseFrame, None, "TCP ended without a close frame (1006)".to_owned())
         }
         EndKind::Reset => (Kind::Reset, None, "TCP reset (1006)".to_owned()),
+        EndKind::TooLarge { limit } => {
+            let words = format!("a message larger than the {} MiB that are read", limit >> 20);
+            (Kind::TooLarge, None, words)
+        }
         EndKind::Violation { what } => (Kind::Violation, None, format!("protocol violation \"{what}\"")),
         EndKind::CutByUs => (Kind::NoAnswer, None, "cut by us".to_owned()),
     };
-    Finding { code, ..finding(Class::AppFail, kind, end.phase, format!("{what} {moment}")) }
+    let words = format!("{what} {moment}");
+    Finding { code, keepalive: is_keepalive(&end.kind), ..finding(Class::AppFail, kind, end.phase, words) }
 }
 
 /// A stall of our own this long may make a pong come too late, in microseconds.
@@ -284,18 +309,22 @@ const LATE_PONG: u64 = 500_000;
 fn late_pong(observation: &Observation, end: &End) -> Option<Finding> {
     let stalled = observation.timeline.stalled.filter(|time| *time >= LATE_PONG)?;
     let EndKind::CloseFrame { code, reason } = &end.kind else { return None };
+    if !is_keepalive(&end.kind) {
+        return None;
+    }
     let what = close_words(*code, reason.as_str());
     let words =
         format!("{what}, and our own pong was late: this machine stood still for {} ms", stalled / 1000);
-    let late = Finding { code: *code, ..finding(Class::Infra, Kind::LatePong, end.phase, words) };
-    late.is_keepalive().then_some(late)
+    let late = finding(Class::Infra, Kind::LatePong, end.phase, words);
+    Some(Finding { code: *code, keepalive: true, ..late })
 }
 
 /// A served socket: only a close with an error code while we close still counts against it.
 fn closing(observation: &Observation) -> Finding {
     match observation.end.as_ref().map(|end| &end.kind) {
-        Some(EndKind::CloseFrame { code: Some(code), reason }) if is_error_code(*code) => Finding {
+        Some(kind @ EndKind::CloseFrame { code: Some(code), reason }) if is_error_code(*code) => Finding {
             code: Some(*code),
+            keepalive: is_keepalive(kind),
             ..finding(
                 Class::AppFail,
                 Kind::LateClose,
@@ -307,9 +336,26 @@ fn closing(observation: &Observation) -> Finding {
     }
 }
 
-/// Codes that say "I failed" (RFC 6455, section 7.4.1: 1002, 1003, 1007, 1009, 1011; IANA: 1014), whoever closed.
+/// Codes that say "I failed", whoever closed.
 fn is_error_code(code: u16) -> bool {
-    matches!(code, 1002 | 1003 | 1007 | 1009 | 1011 | 1014)
+    FAILED.contains(&code)
+}
+
+/// True for a close that client or network can cause: its whole reason says that the server's keepalive ran out. A reason
+/// that only mentions one ("redis ping timeout") is an error of the application's own.
+fn is_keepalive(end: &EndKind) -> bool {
+    const SAID: [&str; 7] = [
+        "keepalive ping timeout",
+        "keep-alive ping timeout",
+        "keepalive timeout",
+        "keep-alive timeout",
+        "ping timeout",
+        "ping timed out",
+        "pong timeout",
+    ];
+    let EndKind::CloseFrame { reason, .. } = end else { return false };
+    let reason = reason.as_str().trim().trim_end_matches(['.', '!']).to_ascii_lowercase();
+    SAID.contains(&reason.as_str())
 }
 
 /// True for a text that names a limit of the service's own.
@@ -337,60 +383,5 @@ fn close_words(code: Option<u16>, reason: &str) -> String {
     if reason.is_empty() { code } else { format!("{code} \"{reason}\"") }
 }
 
-impl Finding {
-    /// True for a close that client or network can cause: by its own words the server's keepalive ran out.
-    pub fn is_keepalive(&self) -> bool {
-        let words = self.words.to_ascii_lowercase();
-        self.code.is_some()
-            && ["keepalive", "keep-alive", "ping timeout"].iter().any(|said| words.contains(said))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::probe::Timeline;
-    use crate::trust::Excerpt;
-
-    fn closed(reason: &str, stalled: Option<u64>) -> Observation {
-        Observation {
-            socket: 1,
-            user: None,
-            opening: Opening::Opened { subprotocol: None },
-            frames: Vec::new(),
-            frames_total: 0,
-            sent_after: None,
-            knew_greeting: false,
-            end: Some(End {
-                kind: EndKind::CloseFrame { code: Some(1011), reason: Excerpt::new(reason) },
-                phase: Phase::Hold,
-            }),
-            echo: None,
-            instance: None,
-            timeline: Timeline { stalled, ..Timeline::default() },
-        }
-    }
-
-    #[test]
-    fn a_keepalive_that_ran_out_is_ours_only_where_our_pong_was_late() {
-        let rules = Rules {
-            declared: Declared { send: false, expect: false },
-            learned: None,
-            platform_counts: false,
-        };
-        let seen = |reason, stalled| classify(&closed(reason, stalled), &rules);
-        let reason = "keepalive ping timeout";
-        assert_eq!(seen(reason, Some(600_000)).class, Class::Infra);
-        assert_eq!(seen(reason, Some(120_000)).class, Class::AppFail);
-        assert!(seen(reason, None).is_keepalive());
-        assert_eq!(seen("Factory init failed", Some(600_000)).class, Class::AppFail, "no stall excuses that");
-    }
-
-    #[test]
-    fn a_limit_is_named_and_a_1011_never_excused() {
-        assert!(closes_at_limit(4429, ""));
-        assert!(closes_at_limit(1008, "Too many connections for this user"));
-        assert!(!closes_at_limit(1008, "policy violation"));
-        assert!(!closes_at_limit(1011, "connection limit"));
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use crate::probe::{Baseline, Calibration, Learned, Plan, Round, StopReason};
 use crate::trust::Excerpt;
 
 /// Version of the recorded form; raised when an old one can no longer be read.
-pub const EVIDENCE_VERSION: u32 = 3;
+pub const EVIDENCE_VERSION: u32 = 4;
 
 /// The evidence of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

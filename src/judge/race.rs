@@ -42,6 +42,7 @@ pub(super) struct Tests {
     seed: u64,
     declared: crate::probe::Declared,
     platform_counts: bool,
+    closes: Vec<u16>,
     zero_tolerance: Vec<u16>,
     /// A failure that the serving revision shows as well may be excused.
     excuses: bool,
@@ -76,6 +77,7 @@ impl Tests {
             seed: plan.seed,
             declared: plan.declared,
             platform_counts,
+            closes: plan.closes.clone(),
             zero_tolerance: plan.race.zero_tolerance.clone(),
             excuses: plan.race.baseline.excuses() && plan.place == Place::Remote,
         })
@@ -89,7 +91,17 @@ impl Tests {
 
     /// Takes in one round.
     pub(super) fn add(&mut self, round: &Round, learned: Option<&Learned>) {
-        let rules = Rules { declared: self.declared, learned, platform_counts: self.platform_counts };
+        if !round.stage.is_judged() {
+            // Nothing was said to it, so that it owes nothing; but its instance was met.
+            self.cold.iter_mut().for_each(|cold| cold.note(round));
+            return;
+        }
+        let rules = Rules {
+            declared: self.declared,
+            learned,
+            closes: &self.closes,
+            platform_counts: self.platform_counts,
+        };
         let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
         for finding in &findings {
             self.tally.add(finding);

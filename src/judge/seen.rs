@@ -44,7 +44,7 @@ mod tests {
             timeline,
         };
         let declared = Declared { send: true, expect: false };
-        classify(&observation, &Rules { declared, learned: None, platform_counts: false })
+        classify(&observation, &Rules { declared, learned: None, platform_counts: false, closes: &[] })
     }
 
     #[test]

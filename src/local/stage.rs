@@ -67,7 +67,8 @@ pub async fn run<S: Steering>(
     let lines = server.lines();
     server.end().await;
     let wants_cold = plan.strata.iter().any(|stratum| Stage::from(stratum.pattern) == Stage::Cold);
-    if wants_cold && campaigned.stopped != StopReason::NotServed && !steering.has_failed() {
+    let unknown = matches!(campaigned.stopped, StopReason::NotServed | StopReason::AnswerUntold);
+    if wants_cold && !unknown && !steering.has_failed() {
         let sockets = campaigned.rounds.iter().map(|round| round.observations.len()).sum::<usize>();
         let trials = Trials { plan, sockets_before: u32::try_from(sockets).unwrap_or(u32::MAX), run };
         let learned: Option<Arc<Learned>> = campaigned.learned.clone().map(Arc::new);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Opening, Round};
 use super::spec::shuffled;
 use crate::config::{Limits, Pattern};

@@ -82,6 +82,8 @@ pub async fn calibrate(settings: &Settings) -> io::Result<Calibration> {
 fn aimed(settings: &Settings) -> Result<Settings, crate::config::TemplateError> {
     Ok(Settings {
         conversation: Conversation {
+            harmless: None,
+            closes: Vec::new(),
             path: Template::parse("/{{user}}")?,
             headers: Vec::new(),
             subprotocols: Vec::new(),

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
-use super::expectation::{Learned, learn};
 use super::lanes::Lanes;
+use super::learned::{Learned, learn};
 use super::observation::{Company, Observation, Opening, Round, Stage};
 use super::plan::Plan;
 use super::platform::PlatformPage;
@@ -28,6 +28,8 @@ const ROUTING_TIME: Duration = Duration::from_mins(3);
 const LEARNING_SOCKETS: u32 = 2;
 /// Attempts to get them.
 const LEARNING_ATTEMPTS: u32 = 4;
+/// Attempts to get a socket that sends nothing.
+const LISTENING_ATTEMPTS: u32 = 2;
 /// A path with a shorter round-trip time than this gains nothing from lanes: they only take each other's processor.
 const NEAR: Duration = Duration::from_millis(1);
 
@@ -102,13 +104,13 @@ impl<'a, S: Steering> Campaign<'a, S> {
     /// Runs the whole campaign.
     pub async fn run(mut self, routed_later: bool) -> Result<Campaigned, CampaignError> {
         self.await_routing(routed_later).await?;
-        let served = self.learn().await;
-        let starts = served && self.plan.starts_instances() && !self.steering.has_failed();
+        let unknown = self.learn().await;
+        let starts = unknown.is_none() && self.plan.starts_instances() && !self.steering.has_failed();
         let cold = if starts { Some(self.start_instances().await) } else { None };
-        let stopped = match served {
-            true => self.provoke().await,
-            false if self.deadline.is_over() => StopReason::Time,
-            false => StopReason::NotServed,
+        let stopped = match unknown {
+            None => self.provoke().await,
+            Some(_) if self.deadline.is_over() => StopReason::Time,
+            Some(reason) => reason,
         };
         self.lanes.drain().await;
         Ok(Campaigned {
@@ -164,25 +166,55 @@ impl<'a, S: Steering> Campaign<'a, S> {
             .is_some_and(|round| !round.observations.is_empty() && round.observations.iter().all(is_unrouted))
     }
 
-    /// Single sockets, alone, from which the unasked frames are learned. False when none of them was served.
-    async fn learn(&mut self) -> bool {
-        let mut sources = Vec::new();
+    /// Single sockets, alone: first one that sends nothing, from which it is learned what comes unasked, then those from
+    /// which it is learned what answers. Says why nothing can be provoked, where that is so.
+    async fn learn(&mut self) -> Option<StopReason> {
+        let mut heard = self.listen().await;
+        self.learned = learn_from(&heard, &[]);
+        let mut talked = Vec::new();
         let attempts = if self.deadline.is_over() { 0 } else { LEARNING_ATTEMPTS };
         for tried in 1..=attempts {
             let index = self.run_alone(Stage::Learning).await;
             let Some(round) = self.lanes.round(index) else { continue };
-            sources.extend(round.observations.iter().filter(|o| was_served(o)).cloned());
-            let served = u32::try_from(sources.len()).unwrap_or(0);
+            talked.extend(round.observations.iter().filter(|o| was_served(o)).cloned());
+            let served = u32::try_from(talked.len()).unwrap_or(0);
             let enough = served >= LEARNING_SOCKETS || (served == 0 && tried >= LEARNING_SOCKETS);
             if enough || self.deadline.is_over() {
                 break;
             }
         }
-        self.round_trip = sources.iter().filter_map(connecting_time).min();
-        self.learned = learn(&sources.iter().collect::<Vec<_>>()).map(Arc::new);
+        self.round_trip = talked.iter().filter_map(connecting_time).min();
+        self.learned = learn_from(&heard, &talked);
+        let guessed = self.plan.declared.send && !self.plan.declared.expect;
+        if guessed && !talked.is_empty() && self.learned.as_ref().is_some_and(|l| l.heard_too_little()) {
+            // An answer took longer than was listened: a heartbeat could have come in its place.
+            heard.extend(self.listen().await);
+            self.learned = learn_from(&heard, &talked);
+        }
         self.steering.learned(self.learned.as_deref());
+        self.record(Stage::Listening);
         self.record(Stage::Learning);
-        self.learned.is_some()
+        if talked.is_empty() {
+            return Some(StopReason::NotServed);
+        }
+        let told = self.learned.as_ref().is_some_and(|learned| learned.answered.is_some());
+        (!told).then_some(StopReason::AnswerUntold)
+    }
+
+    /// A socket that sends nothing; none when none opens.
+    async fn listen(&mut self) -> Vec<Observation> {
+        let attempts = if self.deadline.is_over() { 0 } else { LISTENING_ATTEMPTS };
+        for _ in 0..attempts {
+            let index = self.run_alone(Stage::Listening).await;
+            let opened = |o: &&Observation| matches!(o.opening, Opening::Opened { .. });
+            let round = self.lanes.round(index);
+            let heard: Vec<_> =
+                round.iter().flat_map(|round| &round.observations).filter(opened).cloned().collect();
+            if !heard.is_empty() {
+                return heard;
+            }
+        }
+        Vec::new()
     }
 
     /// Rounds of all patterns and held singles, until enough was seen or the budget is spent.
@@ -318,6 +350,11 @@ impl<'a, S: Steering> Campaign<'a, S> {
             self.steering.record(round);
         }
     }
+}
+
+fn learn_from(heard: &[Observation], talked: &[Observation]) -> Option<Arc<Learned>> {
+    let heard: Vec<&Observation> = heard.iter().collect();
+    learn(&heard, &talked.iter().collect::<Vec<_>>()).map(Arc::new)
 }
 
 fn is_unrouted(observation: &Observation) -> bool {

@@ -2,29 +2,12 @@
 //!
 //! Takes the frames of a socket, what was sent and what is known to come unasked; says what is still due. It never
 //! looks at the wire. The surprising rule: an answer is only what comes *besides* the unasked frames, so that a lost
-//! first message followed by the welcome is not taken for answered.
-
-use std::collections::BTreeMap;
+//! first message followed by the welcome is not taken for answered; and only what is known to answer.
 
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
-use super::observation::{Observation, Opening};
-
-/// What comes unasked, and how answers look: learned from single quiet sockets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Learned {
-    /// Shapes that came unasked in every one of them: these are due.
-    pub due: Vec<String>,
-    /// The smallest number of frames that came unasked.
-    pub at_least: u32,
-    /// How often each shape came unasked, at the most.
-    pub unasked: BTreeMap<String, u32>,
-    /// Unasked shapes that also came, once more, as the answer.
-    pub answers: Vec<String>,
-    /// How many sockets this was learned from.
-    pub sockets: u32,
-}
+use super::learned::Learned;
 
 /// How far a socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +43,9 @@ pub fn standing(
     if frames.iter().any(|frame| frame.error) {
         return Standing::Error;
     }
-    let greeted = is_greeted(frames, learned, declared);
+    let greeted = is_greeted(frames, sent_after, learned, declared);
     match (declared.send, sent_after) {
-        (true, Some(before)) if !is_answered(frames, before, declared, learned) => Standing::Answer,
+        (true, Some(before)) if !is_answered(frames, before, learned) => Standing::Answer,
         (true, Some(_)) if greeted => Standing::Satisfied,
         (true, None) if greeted => Standing::MaySend,
         (false, _) if greeted && is_declared(frames, declared) => Standing::Satisfied,
@@ -70,12 +53,19 @@ pub fn standing(
     }
 }
 
-/// True when every frame that is due unasked has come. Before anything is known: when any frame came, or at once
+/// True when every frame that is due unasked has come. As long as that is being learned: when any frame came, or at once
 /// where a text is going to be sent.
-fn is_greeted(frames: &[Frame], learned: Option<&Learned>, declared: Declared) -> bool {
-    let Some(learned) = learned else { return !frames.is_empty() || declared.send };
-    let enough = frames.len() >= learned.at_least as usize && (declared.send || !frames.is_empty());
-    enough && learned.due.iter().all(|shape| frames.iter().any(|frame| frame.shape.as_str() == shape))
+fn is_greeted(
+    frames: &[Frame],
+    sent_after: Option<u32>,
+    learned: Option<&Learned>,
+    declared: Declared,
+) -> bool {
+    let something = declared.send || !frames.is_empty();
+    match learned.filter(|learned| learned.answered.is_some()) {
+        Some(learned) => something && learned.is_greeted(frames, sent_after),
+        None => something,
+    }
 }
 
 /// Without a text to send, `--expect` describes one of the unasked frames.
@@ -83,73 +73,18 @@ fn is_declared(frames: &[Frame], declared: Declared) -> bool {
     !declared.expect || frames.iter().any(|frame| frame.expected == Some(true))
 }
 
-fn is_answered(frames: &[Frame], before: u32, declared: Declared, learned: Option<&Learned>) -> bool {
-    let later = frames.iter().enumerate().skip(before as usize);
-    let mut candidates = later.filter(|(_, frame)| !declared.expect || frame.expected == Some(true));
+fn is_answered(frames: &[Frame], before: u32, learned: Option<&Learned>) -> bool {
+    let mut after = before as usize..frames.len();
     match learned {
-        None => candidates.next().is_some(),
-        Some(learned) => candidates.any(|(index, frame)| learned.is_extra(frames, index, frame)),
+        None => after.any(|index| frames.get(index).is_some_and(|frame| frame.answer_kind().is_some())),
+        Some(learned) => after.any(|index| learned.is_answer(frames, index)),
     }
-}
-
-impl Learned {
-    /// True when the frame at `index` is more than what comes unasked.
-    fn is_extra(&self, frames: &[Frame], index: usize, frame: &Frame) -> bool {
-        let shape = frame.shape.as_str();
-        let Some(&unasked) = self.unasked.get(shape) else { return true };
-        let so_far = frames[..=index].iter().filter(|other| other.shape == frame.shape).count();
-        self.answers.iter().any(|answer| answer == shape) && so_far > unasked as usize
-    }
-}
-
-/// Learns from quiet single sockets that opened and met no error; `None` when there is none.
-///
-/// Each of them was first only listened to; what came until the text was sent came unasked.
-pub fn learn(observations: &[&Observation]) -> Option<Learned> {
-    let sources: Vec<&&Observation> = observations
-        .iter()
-        .filter(|o| matches!(o.opening, Opening::Opened { .. }) && !o.frames.iter().any(|frame| frame.error))
-        .collect();
-    let counts: Vec<BTreeMap<String, u32>> = sources.iter().map(|o| count_shapes(unasked_of(o))).collect();
-    let first = counts.first()?;
-    let due = first.keys().filter(|shape| counts.iter().all(|count| count.contains_key(*shape)));
-    let mut unasked = BTreeMap::new();
-    for (shape, count) in counts.iter().flatten() {
-        let most = unasked.entry(shape.clone()).or_insert(0);
-        *most = (*most).max(*count);
-    }
-    // Greetings whose shapes differ from socket to socket can still be counted; repeated shapes (heartbeats) cannot.
-    let at_least = counts.iter().map(BTreeMap::len).min().unwrap_or(0);
-    let answers = sources
-        .iter()
-        .flat_map(|o| o.frames.iter().skip(unasked_of(o).len()))
-        .map(|frame| frame.shape.as_str().to_owned())
-        .filter(|shape| unasked.contains_key(shape))
-        .collect::<std::collections::BTreeSet<_>>();
-    Some(Learned {
-        due: due.cloned().collect(),
-        at_least: u32::try_from(at_least).unwrap_or(u32::MAX),
-        answers: answers.into_iter().collect(),
-        sockets: u32::try_from(sources.len()).unwrap_or(u32::MAX),
-        unasked,
-    })
-}
-
-fn unasked_of(observation: &Observation) -> &[Frame] {
-    let end = observation.sent_after.map_or(observation.frames.len(), |before| before as usize);
-    &observation.frames[..end.min(observation.frames.len())]
-}
-
-fn count_shapes(frames: &[Frame]) -> BTreeMap<String, u32> {
-    let mut counts = BTreeMap::new();
-    for frame in frames {
-        *counts.entry(frame.shape.as_str().to_owned()).or_insert(0) += 1;
-    }
-    counts
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::super::frame::FrameKind;
     use super::*;
     use crate::trust::Excerpt;
@@ -171,19 +106,19 @@ mod tests {
             .collect()
     }
 
-    fn welcome() -> Learned {
+    fn welcome(answered: &[&str]) -> Learned {
         Learned {
-            due: vec!["welcome".to_owned()],
+            due: BTreeMap::from([("welcome".to_owned(), 1)]),
             at_least: 1,
             unasked: BTreeMap::from([("welcome".to_owned(), 1)]),
-            answers: Vec::new(),
-            sockets: 2,
+            answered: Some(answered.iter().map(|&kind| kind.to_owned()).collect()),
+            ..Learned::default()
         }
     }
 
     #[test]
     fn a_late_welcome_is_no_answer() {
-        let learned = welcome();
+        let learned = welcome(&["pong"]);
         let standing = |shapes: &[&str], sent| standing(&frames(shapes), sent, SENDS, Some(&learned));
         assert_eq!(standing(&["welcome"], Some(0)), Standing::Answer);
         assert_eq!(standing(&["welcome", "pong"], Some(0)), Standing::Satisfied);
@@ -202,13 +137,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_answered_while_learning_is_an_answer() {
+        let learned = Learned { recurring: BTreeSet::from(["tick".to_owned()]), ..welcome(&["pong"]) };
+        let standing = |shapes: &[&str], sent| standing(&frames(shapes), sent, SENDS, Some(&learned));
+        assert_eq!(standing(&["welcome", "tick", "tick"], Some(0)), Standing::Answer, "a heartbeat");
+        assert_eq!(standing(&["welcome", "joined"], Some(0)), Standing::Answer, "never seen before");
+        assert_eq!(standing(&["welcome", "joined", "pong"], Some(0)), Standing::Satisfied);
+    }
+
+    #[test]
     fn an_answer_of_an_unasked_shape_is_counted() {
-        let mut learned = welcome();
-        learned.answers = vec!["welcome".to_owned()];
+        let learned = welcome(&["welcome"]);
         assert_eq!(standing(&frames(&["welcome"]), Some(0), SENDS, Some(&learned)), Standing::Answer);
         assert_eq!(
             standing(&frames(&["welcome", "welcome"]), Some(1), SENDS, Some(&learned)),
             Standing::Satisfied
         );
+    }
+
+    #[test]
+    fn a_greeting_whose_words_differ_is_counted_without_answers_and_heartbeats() {
+        let learned = Learned {
+            at_least: 1,
+            recurring: BTreeSet::from(["tick".to_owned()]),
+            answered: Some(BTreeSet::from(["pong".to_owned()])),
+            ..Learned::default()
+        };
+        let standing = |shapes: &[&str]| standing(&frames(shapes), Some(0), SENDS, Some(&learned));
+        assert_eq!(standing(&["text any tip", "pong"]), Standing::Satisfied);
+        assert_eq!(standing(&["tick", "pong"]), Standing::Greeting);
+        assert_eq!(standing(&["pong", "pong"]), Standing::Greeting);
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::ballast::Ballast;
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;

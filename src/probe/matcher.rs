@@ -1,6 +1,6 @@
-//! Is a frame the declared answer?
+//! Is a frame the declared answer, or another that is declared?
 //!
-//! Takes `--expect` and the values of one socket, gives a test for payloads. It never fails: what is not JSON does not
+//! Takes `--expect` (or `harmless`) and the values of one socket, gives a test for payloads. It never fails: what is not JSON does not
 //! match a JSON pattern. The surprising rule: an object need only *hold* what is declared, while an array must have
 //! the declared length.
 
@@ -9,7 +9,17 @@ use std::sync::Arc;
 use regex::Regex;
 use serde_json::Value;
 
+use super::envelope::Envelope;
 use crate::config::{Escaping, Expect, Values};
+
+/// What a socket's frames are tested for.
+#[derive(Debug, Clone)]
+pub(super) struct Matchers {
+    /// The declared answer; `None` when nothing is declared.
+    pub(super) expect: Option<Matcher>,
+    /// What reports no error, whatever it looks like.
+    pub(super) harmless: Option<Matcher>,
+}
 
 /// A test for payloads.
 #[derive(Debug, Clone)]
@@ -39,7 +49,8 @@ impl Matcher {
             Self::Nothing => false,
             Self::Pattern(regex) => regex.is_match(&String::from_utf8_lossy(payload)),
             Self::Subset(wanted) => {
-                serde_json::from_slice::<Value>(payload).is_ok_and(|value| holds(&value, wanted))
+                let envelope = Envelope::open(payload);
+                envelope.is_some_and(|envelope| envelope.messages.iter().any(|value| holds(value, wanted)))
             }
         }
     }
@@ -76,6 +87,7 @@ mod tests {
         assert!(!matcher.matches(br#"{"type":"pong","data":{"user":"u.2","ids":[1,2]}}"#));
         assert!(!matcher.matches(br#"{"type":"pong","data":{"user":"u.1","ids":[1,2,3]}}"#));
         assert!(!matcher.matches(b"not json"));
+        assert!(matcher.matches(br#"42{"type":"pong","data":{"user":"u.1","ids":[1,2]}}"#), "in an envelope");
     }
 
     #[test]

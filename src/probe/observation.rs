@@ -213,6 +213,11 @@ pub enum EndKind {
     NoCloseFrame,
     /// TCP was reset.
     Reset,
+    /// The server sent a message larger than those that are read; we ended it.
+    TooLarge {
+        /// The largest message that is read, in bytes.
+        limit: usize,
+    },
     /// The server broke the protocol.
     Violation {
         /// What was wrong.
@@ -228,7 +233,7 @@ pub enum EndKind {
 pub enum Stage {
     /// The burst that is the first contact.
     FirstContact,
-    /// A single socket from which the unasked frames are learned.
+    /// A single socket from which it is learned how answers look.
     Learning,
     /// Single sockets held for seconds.
     Held,
@@ -250,6 +255,8 @@ pub enum Stage {
     FrozenSameUser,
     /// A burst at a fresh process; at an address, sockets that are held until new instances start.
     Cold,
+    /// A single socket that sends nothing: what comes of itself. It is judged by nobody.
+    Listening,
 }
 
 /// What else is under way while a round runs. In the order of their use.
@@ -270,8 +277,14 @@ impl Stage {
         match self {
             Self::Learning => "learning",
             Self::Held => "held",
+            Self::Listening => "listening",
             other => other.pattern().map_or("", Pattern::name),
         }
+    }
+
+    /// False for a socket to which nothing was said: it owes nothing.
+    pub fn is_judged(self) -> bool {
+        self != Self::Listening
     }
 
     /// The pattern whose round it is.
@@ -287,7 +300,7 @@ impl Stage {
             Self::FrozenUsers => Some(Pattern::FrozenUsers),
             Self::FrozenSameUser => Some(Pattern::FrozenSameUser),
             Self::Cold => Some(Pattern::Cold),
-            Self::Learning | Self::Held => None,
+            Self::Learning | Self::Held | Self::Listening => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::baseline::{BaselinePlan, Pair, serving_is_first};
-use super::expectation::{Learned, learn};
+use super::learned::{Learned, learn};
 use super::observation::{Company, Observation, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;
@@ -19,8 +19,9 @@ use super::round::run_round;
 use super::spec::{RoundSpec, SocketSpec};
 use crate::config::Pattern;
 
-/// Single sockets of the serving revision from which it is learned what comes unasked there.
-pub(crate) const SINGLES: u32 = 2;
+/// Single sockets of the serving revision from which it is learned what comes unasked there, and what answers: the first
+/// sends nothing.
+pub(crate) const SINGLES: u32 = 3;
 
 /// One side of a comparison.
 #[derive(Debug)]
@@ -70,17 +71,28 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// A single socket of the serving revision.
+    /// A single socket of the serving revision: one that sends nothing, then others.
     pub async fn single(&mut self) -> Round {
         self.singles += 1;
-        let spec = self.specify(Stage::Learning, self.singles, 1);
-        self.alone(&Arc::clone(&self.serving.prober), spec, None).await
+        let (stage, number) = match self.singles {
+            1 => (Stage::Listening, 1),
+            later => (Stage::Learning, later - 1),
+        };
+        let spec = self.specify(stage, number, 1);
+        let round = self.alone(&Arc::clone(&self.serving.prober), spec, self.serving.learned.clone()).await;
+        if stage == Stage::Listening {
+            self.learn(std::slice::from_ref(&round));
+        }
+        round
     }
 
-    /// Learns from single sockets what comes unasked at the serving revision.
+    /// Learns from single sockets what comes unasked at the serving revision, and what answers.
     pub fn learn(&mut self, singles: &[Round]) -> Option<Learned> {
-        let sources: Vec<&Observation> = singles.iter().flat_map(|round| &round.observations).collect();
-        let learned = learn(&sources);
+        let of = |heard: bool| -> Vec<&Observation> {
+            let rounds = singles.iter().filter(|round| (round.stage == Stage::Listening) == heard);
+            rounds.flat_map(|round| &round.observations).collect()
+        };
+        let learned = learn(&of(true), &of(false));
         self.serving.learned = learned.clone().map(Arc::new);
         learned
     }

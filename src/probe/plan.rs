@@ -57,6 +57,10 @@ pub struct Plan {
     pub race: RaceSettings,
     /// What the configuration declares of a healthy socket.
     pub declared: Declared,
+    /// Codes with which a healthy server may close a socket that it has served.
+    pub closes: Vec<u16>,
+    /// Some frames that look like errors are declared to be none.
+    pub harmless: bool,
 }
 
 /// Where the server that is probed is.
@@ -101,6 +105,12 @@ pub(super) enum SendAt {
         /// How long to wait for another.
         quiet: Duration,
     },
+    /// Never: it is listened for at least so long, and twice as long as the last new thing took to come, so that what
+    /// comes again and again comes again.
+    Never {
+        /// The least time.
+        least: Duration,
+    },
 }
 
 impl Plan {
@@ -126,6 +136,8 @@ impl Plan {
             timeouts: settings.timeouts,
             race: settings.race.clone(),
             declared,
+            closes: settings.conversation.closes.clone(),
+            harmless: settings.conversation.harmless.is_some(),
         };
         plan.fill(wanted(settings));
         plan

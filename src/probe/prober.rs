@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use super::ballast::Ballast;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
-use super::matcher::Matcher;
+use super::matcher::{Matcher, Matchers};
 use super::observation::in_microseconds;
 use super::pulse::Pulse;
 use super::release::Releaser;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
-use crate::config::{Conversation, Echo, Settings, Timeouts, Values};
+use crate::config::{Conversation, Echo, Expect, Settings, Timeouts, Values};
 use crate::trust::{Redactor, Secret};
 
 /// All that sockets need, shared by every round.
@@ -123,8 +123,13 @@ impl Prober {
         Declared { send: self.conversation.send.is_some(), expect: self.conversation.expect.is_some() }
     }
 
-    pub(super) fn matcher(&self, values: Values<'_>) -> Option<Matcher> {
-        self.conversation.expect.as_ref().map(|expect| Matcher::new(expect, values))
+    pub(super) fn matchers(&self, values: Values<'_>) -> Matchers {
+        let matcher =
+            |pattern: &Option<Expect>| pattern.as_ref().map(|pattern| Matcher::new(pattern, values));
+        Matchers {
+            expect: matcher(&self.conversation.expect),
+            harmless: matcher(&self.conversation.harmless),
+        }
     }
 
     pub(super) fn request(&self, values: Values<'_>) -> UpgradeRequest {

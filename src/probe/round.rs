@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Company, Freeze, Observation, Round, Stage, in_microseconds};
 use super::plan::SendAt;
 use super::prober::Prober;
@@ -24,6 +24,12 @@ use super::transport::Wire;
 
 /// What was learned goes on for so long after the answer.
 const LEARNING_HOLD: Duration = Duration::from_millis(600);
+/// How long a socket that sends nothing is listened to, at the least.
+const LISTENING_TIME: Duration = Duration::from_secs(4);
+/// How long a socket that learns what answers waits for a first frame, and for another, before it sends: as long as
+/// handlers take to be attached, with room, and beyond the last thing that came of itself elsewhere.
+const FIRST_FRAME: Duration = Duration::from_secs(1);
+const NEXT_FRAME: Duration = Duration::from_millis(500);
 
 /// Most frozen rounds with nothing else open go by in quick succession.
 const FROZEN_HOLD: Duration = Duration::from_millis(20);
@@ -51,7 +57,7 @@ pub(super) struct Manner {
 
 impl Manner {
     /// The manner of a round.
-    pub(super) fn of(spec: &RoundSpec, prober: &Prober, knows_greeting: bool) -> Self {
+    pub(super) fn of(spec: &RoundSpec, prober: &Prober, learned: Option<&Learned>) -> Self {
         let stage = spec.stage;
         let times = &prober.timeouts;
         let listened = |first, quiet| SendAt::Listened { first, quiet };
@@ -62,16 +68,20 @@ impl Manner {
                 times.first_contact,
                 times.hold.max(Duration::from_secs(1)),
             ),
-            Stage::Learning => (
-                listened(Duration::from_secs(3), Duration::from_secs(1)),
-                times.opening,
-                times.hold.max(LEARNING_HOLD),
-            ),
+            Stage::Learning => {
+                let settled = Duration::from_micros(learned.map_or(0, |learned| learned.settled));
+                let send_at = listened(FIRST_FRAME + settled, NEXT_FRAME + settled);
+                (send_at, times.opening, times.hold.max(LEARNING_HOLD))
+            }
+            Stage::Listening => {
+                let talked = Duration::from_micros(learned.map_or(0, |learned| learned.talked));
+                (SendAt::Never { least: LISTENING_TIME.max(2 * talked) }, times.opening, Duration::ZERO)
+            }
             Stage::Held => (SendAt::Greeted, times.opening, times.serves_hold),
             Stage::FirstMessage => (SendAt::Once, times.opening, times.hold),
             Stage::Cold => {
                 let unknown = listened(Duration::from_millis(500), Duration::from_millis(50));
-                let send_at = if knows_greeting { SendAt::Greeted } else { unknown };
+                let send_at = if learned.is_some() { SendAt::Greeted } else { unknown };
                 (send_at, times.first_contact, times.hold)
             }
             Stage::FrozenUsers | Stage::FrozenSameUser if is_brief(spec) => {
@@ -79,7 +89,8 @@ impl Manner {
             }
             _ => (SendAt::Greeted, times.opening, times.hold),
         };
-        let freeze = prober.freezer.is_some() && !matches!(stage, Stage::Learning | Stage::Held);
+        let freeze =
+            prober.freezer.is_some() && !matches!(stage, Stage::Learning | Stage::Listening | Stage::Held);
         Self { send_at, opening_time, hold, freeze }
     }
 }
@@ -99,7 +110,7 @@ pub(super) async fn run_round(
     decided: oneshot::Sender<()>,
     cut: CancellationToken,
 ) -> Round {
-    let manner = Manner::of(&spec, &prober, learned.is_some());
+    let manner = Manner::of(&spec, &prober, learned.as_deref());
     let start = spec.start();
     let started = prober.now();
     let arming =

@@ -11,9 +11,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::expectation::Learned;
 use super::handshake::UpgradeRequest;
-use super::matcher::Matcher;
+use super::learned::Learned;
+use super::matcher::Matchers;
 use super::observation::{Observation, Opening, Phase, Timeline};
 use super::platform::PlatformPage;
 use super::prober::Prober;
@@ -27,7 +27,7 @@ use crate::trust::Excerpt;
 /// Bytes that are read at once. All of them are in memory for every held socket, read or not.
 const READ_AT_ONCE: usize = 2 * 1024;
 /// Largest message that is read.
-const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
+pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// A socket whose whole upgrade request but its last byte was written.
 pub(super) struct Armed {
@@ -40,7 +40,7 @@ pub(super) struct Armed {
 pub(super) struct Pending {
     request: UpgradeRequest,
     pub(super) life: Life,
-    matcher: Option<Matcher>,
+    matchers: Matchers,
     text: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn arm(
     let life = Life::new(spec, prober);
     let values = Values { user: &life.user, nonce: &life.nonce, round };
     let request = prober.request(values);
-    let matcher = prober.matcher(values);
+    let matchers = prober.matchers(values);
     let text = prober.text(values);
     let mut timeline = life.observation.timeline;
     let mut phase = Phase::Dns;
@@ -108,7 +108,7 @@ pub(super) async fn arm(
         None => Err(Box::new(life.cut(phase, prober))),
         Some(Ok(Ok(wire))) => {
             let last = request.bytes.last().copied().unwrap_or(b'\n');
-            Ok(Armed { wire, last, pending: Pending { request, life, matcher, text } })
+            Ok(Armed { wire, last, pending: Pending { request, life, matchers, text } })
         }
         Some(Ok(Err(opening))) => Err(Box::new(life.unopened(opening, prober))),
         Some(Err(_)) => Err(Box::new(life.unopened(Opening::TimedOut { phase }, prober))),
@@ -149,7 +149,7 @@ pub(super) async fn live(
     learned: Option<&Learned>,
     reins: Reins,
 ) -> Observation {
-    let Pending { request, mut life, matcher, text } = pending;
+    let Pending { request, mut life, matchers, text } = pending;
     let Some(released) = released else {
         return life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober);
     };
@@ -168,7 +168,7 @@ pub(super) async fn live(
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let stream = WebSocketStream::from_partially_read(wire, rest, Role::Client, Some(config)).await;
-    let talk = Talk { prober, life, stream, matcher, text, learned, reins };
+    let talk = Talk { prober, life, stream, matchers, text, learned, reins };
     talk.run().await
 }
 

@@ -3,7 +3,7 @@
 //! The one trait of this crate: the prober must know when enough was seen, and must not know why. It takes rounds in
 //! the order of their starts, each only when all earlier ones of its stage are decided.
 
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Round, Stage};
 
 /// Decides how long a campaign goes on.

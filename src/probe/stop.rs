@@ -35,4 +35,6 @@ pub enum StopReason {
     Held,
     /// Single sockets were not served, so that more of them would show nothing.
     NotServed,
+    /// What came after a text was sent cannot be told from what comes unasked.
+    AnswerUntold,
 }

@@ -4,30 +4,38 @@
 //! socket is read all the time, also while it is only held: otherwise our own pongs would come late, and a healthy
 //! server would close with 1011.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use super::expectation::{Learned, Standing, standing};
-use super::frame::{self, Frame, FrameKind, Own};
-use super::matcher::Matcher;
+use super::expectation::{Standing, standing};
+use super::frame::{self, Frame, FrameKind, Said};
+use super::learned::{Learned, recurring_of};
+use super::matcher::Matchers;
 use super::observation::{End, EndKind, Observation, Phase, in_microseconds};
 use super::plan::SendAt;
 use super::prober::Prober;
-use super::socket::Life;
+use super::shape::Own;
+use super::socket::{LARGEST_MESSAGE, Life};
 use super::transport::Wire;
 use crate::config::Echo;
 use crate::trust::Excerpt;
 
 /// How long a server may take to answer our close frame.
 pub(super) const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// How long a socket that sends nothing is listened to at the most, where no longer time is asked for.
+const LONGEST_LISTENING: Duration = Duration::from_secs(12);
+/// Beyond the time at which what came once would come again.
+const PASSING: Duration = Duration::from_millis(500);
 
 /// Tells the round, once, that a socket has shown all that is due or cannot any more: at the latest when it is gone.
 pub(super) struct Decided(Option<mpsc::UnboundedSender<()>>);
@@ -86,7 +94,7 @@ pub(super) struct Talk<'a> {
     pub(super) prober: &'a Prober,
     pub(super) life: Life,
     pub(super) stream: WebSocketStream<Wire>,
-    pub(super) matcher: Option<Matcher>,
+    pub(super) matchers: Matchers,
     pub(super) text: Option<String>,
     pub(super) learned: Option<&'a Learned>,
     pub(super) reins: Reins,
@@ -172,8 +180,22 @@ impl Talk<'_> {
             SendAt::Listened { first, quiet } if self.life.observation.sent_after.is_none() => {
                 Some((now + quiet).min(opened + first.max(quiet)))
             }
+            SendAt::Never { least } => Some(
+                opened + least.max(self.last_new(opened) * 2 + PASSING).min(LONGEST_LISTENING.max(least)),
+            ),
             _ => None,
         }
+    }
+
+    /// When the last thing came that did not come before, and has not come again and again since.
+    fn last_new(&self, opened: Instant) -> Duration {
+        let frames = &self.life.observation.frames;
+        let recurring = recurring_of(frames);
+        let mut seen = BTreeSet::new();
+        let new =
+            frames.iter().filter(|f| !recurring.contains(f.shape.as_str()) && seen.insert(f.shape.as_str()));
+        let last = new.map(|frame| frame.at).max().unwrap_or(0);
+        Duration::from_micros(last.saturating_sub(self.prober.at(opened)))
     }
 
     fn may_send(&self, standing: Standing, listening: bool) -> bool {
@@ -182,6 +204,7 @@ impl Talk<'_> {
             SendAt::Once => standing != Standing::Error,
             SendAt::Greeted => standing == Standing::MaySend,
             SendAt::Listened { .. } => standing == Standing::MaySend && !listening,
+            SendAt::Never { .. } => false,
         };
         unsent && may
     }
@@ -195,6 +218,9 @@ impl Talk<'_> {
                 self.reins.decided.tell();
             }
             Standing::Error => self.reins.decided.tell(),
+            _ if !listening && matches!(self.reins.send_at, SendAt::Never { .. }) => {
+                self.reins.decided.tell();
+            }
             _ => {}
         }
     }
@@ -254,8 +280,11 @@ impl Talk<'_> {
         observation.frames_total += 1;
         observation.timeline.greeted.get_or_insert(now);
         let own = Own { user: &self.life.user, nonce: &self.life.nonce };
-        let expected = self.matcher.as_ref().map(|matcher| matcher.matches(payload));
-        let frame: Frame = frame::remember(now, kind, payload, own, expected, &self.prober.redactor);
+        let said = Said {
+            expected: self.matchers.expect.as_ref().map(|matcher| matcher.matches(payload)),
+            harmless: self.matchers.harmless.as_ref().is_some_and(|matcher| matcher.matches(payload)),
+        };
+        let frame: Frame = frame::remember(now, kind, payload, own, said, &self.prober.redactor);
         let pointed = |pointer| {
             let text = frame::pointed(payload, pointer)?;
             Some(Excerpt::new(&self.prober.redactor.redact(&text)))
@@ -291,6 +320,9 @@ impl Talk<'_> {
             | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => EndKind::NoCloseFrame,
             Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => EndKind::NoCloseFrame,
             Error::Io(_) => EndKind::Reset,
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+                EndKind::TooLarge { limit: LARGEST_MESSAGE }
+            }
             other => {
                 EndKind::Violation { what: Excerpt::new(&self.prober.redactor.redact(&other.to_string())) }
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::expectation::Learned;
+use super::learned::Learned;
 use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;

@@ -268,7 +268,8 @@ fn stages(evidence: &Evidence) -> impl Iterator<Item = (bool, &Probing, Rules<'_
     let remote = evidence.probing.as_ref().map(|p| (false, p, evidence.target.behind_front_end));
     own.into_iter().chain(remote).map(|(local, probing, platform_counts)| {
         let learned = probing.learned.as_ref();
-        (local, probing, Rules { declared: probing.plan.declared, learned, platform_counts })
+        let Plan { declared, closes, .. } = &probing.plan;
+        (local, probing, Rules { declared: *declared, learned, closes, platform_counts })
     })
 }
 
@@ -285,7 +286,7 @@ fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
     let mut observed = Vec::new();
     for (local, probing, rules) in stages(evidence) {
-        for round in &probing.rounds {
+        for round in probing.rounds.iter().filter(|round| round.stage.is_judged()) {
             observed.extend(round.observations.iter().map(|seen| Observed {
                 local,
                 stage: round.stage,

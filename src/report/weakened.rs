@@ -32,6 +32,7 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     }
     if let Some(probing) = &evidence.probing {
         weakened.extend(weakened_race(&probing.plan.race));
+        weakened.extend(probing.plan.harmless.then(|| "declared frames report no error".to_owned()));
     }
     weakened
 }

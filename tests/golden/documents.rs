@@ -2,7 +2,7 @@
 //!
 //! Built by hand, so that no clock, port or random number is in it, and judged by the program's own judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use revgate::config::{
     Asked, CheckName, Echo, Limits, Pattern, RaceSettings, Selection, ServiceName, Timeouts,
@@ -223,13 +223,15 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
         timeouts: Timeouts::default(),
         race: RaceSettings::default(),
         declared: Declared { send: true, expect: true },
+        closes: Vec::new(),
+        harmless: false,
     };
     let learned = Learned {
-        due: vec!["type=welcome".to_owned()],
+        due: BTreeMap::from([("type=welcome".to_owned(), 1)]),
         at_least: 1,
-        unasked: BTreeMap::from([("type=welcome".to_owned(), 1)]),
-        answers: Vec::new(),
-        sockets: 2,
+        answered: Some(BTreeSet::from(["the declared answer".to_owned()])),
+        sockets: 3,
+        ..Learned::default()
     };
     let calibration = Some(Calibration { rounds: 20, found: 19, window: 1000 });
     Probing {

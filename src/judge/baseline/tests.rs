@@ -16,8 +16,12 @@ enum Went {
 }
 use Went::{Clean, Closed, Unreached};
 
-const RULES: Rules<'_> =
-    Rules { declared: Declared { send: false, expect: false }, learned: None, platform_counts: true };
+const RULES: Rules<'_> = Rules {
+    declared: Declared { send: false, expect: false },
+    learned: None,
+    closes: &[],
+    platform_counts: true,
+};
 
 fn observation(went: Went) -> Observation {
     let kind = |code| EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() };

@@ -37,7 +37,15 @@ fn round(stage: Stage, observations: Vec<Observation>) -> Round {
 
 fn finding(class: Class) -> Finding {
     let kind = if class == Class::Ok { Kind::Ok } else { Kind::Close };
-    Finding { class, kind, phase: Phase::Greeting, status: None, code: None, words: String::new() }
+    Finding {
+        class,
+        kind,
+        phase: Phase::Greeting,
+        status: None,
+        code: None,
+        words: String::new(),
+        keepalive: false,
+    }
 }
 
 /// The outcomes of a cold round whose sockets were judged so.

@@ -1,0 +1,86 @@
+use super::*;
+use crate::probe::{Frame, FrameKind, Timeline};
+use crate::trust::Excerpt;
+
+fn frame(text: &str, error: bool) -> Frame {
+    let (shape, text) = (Excerpt::new(text), Excerpt::new(text));
+    Frame { at: 0, kind: FrameKind::Text, size: 1, shape, error, expected: None, text }
+}
+
+fn closed(code: u16, reason: &str, stalled: Option<u64>) -> Observation {
+    Observation {
+        socket: 1,
+        user: None,
+        opening: Opening::Opened { subprotocol: None },
+        frames: Vec::new(),
+        frames_total: 0,
+        sent_after: None,
+        knew_greeting: false,
+        end: Some(End {
+            kind: EndKind::CloseFrame { code: Some(code), reason: Excerpt::new(reason) },
+            phase: Phase::Hold,
+        }),
+        echo: None,
+        instance: None,
+        timeline: Timeline { stalled, ..Timeline::default() },
+    }
+}
+
+const RULES: Rules<'static> = Rules {
+    declared: Declared { send: false, expect: false },
+    learned: None,
+    closes: &[1000],
+    platform_counts: false,
+};
+
+#[test]
+fn a_keepalive_that_ran_out_is_ours_only_where_our_pong_was_late() {
+    let seen = |reason, stalled| classify(&closed(1011, reason, stalled), &RULES);
+    let reason = "keepalive ping timeout";
+    assert_eq!(seen(reason, Some(600_000)).class, Class::Infra);
+    assert_eq!(seen(reason, Some(120_000)).class, Class::AppFail);
+    assert!(seen(reason, None).keepalive);
+    assert_eq!(seen("Factory init failed", Some(600_000)).class, Class::AppFail, "no stall excuses that");
+}
+
+#[test]
+fn a_keepalive_is_what_the_whole_reason_says() {
+    let keepalive = |observation: &Observation| classify(observation, &RULES).keepalive;
+    assert!(keepalive(&closed(1011, "Ping timeout.", None)));
+    for reason in ["redis ping timeout", "keepalive registry is None", "no keepalive timeout set", ""] {
+        assert!(!keepalive(&closed(1011, reason, None)), "{reason}");
+    }
+    let mut told = closed(1011, "", None);
+    told.frames.push(frame("keepalive ping timeout", true));
+    assert!(!keepalive(&told), "an error frame is no reason");
+}
+
+#[test]
+fn a_declared_close_ends_a_served_socket_and_no_other() {
+    let class = |code, phase| {
+        let mut seen = closed(code, "", None);
+        seen.end.as_mut().unwrap().phase = phase;
+        classify(&seen, &Rules { closes: &[1000, 1011], ..RULES }).class
+    };
+    assert_eq!(class(1000, Phase::Hold), Class::Ok);
+    assert_eq!(class(1000, Phase::Answer), Class::AppFail);
+    assert_eq!(class(1001, Phase::Hold), Class::AppFail);
+    assert_eq!(class(1011, Phase::Hold), Class::AppFail, "an edited record excuses nothing");
+}
+
+#[test]
+fn a_message_too_large_is_called_so() {
+    let mut seen = closed(1000, "", None);
+    seen.end = Some(End { kind: EndKind::TooLarge { limit: 16 << 20 }, phase: Phase::Answer });
+    let finding = classify(&seen, &RULES);
+    assert_eq!((finding.class, finding.kind), (Class::AppFail, Kind::TooLarge));
+    assert_eq!(finding.words, "a message larger than the 16 MiB that are read before the answer");
+}
+
+#[test]
+fn a_limit_is_named_and_a_1011_never_excused() {
+    assert!(closes_at_limit(4429, ""));
+    assert!(closes_at_limit(1008, "Too many connections for this user"));
+    assert!(!closes_at_limit(1008, "policy violation"));
+    assert!(!closes_at_limit(1011, "connection limit"));
+}

@@ -1,0 +1,336 @@
+//! What comes unasked, and how answers look: learned from single sockets before anything is judged.
+//!
+//! Takes what single quiet sockets showed: of some that never sent anything, and of some that sent after listening. Gives
+//! what is due unasked, what comes again and again, and which frames answer. It never looks at the wire. The surprising
+//! rule: a frame answers only when every socket that sent got its like afterwards and no socket got its like later than
+//! with the greeting, unless it had sent; where nothing is left, an answer cannot be told and nobody may pass. Its limit:
+//! a frame that comes by itself less often than the listening lasted (four seconds, or twice as long as an answer takes)
+//! and yet right after each send is taken for an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::Frame;
+use super::observation::{Observation, Opening};
+
+/// Frames that come within so many microseconds of a socket's first are its greeting; a shape that is seen twice over a
+/// longer time comes again and again.
+const GREETING: u64 = 500_000;
+
+/// What comes unasked, and how answers look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learned {
+    /// Shapes that came unasked in every socket, with the smallest number of their frames: so many are due. Plain text is
+    /// counted alone, since its words may be another's every time.
+    pub due: BTreeMap<String, u32>,
+    /// The smallest number of frames of the greeting, but for those that come again and again.
+    pub at_least: u32,
+    /// How often each kind of frame came unasked, at the most.
+    pub unasked: BTreeMap<String, u32>,
+    /// Shapes that come again and again, as heartbeats do: never due, never counted, never an answer.
+    pub recurring: BTreeSet<String>,
+    /// Kinds of frames that came unasked after the greeting: never an answer.
+    pub late: BTreeSet<String>,
+    /// Kinds of frames that answer; `None` while nothing was sent, or where an answer cannot be told.
+    pub answered: Option<BTreeSet<String>>,
+    /// By when everything had come that comes unasked once: microseconds from the 101, at the most.
+    pub settled: u64,
+    /// How long a socket that sent was open, in microseconds, at the most.
+    pub talked: u64,
+    /// How long a socket that never sent was open, in microseconds, at the most.
+    pub listened: u64,
+    /// How many sockets this was learned from.
+    pub sockets: u32,
+}
+
+impl Learned {
+    /// True when the frame at `index` is more than what comes unasked, and looks like an answer as far as that is known.
+    pub(super) fn is_answer(&self, frames: &[Frame], index: usize) -> bool {
+        let Some(frame) = frames.get(index) else { return false };
+        let Some(kind) = frame.answer_kind() else { return false };
+        let known = self.answered.as_ref().is_none_or(|answered| answered.contains(kind));
+        known && self.is_extra(frames, index, kind)
+    }
+
+    fn is_extra(&self, frames: &[Frame], index: usize, kind: &str) -> bool {
+        let so_far = frames.iter().take(index + 1).filter(|other| other.answer_kind() == Some(kind)).count();
+        let by_itself = self.recurring.contains(kind) || self.late.contains(kind);
+        !by_itself && so_far > self.unasked.get(kind).map_or(0, |&most| most as usize)
+    }
+
+    /// True when every frame that is due unasked is among these, `before` of which came before anything was sent.
+    pub(super) fn is_greeted(&self, frames: &[Frame], before: Option<u32>) -> bool {
+        let before = before.map_or(usize::MAX, |before| before as usize);
+        let unasked = |index: usize| index < before || !self.is_answer(frames, index);
+        let counted = |(index, frame): &(usize, &Frame)| {
+            !self.recurring.contains(frame.shape.as_str()) && unasked(*index)
+        };
+        let came = |shape: &str| frames.iter().filter(|frame| frame.shape.as_str() == shape).count();
+        frames.iter().enumerate().filter(counted).count() >= self.at_least as usize
+            && self.due.iter().all(|(shape, &due)| came(shape) >= due as usize)
+    }
+
+    /// True when sockets that sent were open longer than any was only listened to.
+    pub(super) fn heard_too_little(&self) -> bool {
+        self.talked > self.listened
+    }
+}
+
+/// Learns from single sockets that opened and met no error; `None` when there is none. `heard` never sent anything; `talked`
+/// sent after listening, or had nothing to send.
+pub fn learn(heard: &[&Observation], talked: &[&Observation]) -> Option<Learned> {
+    let healthy = |o: &&&Observation| {
+        matches!(o.opening, Opening::Opened { .. }) && !o.frames.iter().any(|frame| frame.error)
+    };
+    let heard: Vec<&Observation> = heard.iter().filter(healthy).copied().collect();
+    let talked: Vec<&Observation> = talked.iter().filter(healthy).copied().collect();
+    let sources: Vec<&Observation> = heard.iter().chain(&talked).copied().collect();
+    if sources.is_empty() {
+        return None;
+    }
+    let recurring: BTreeSet<String> = sources.iter().flat_map(|o| recurring_of(unasked_of(o))).collect();
+    let counts: Vec<BTreeMap<String, u32>> =
+        sources.iter().map(|o| count(greeting(o, &recurring).map(|frame| frame.shape.as_str()))).collect();
+    let prompt = |o: &&Observation| greeting(o, &recurring).filter(|frame| !is_late(o, frame)).count();
+    let at_least = sources.iter().map(prompt).min().unwrap_or(0);
+    let mut unasked = BTreeMap::new();
+    for source in &sources {
+        for (kind, count) in count(unasked_of(source).iter().filter_map(Frame::answer_kind)) {
+            let most = unasked.entry(kind).or_insert(0);
+            *most = count.max(*most);
+        }
+    }
+    // A late text is one of many that differ: nobody waits for it.
+    let awaited = |o: &Observation, frame: &Frame| !(is_late(o, frame) && is_text(frame.shape.as_str()));
+    let settled = |o: &&Observation| {
+        let awaited = greeting(o, &recurring).filter(|frame| awaited(o, frame));
+        awaited.map(|frame| since_opening(o, frame.at)).max()
+    };
+    let longest = |of: &[&Observation]| of.iter().map(|o| open_for(o)).max().unwrap_or(0);
+    let mut learned = Learned {
+        due: due(&counts),
+        at_least: u32::try_from(at_least).unwrap_or(u32::MAX),
+        unasked,
+        late: sources.iter().flat_map(|o| late_of(o)).collect(),
+        answered: None,
+        settled: sources.iter().filter_map(settled).max().unwrap_or(0),
+        talked: longest(&talked),
+        listened: longest(&heard),
+        sockets: u32::try_from(sources.len()).unwrap_or(u32::MAX),
+        recurring,
+    };
+    learned.answered = if heard.is_empty() { None } else { answered(&talked, &learned) };
+    Some(learned)
+}
+
+/// What answers: kinds that came, besides what comes unasked, to every socket that sent. `None` when that is nothing.
+fn answered(talked: &[&Observation], learned: &Learned) -> Option<BTreeSet<String>> {
+    if !talked.is_empty() && talked.iter().all(|o| o.sent_after.is_none()) {
+        return Some(BTreeSet::new());
+    }
+    let kinds = |o: &&Observation| -> BTreeSet<String> {
+        let before = o.sent_after.map_or(usize::MAX, |before| before as usize);
+        let after = (before..o.frames.len()).filter(|&index| learned.is_answer(&o.frames, index));
+        after.filter_map(|index| o.frames.get(index)?.answer_kind().map(str::to_owned)).collect()
+    };
+    let common = talked.iter().map(kinds).reduce(|one, other| &one & &other)?;
+    (!common.is_empty()).then_some(common)
+}
+
+/// Shapes that came in all of them, but for plain text, with their smallest number.
+fn due(counts: &[BTreeMap<String, u32>]) -> BTreeMap<String, u32> {
+    let Some((first, others)) = counts.split_first() else { return BTreeMap::new() };
+    let least = |(shape, count): (&String, &u32)| {
+        let others = others.iter().map(|counts| counts.get(shape).copied().unwrap_or(0)).min();
+        let least = others.map_or(*count, |others| others.min(*count));
+        (least > 0 && !is_text(shape)).then(|| (shape.clone(), least))
+    };
+    first.iter().filter_map(least).collect()
+}
+
+/// What came unasked and not again and again.
+fn greeting<'a>(
+    observation: &'a Observation,
+    recurring: &'a BTreeSet<String>,
+) -> impl Iterator<Item = &'a Frame> {
+    unasked_of(observation).iter().filter(|frame| !recurring.contains(frame.shape.as_str()))
+}
+
+fn unasked_of(observation: &Observation) -> &[Frame] {
+    let end = observation.sent_after.map_or(observation.frames.len(), |before| before as usize);
+    &observation.frames[..end.min(observation.frames.len())]
+}
+
+fn count<'a>(kinds: impl Iterator<Item = &'a str>) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    for kind in kinds {
+        *counts.entry(kind.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// Shapes, and kinds of answers, that come again after more than the time of a greeting.
+pub(super) fn recurring_of(frames: &[Frame]) -> BTreeSet<String> {
+    let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut recurring = BTreeSet::new();
+    for frame in frames {
+        for name in names(frame) {
+            let first = *first.entry(name).or_insert(frame.at);
+            if frame.at.saturating_sub(first) > GREETING {
+                recurring.insert(name.to_owned());
+            }
+        }
+    }
+    recurring
+}
+
+/// What may answer and came unasked after the greeting.
+fn late_of(observation: &Observation) -> BTreeSet<String> {
+    let late = unasked_of(observation).iter().filter(|frame| is_late(observation, frame));
+    late.filter_map(|frame| frame.answer_kind().map(str::to_owned)).collect()
+}
+
+fn is_late(observation: &Observation, frame: &Frame) -> bool {
+    let first = observation.frames.first().map_or(frame.at, |first| first.at);
+    frame.at.saturating_sub(first) > GREETING
+}
+
+/// The words of a plain text may be another's every time.
+fn is_text(shape: &str) -> bool {
+    shape.starts_with("text")
+}
+
+/// A frame's shape, and what it is called where it may be the declared answer.
+fn names(frame: &Frame) -> impl Iterator<Item = &str> {
+    let kind = frame.answer_kind().filter(|kind| *kind != frame.shape.as_str());
+    std::iter::once(frame.shape.as_str()).chain(kind)
+}
+
+fn since_opening(observation: &Observation, at: u64) -> u64 {
+    at.saturating_sub(observation.timeline.answered.unwrap_or(at))
+}
+
+/// From the 101 until we began to close, or the socket ended.
+fn open_for(observation: &Observation) -> u64 {
+    let times = &observation.timeline;
+    since_opening(observation, times.closing.unwrap_or(times.ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::FrameKind;
+    use super::super::observation::Timeline;
+    use super::*;
+    use crate::trust::Excerpt;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// A socket that got these frames, at these times, and sent before those from `sent` on.
+    fn socket(seen: &[(u64, &str)], sent: Option<u32>) -> Observation {
+        let frames = seen.iter().map(|&(at, shape)| Frame {
+            at,
+            kind: FrameKind::Text,
+            size: 1,
+            shape: Excerpt::new(shape),
+            error: shape == "error",
+            expected: None,
+            text: Excerpt::default(),
+        });
+        let last = seen.iter().map(|seen| seen.0).max().unwrap_or(0);
+        Observation {
+            socket: 1,
+            user: None,
+            opening: Opening::Opened { subprotocol: None },
+            frames: frames.collect(),
+            frames_total: 0,
+            sent_after: sent,
+            knew_greeting: false,
+            end: None,
+            echo: None,
+            instance: None,
+            timeline: Timeline { answered: Some(0), ended: last + SECOND, ..Timeline::default() },
+        }
+    }
+
+    fn learn(heard: &[&Observation], talked: &[&Observation]) -> Learned {
+        super::learn(heard, talked).unwrap()
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn an_answer_came_to_all_who_sent_and_a_heartbeat_to_one_who_did_not() {
+        let heard = socket(&[(0, "json hello"), (SECOND, "json tick"), (2 * SECOND, "json tick")], None);
+        let quick = socket(&[(0, "json hello"), (600_000, "json pong")], Some(1));
+        let beside = socket(&[(0, "json hello"), (600_000, "json tick"), (600_001, "json pong")], Some(1));
+        let learned = learn(&[&heard], &[&quick, &beside]);
+        assert_eq!(learned.answered, Some(set(&["json pong"])));
+        assert_eq!(learned.recurring, set(&["json tick"]));
+        assert_eq!(learned.due, BTreeMap::from([("json hello".to_owned(), 1)]));
+        let mute = socket(&[(0, "json hello"), (SECOND, "json tick")], Some(1));
+        assert_eq!(learn(&[&heard], &[&mute, &mute]).answered, None, "it never answers");
+        assert_eq!(learn(&[], &[&quick, &quick]).answered, None, "nobody heard what comes of itself");
+    }
+
+    #[test]
+    fn what_came_once_but_late_is_due_and_no_answer() {
+        let heard = socket(&[(0, "json hello"), (2 * SECOND, "json ready")], None);
+        let talked =
+            socket(&[(0, "json hello"), (2 * SECOND, "json ready"), (3 * SECOND, "json pong")], Some(2));
+        let learned = learn(&[&heard], &[&talked, &talked]);
+        assert_eq!(learned.due.len(), 2);
+        assert_eq!(learned.answered, Some(set(&["json pong"])));
+        assert_eq!(learned.settled, 2 * SECOND);
+        let fooled = socket(&[(0, "json hello"), (2 * SECOND, "json ready")], Some(1));
+        assert_eq!(learn(&[&heard], &[&fooled, &fooled]).answered, None);
+    }
+
+    #[test]
+    fn words_that_differ_are_counted_and_not_due() {
+        let tip = |words| socket(&[(0, words), (SECOND, "text pong")], Some(1));
+        let learned = learn(&[&socket(&[(0, "text a")], None)], &[&tip("text a"), &tip("text a")]);
+        assert!(learned.due.is_empty(), "it may be another tip next time");
+        assert_eq!(learned.at_least, 1);
+        assert!(learned.is_greeted(&tip("text b").frames, Some(1)));
+        assert!(!learned.is_greeted(&tip("text b").frames[1..], Some(0)), "the answer alone is no greeting");
+    }
+
+    #[test]
+    fn of_several_alike_as_many_are_due_as_came_at_least() {
+        let history = |count| socket(&vec![(0, "json message"); count], None);
+        let (three, two) = (history(3), history(2));
+        let learned = learn(&[&three], &[&two]);
+        assert_eq!((learned.at_least, learned.due["json message"]), (2, 2));
+        assert!(learned.is_greeted(&three.frames, None));
+        assert!(!learned.is_greeted(&three.frames[..1], None));
+    }
+
+    #[test]
+    fn a_declared_answer_counts_by_its_declaration() {
+        let mut heard = socket(&[(0, "json {data}")], None);
+        let mut talked = socket(&[(0, "json {data}"), (SECOND, "json {data}")], Some(1));
+        for frame in heard.frames.iter_mut().chain(&mut talked.frames) {
+            frame.expected = Some(frame.at > 0);
+        }
+        let learned = learn(&[&heard], &[&talked, &talked]);
+        assert_eq!(learned.answered, Some(set(&["the declared answer"])));
+        assert!(learned.is_answer(&talked.frames, 1) && !learned.is_answer(&heard.frames, 0));
+    }
+
+    #[test]
+    fn a_slow_answer_asks_for_longer_listening() {
+        let heard = socket(&[(4 * SECOND, "json hello")], None);
+        let slow = socket(&[(0, "json hello"), (9 * SECOND, "json pong")], Some(1));
+        assert!(learn(&[&heard], &[&slow, &slow]).heard_too_little());
+        let quick = socket(&[(0, "json hello"), (SECOND, "json pong")], Some(1));
+        assert!(!learn(&[&heard], &[&quick, &quick]).heard_too_little());
+    }
+
+    #[test]
+    fn nothing_is_learned_from_errors() {
+        assert_eq!(super::learn(&[&socket(&[(0, "error")], None)], &[]), None);
+    }
+}
