@@ -150,7 +150,7 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
         (
             Kind::NoAnswer | Kind::Silent | Kind::GreetingMissing | Kind::OpeningTimeout | Kind::TcpTimeout,
             _,
-        ) => "give the run more time with --time-budget".to_owned(),
+        ) => "give it more with --time-budget".to_owned(),
         (Kind::LocalLimit, _) => {
             "this machine ran out of sockets: raise `ulimit -n`, or lower limits.sockets-at-once".to_owned()
         }
