@@ -19,7 +19,7 @@ use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;
 use super::round::run_round;
-use super::spec::{RoundSpec, SocketSpec};
+use super::spec::RoundSpec;
 
 /// A round that was started.
 #[derive(Debug)]
@@ -112,11 +112,7 @@ impl<'a> Lanes<'a> {
         let count = self.plan.sockets_of(stage);
         let first = self.sockets;
         self.sockets += count;
-        let sockets = (first + 1..)
-            .zip(self.plan.users_of_round(stage, number, count))
-            .map(|(number, user)| SocketSpec { number, user, nonce: format!("{}-{number}", self.run) })
-            .collect();
-        RoundSpec { stage, number, company, sockets }
+        RoundSpec::new(self.plan, (stage, number, company), count, first, &self.run)
     }
 
     /// Room for all sockets of a round, and for each of its users.

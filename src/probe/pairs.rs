@@ -16,7 +16,7 @@ use super::observation::{Company, Observation, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;
 use super::round::run_round;
-use super::spec::{RoundSpec, SocketSpec};
+use super::spec::RoundSpec;
 use crate::config::Pattern;
 
 /// Single sockets of the serving revision from which it is learned what comes unasked there, and what answers: the first
@@ -134,13 +134,7 @@ impl<'a> Pairs<'a> {
     fn specify(&mut self, stage: Stage, number: u32, count: u32) -> RoundSpec {
         let first = self.sockets;
         self.sockets += count;
-        let users = self.plan.users_of_round(stage, number, count);
-        let sockets = (first + 1..).zip(users).map(|(number, user)| SocketSpec {
-            number,
-            user,
-            nonce: format!("{}-{number}", self.run),
-        });
-        RoundSpec { stage, number, company: Company::Alone, sockets: sockets.collect() }
+        RoundSpec::new(self.plan, (stage, number, Company::Alone), count, first, &self.run)
     }
 
     /// One round with nothing else open, when its turn has come.

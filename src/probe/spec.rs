@@ -90,6 +90,26 @@ impl Plan {
     }
 }
 
+impl RoundSpec {
+    /// The round of a stage with this number, of so many sockets: their numbers follow on `before`, those of the run so far,
+    /// and `run` is a text that no other run has.
+    pub(super) fn new(
+        plan: &Plan,
+        (stage, number, company): (Stage, u32, Company),
+        count: u32,
+        before: u32,
+        run: &str,
+    ) -> Self {
+        let users = plan.users_of_round(stage, number, count);
+        let sockets = (before + 1..).zip(users).map(|(number, user)| SocketSpec {
+            number,
+            user,
+            nonce: format!("{run}-{number}"),
+        });
+        Self { stage, number, company, sockets: sockets.collect() }
+    }
+}
+
 /// A number that depends on seed, stage and cycle alone.
 fn mix(seed: u64, stage: Stage, cycle: u32) -> u64 {
     splitmix(seed ^ (u64::from(cycle) << 8) ^ stage as u64)

@@ -13,7 +13,7 @@ use super::observation::{Company, Round, Stage};
 use super::plan::Plan;
 use super::prober::Prober;
 use super::round::run_round;
-use super::spec::{RoundSpec, SocketSpec};
+use super::spec::RoundSpec;
 
 /// What the cold starts of a run share.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +32,7 @@ impl Trials<'_> {
         let (stage, count) = (Stage::Cold, self.plan.sockets_of(Stage::Cold));
         let number = self.plan.first_number(stage) + started;
         let first = self.sockets_before + started * count;
-        let users = self.plan.users_of_round(stage, number, count);
-        let sockets = (first + 1..).zip(users).map(|(number, user)| SocketSpec {
-            number,
-            user,
-            nonce: format!("{}-{number}", self.run),
-        });
-        RoundSpec { stage, number, company: Company::Alone, sockets: sockets.collect() }
+        RoundSpec::new(self.plan, (stage, number, Company::Alone), count, first, self.run)
     }
 
     /// True while another may start after so many.
