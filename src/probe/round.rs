@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::{join_all, select_all};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::learned::Learned;
@@ -30,6 +30,11 @@ const LISTENING_TIME: Duration = Duration::from_secs(4);
 /// handlers take to be attached, with room, and beyond the last thing that came of itself elsewhere.
 const FIRST_FRAME: Duration = Duration::from_secs(1);
 const NEXT_FRAME: Duration = Duration::from_millis(500);
+
+/// The heads of a round's requests are not waited for any longer (an acknowledgement may be delayed by 40 ms).
+const UNDER_WAY: Duration = Duration::from_millis(5);
+/// On a path shorter than this they are there at once.
+const SHORT_PATH: Duration = Duration::from_millis(1);
 
 /// Most frozen rounds with nothing else open go by in quick succession.
 const FROZEN_HOLD: Duration = Duration::from_millis(20);
@@ -123,7 +128,9 @@ pub(super) async fn run_round(
             Err(observation) => observations.push(*observation),
         }
     }
+    let settled = Instant::now() + under_way(&armed);
     let _ = go.await;
+    let _ = cut.run_until_cancelled(sleep_until(settled)).await;
     let hold = Hold::new(prober, learned, manner, spec.number, cut);
     let (lives, stamps, means, frozen) = match start {
         Start::Together => hold.together(armed, None, decided).await,
@@ -148,6 +155,18 @@ pub(super) async fn run_round(
         late: None,
         observations,
     }
+}
+
+/// How long the heads of the requests are still under way when the last one was written: as long as it took to connect.
+/// A last byte that overtakes nothing finds a server that waits for it, and not one that reads heads.
+fn under_way(armed: &[Armed]) -> Duration {
+    let connecting = armed.iter().filter_map(|armed| {
+        let times = &armed.pending.life.observation.timeline;
+        Some(Duration::from_micros(times.connected?.saturating_sub(times.began)))
+    });
+    let longest = connecting.max().unwrap_or_default();
+    // Shorter than a timer can wait, they are there already.
+    if longest < SHORT_PATH { Duration::ZERO } else { longest.min(UNDER_WAY) }
 }
 
 type Stamps = Vec<Option<Instant>>;
