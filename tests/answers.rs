@@ -52,6 +52,8 @@ enum Manner {
     Plain,
     /// Healthy: answers in other words each time.
     Chatty,
+    /// Healthy: ticks with a number and answers with one.
+    Numbers,
 }
 
 impl Manner {
@@ -66,7 +68,12 @@ impl Manner {
             Self::Online => Some(format!("{} users online", number % 7)),
             Self::Tips => Some(["Tip: save often", "Tip: use search", "Tip: read on"][number % 3].to_owned()),
             Self::RacySocketIo => Some(format!(r#"0{{"sid":"{number}","upgrades":[]}}"#)),
-            Self::RacyPhoenix | Self::RacySignalR | Self::OneShot | Self::Plain | Self::Chatty => None,
+            Self::RacyPhoenix
+            | Self::RacySignalR
+            | Self::OneShot
+            | Self::Plain
+            | Self::Chatty
+            | Self::Numbers => None,
         }
     }
 
@@ -75,6 +82,7 @@ impl Manner {
             Self::MuteTicker | Self::LostTicker => {
                 Some((Duration::from_millis(400), r#"{"type":"tick"}"#.to_owned()))
             }
+            Self::Numbers => Some((Duration::from_millis(400), "7".to_owned())),
             Self::Clock => Some((Duration::from_millis(900), r#"{"type":"clock"}"#.to_owned())),
             Self::Logs => {
                 let level = if number.is_multiple_of(3) { "error" } else { "info" };
@@ -87,6 +95,7 @@ impl Manner {
     /// The answer, to one who came while another was being made.
     fn answer(self, refused: bool, number: usize) -> &'static str {
         match (self, refused) {
+            (Self::Numbers, _) => "42",
             (Self::Chatty, _) => ["Yes, of course", "No, not at all", "Perhaps, who knows"][number % 3],
             (Self::RacySocketIo, true) => r#"44{"message":"factory init failed"}"#,
             (Self::RacySocketIo, false) => r#"40{"sid":"x"}"#,
@@ -244,4 +253,6 @@ async fn an_answer_that_cannot_be_told_is_inconclusive_until_it_is_declared() {
     assert_check(Manner::Chatty, "", 11, words).await;
     assert_check(Manner::Chatty, "", 11, "describe the answer with --expect PATTERN").await;
     assert_check(Manner::Chatty, "expect: '^(Yes|No|Perhaps), '\n", 0, "APPROVED").await;
+    assert_check(Manner::Numbers, "", 11, words).await;
+    assert_check(Manner::Numbers, "expect: '^42$'\n", 0, "APPROVED").await;
 }

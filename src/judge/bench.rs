@@ -124,6 +124,11 @@ impl Bench {
         self.spreads.extend(round.release_spread);
     }
 
+    /// True when nothing is wrong but that answers did not come, or were not known for what they are.
+    pub(super) fn only_unanswered(&self) -> bool {
+        self.zero.is_none() && self.failures.iter().all(|failure| failure.finding.kind == Kind::NoAnswer)
+    }
+
     /// A round that was not `provoked` as it should have been shows failures and no success.
     pub(super) fn add(
         &mut self,

@@ -209,15 +209,16 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let numbers = json!({ "test": bench.test().summary(), "sockets": tally, "held_ok": tests.held_ok,
         "failures": bench.failures, "fixed_sample": fixed_sample(bench) });
     let nobody = tally.ok == 0 && tally.app_fail > 0;
+    let untold = stopped_for(evidence, StopReason::AnswerUntold) && bench.only_unanswered();
     let check = match bench.decision() {
-        Decision::Fail => {
+        Decision::Fail if !untold => {
             let label = tests.labelling.as_ref().map(Labelling::labelled);
             let label = label.filter(|label| !label.is_of_start()).and_then(|label| label.words());
             let label = label.map_or_else(String::new, |words| format!("; {words}"));
             Check::bare(name, Outcome::Fail, format!("{counts}; {}{label}", first_failure(bench)))
         }
         // Nobody was served: two single sockets are enough to say so.
-        _ if nobody && tally.app_fail >= 2 => {
+        _ if nobody && tally.app_fail >= 2 && !untold => {
             Check::bare(name, Outcome::Fail, format!("{counts}; {}", first_failure(bench)))
         }
         Decision::Pass if tests.held_ok >= HELD_SOCKETS => {
@@ -232,7 +233,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             });
             let check = Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}"));
             // "See serves" is no help in `serves` itself.
-            if nobody_served(evidence) { check } else { check.with_help(help) }
+            if stopped_for(evidence, StopReason::NotServed) { check } else { check.with_help(help) }
         }
     };
     let check = check.with_evidence(numbers);
@@ -243,8 +244,8 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     }
 }
 
-fn nobody_served(evidence: &Evidence) -> bool {
-    evidence.probing.as_ref().is_some_and(|probing| probing.stopped == StopReason::NotServed)
+fn stopped_for(evidence: &Evidence, reason: StopReason) -> bool {
+    evidence.probing.as_ref().is_some_and(|probing| probing.stopped == reason)
 }
 
 /// What the first failure suggests; where there is none, the first socket that never reached the application.

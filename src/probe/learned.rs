@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
-use super::observation::{Observation, Opening};
+use super::observation::{Observation, Opening, Phase};
 
 /// Frames that come within so many microseconds of a socket's first are its greeting; a shape that is seen twice over a
 /// longer time comes again and again.
@@ -69,6 +69,18 @@ impl Learned {
         let came = |shape: &str| frames.iter().filter(|frame| frame.shape.as_str() == shape).count();
         frames.iter().enumerate().filter(counted).count() >= self.at_least as usize
             && self.due.iter().all(|(shape, &due)| came(shape) >= due as usize)
+    }
+
+    /// True when this socket, which nothing ended, got something after it had sent that may have been its answer and may not:
+    /// binary frames and numbers have one shape each, and here they come by themselves, too.
+    pub(super) fn hides_answer(&self, observation: &Observation) -> bool {
+        let before = observation.sent_after.map_or(usize::MAX, |before| before as usize);
+        let hidden = |kind: &str| {
+            matches!(kind, "binary" | "number") && (self.recurring.contains(kind) || self.late.contains(kind))
+        };
+        let ended = observation.end.as_ref().is_some_and(|end| end.phase != Phase::Closing);
+        let mut after = observation.frames.iter().skip(before).filter_map(Frame::answer_kind);
+        !ended && after.any(hidden)
     }
 
     /// True when sockets that sent were open longer than any was only listened to.
@@ -327,6 +339,16 @@ mod tests {
         assert!(learn(&[&heard], &[&slow, &slow]).heard_too_little());
         let quick = socket(&[(0, "json hello"), (SECOND, "json pong")], Some(1));
         assert!(!learn(&[&heard], &[&quick, &quick]).heard_too_little());
+    }
+
+    #[test]
+    fn what_looks_like_a_heartbeat_may_hide_an_answer_where_shapes_say_little() {
+        let ticks = |shape, sent| socket(&[(0, shape), (SECOND, shape), (2 * SECOND, shape)], sent);
+        for (shape, hides) in [("binary", true), ("json tick", false)] {
+            let learned = learn(&[&ticks(shape, None)], &[]);
+            assert_eq!(learned.hides_answer(&ticks(shape, Some(2))), hides, "{shape}");
+            assert!(!learned.hides_answer(&ticks(shape, Some(3))), "nothing came");
+        }
     }
 
     #[test]

@@ -54,9 +54,9 @@ fn a_race_that_the_serving_revision_has_not_is_worse() {
     assert!(ended.out.contains(&words), "{words}\n{}", ended.out);
     let baseline = race(&report)["evidence"]["baseline"].clone();
     assert_eq!((&baseline["standing"], &baseline["candidate_only"]), (&json!("worse"), &json!(5)));
-    // Two single sockets and the pairs, which may hold some in which the race did not show.
+    // Three single sockets, the first of which sends nothing, and the pairs, which may hold some in which the race did not show.
     let pairs = record["baseline"]["pairs"].as_array().unwrap();
-    assert_eq!(report["baseline"]["serving_sockets"], 2 + 2 * pairs.len());
+    assert_eq!(report["baseline"]["serving_sockets"], 3 + 2 * pairs.len());
     assert!(pairs.iter().all(|pair| {
         let users = |side: &str| -> Vec<Value> {
             pair[side]["observations"].as_array().unwrap().iter().map(|o| o["user"].clone()).collect()
