@@ -46,9 +46,10 @@ fn nor_is_any_of_them_on_five_percent_of_the_sockets() {
     std::thread::scope(|scope| {
         for part in TWELVE.chunks(3) {
             scope.spawn(move || {
-                for (behaviour, _) in part {
+                for (behaviour, words) in part {
                     let (code, text) = check(&World::candidate(behaviour, 0.05));
                     assert!(matches!(code, 10 | 11), "5 % of {behaviour} ended {code}\n{text}");
+                    assert!(text.contains(words), "5 % of {behaviour} is not named by {words:?}\n{text}");
                 }
             });
         }
@@ -58,11 +59,17 @@ fn nor_is_any_of_them_on_five_percent_of_the_sockets() {
 #[test]
 fn refusals_of_some_openings_are_not_approved() {
     std::thread::scope(|scope| {
-        for behaviour in ["refuse-503", "refuse-403", "hang", "reset"] {
+        for (behaviour, words) in [
+            ("refuse-503", "HTTP 503"),
+            ("refuse-403", "HTTP 403"),
+            ("hang", "opening time-out"),
+            ("reset", "reset after"),
+        ] {
             scope.spawn(move || {
                 for rate in [0.02, 0.1, 0.33] {
                     let (code, text) = check(&World::candidate(behaviour, rate));
                     assert!(matches!(code, 10 | 11), "{rate} of {behaviour} ended {code}\n{text}");
+                    assert!(text.contains(words), "{rate} of {behaviour} is not named by {words:?}\n{text}");
                 }
             });
         }
