@@ -12,8 +12,9 @@ fn rounds(world: &World, arguments: &[&str]) -> BTreeMap<(String, u64), (Vec<Val
     assert_eq!(ended.code, 11, "so few rounds decide nothing\n{ended:?}");
     let record: Value = serde_json::from_slice(&std::fs::read(world.file("run.json")).unwrap()).unwrap();
     let rounds = record["probing"]["rounds"].as_array().unwrap();
-    let provoked =
-        rounds.iter().filter(|round| !matches!(round["stage"].as_str(), Some("learning" | "held")));
+    let provoked = rounds
+        .iter()
+        .filter(|round| !matches!(round["stage"].as_str(), Some("listening" | "learning" | "held")));
     provoked
         .map(|round| {
             let key = (round["stage"].as_str().unwrap().to_owned(), round["number"].as_u64().unwrap());
