@@ -31,7 +31,7 @@ use crate::trust::Redactor;
 
 /// Rounds of two that are run.
 const ROUNDS: u32 = 20;
-/// Of these, so many must show the race (facts on races: 18 of 20).
+/// Of these, so many must show the race (a busy machine may miss two).
 const ENOUGH: u32 = 18;
 /// Between the bundled server's check and its act.
 const WINDOW: Duration = Duration::from_millis(1);

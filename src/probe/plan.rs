@@ -12,7 +12,7 @@ use super::expectation::Declared;
 use super::observation::Stage;
 use crate::config::{CheckName, Limits, Pattern, RaceSettings, Settings, Timeouts};
 
-/// Single sockets that `serves` holds for seconds (facts on races: at least 20 for at least 3 s).
+/// Single sockets that `serves` holds for seconds (a good answer may be followed by a close half a second later).
 pub const HELD_SOCKETS: u32 = 20;
 /// One round in so many runs with nothing else opening.
 const QUIET_SHARE: f64 = 3.0;
