@@ -32,7 +32,7 @@ struct World {
     lanes: u32,
     /// A failing round hangs until its time-out instead of failing at once.
     hangs: bool,
-    /// Chance, at each start of a round, that something breaks everything in flight.
+    /// Chance that a round meets something that breaks everything in flight.
     blips: f64,
 }
 
@@ -68,8 +68,11 @@ fn trials(world: World, random: &mut StdRng) -> Vec<Trial> {
             Trial { outcome, sockets: SOCKETS, started, ended: started + lasts }
         })
         .collect();
+    // A blip strikes in time. A round is in flight for as long as `lanes` of them start, so this is the rate at which
+    // each single round, and not each start, meets one.
+    let blips = world.blips / f64::from(world.lanes);
     for index in 0..trials.len() {
-        if random.random_bool(world.blips) {
+        if random.random_bool(blips) {
             let at = trials[index].started;
             for trial in &mut trials {
                 if trial.started <= at && at <= trial.ended && trial.outcome == TrialOutcome::Clean {
