@@ -124,7 +124,7 @@ fn cell(
         }
     };
     let mut steering = Count::new(Stage::SameUser, rounds + UNCOUNTED, over);
-    let prober = prober(&format!("wss://{}", front.address), &settings);
+    let prober = prober(runtime, &format!("wss://{}", front.address), &settings);
     runtime.block_on(campaign(prober, &plan, &mut steering));
     drop(steering);
     found

@@ -108,7 +108,7 @@ fn ours(runtime: &Runtime, server: &Server, secure: bool, count: usize) -> Cost 
     steering.at_once = u32::MAX;
     steering.begun = Box::new(|| began = (Instant::now(), processor_time()));
     let scheme = if secure { "wss" } else { "ws" };
-    let prober = prober(&format!("{scheme}://{}", server.address), &settings);
+    let prober = prober(runtime, &format!("{scheme}://{}", server.address), &settings);
     runtime.block_on(campaign(prober, &plan, &mut steering));
     drop(steering);
     let opened = f64::from(rounds * plan.sockets_of(Stage::Users));

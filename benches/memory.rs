@@ -134,7 +134,7 @@ fn hold_ours(runtime: &Runtime, address: &str, secure: bool, count: u32) {
     plan.strata.clear();
     plan.held = u32::MAX;
     let scheme = if secure { "wss" } else { "ws" };
-    let prober = prober(&format!("{scheme}://{address}"), &settings);
+    let prober = prober(runtime, &format!("{scheme}://{address}"), &settings);
     let mut steering = Count::new(Stage::Held, u32::MAX / 2, |_| {});
     let (tell, told) = std::sync::mpsc::channel();
     let before = std::cell::Cell::new((0.0, 0.0));

@@ -90,7 +90,7 @@ fn lanes(runtime: &Runtime, server: &Server, at_once: u32, time: Duration) -> f6
     };
     let mut steering = Count::new(Stage::SameUser, u32::MAX / 2, over);
     steering.at_once = u32::MAX;
-    let prober = prober(&format!("ws://{}", server.address), &settings);
+    let prober = prober(runtime, &format!("ws://{}", server.address), &settings);
     runtime.block_on(campaign(prober, &plan, &mut steering));
     drop(steering);
     f64::from(rounds) / Duration::from_micros(last.saturating_sub(first).max(1)).as_secs_f64()

@@ -3,6 +3,7 @@
 use revgate::config::{FileConfig, Lookup, Purpose, Settings, Typed, merge};
 use revgate::probe::{Campaign, Campaigned, Learned, Plan, Prober, Round, Stage, Steering};
 use revgate::trust::Redactor;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use url::Url;
 
@@ -13,8 +14,9 @@ pub(crate) fn settings(yaml: &str) -> Settings {
     merged.expect("a configuration").settings
 }
 
-/// A prober of that address.
-pub(crate) fn prober(address: &str, settings: &Settings) -> Prober {
+/// A prober of that address, whose pulse beats on that runtime.
+pub(crate) fn prober(runtime: &Runtime, address: &str, settings: &Settings) -> Prober {
+    let _inside = runtime.enter();
     let url = Url::parse(address).expect("an address");
     let address = revgate::probe::Address::new(&url).expect("an address");
     Prober::new(address, settings, None, Redactor::default(), Instant::now(), 0)
