@@ -49,7 +49,7 @@ impl Order {
     async fn connect(&self) -> Option<Wire> {
         let stream = TcpStream::connect(self.server).await.ok()?;
         let Some(connector) = &self.tls else { return Some(Either::Left(stream)) };
-        connector.connect(tls::name(), stream).await.map(Either::Right).ok()
+        connector.connect(tls::name(), stream).await.map(|stream| Either::Right(Box::new(stream))).ok()
     }
 
     fn scheme(&self) -> &'static str {

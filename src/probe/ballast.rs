@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::task::TaskTracker;
 
-use super::talk::CLOSE_TIME;
+use super::line::CLOSE_TIME;
 use super::transport::Wire;
 
 /// Sockets that are only kept open; dropped, they close.

@@ -17,6 +17,7 @@ mod frame;
 mod handshake;
 mod lanes;
 mod learned;
+mod line;
 mod matcher;
 mod observation;
 mod pairs;

@@ -282,7 +282,7 @@ impl Hold {
     fn live(
         &mut self,
         wire: Wire,
-        rest: Pending,
+        rest: Box<Pending>,
         released: Option<Instant>,
         tell: &mpsc::UnboundedSender<()>,
         close: watch::Receiver<Closing>,

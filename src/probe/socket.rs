@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handshake::UpgradeRequest;
 use super::learned::Learned;
+use super::line::Line;
 use super::matcher::Matchers;
 use super::observation::{Observation, Opening, Phase, Timeline};
 use super::platform::PlatformPage;
@@ -33,7 +34,7 @@ pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 pub(super) struct Armed {
     pub(super) wire: Wire,
     pub(super) last: u8,
-    pub(super) pending: Pending,
+    pub(super) pending: Box<Pending>,
 }
 
 /// The rest of an armed socket, without its stream.
@@ -108,7 +109,7 @@ pub(super) async fn arm(
         None => Err(Box::new(life.cut(phase, prober))),
         Some(Ok(Ok(wire))) => {
             let last = request.bytes.last().copied().unwrap_or(b'\n');
-            Ok(Armed { wire, last, pending: Pending { request, life, matchers, text } })
+            Ok(Armed { wire, last, pending: Box::new(Pending { request, life, matchers, text }) })
         }
         Some(Ok(Err(opening))) => Err(Box::new(life.unopened(opening, prober))),
         Some(Err(_)) => Err(Box::new(life.unopened(Opening::TimedOut { phase }, prober))),
@@ -143,33 +144,54 @@ async fn connect(
 /// The life of a released socket, to its end.
 pub(super) async fn live(
     prober: &Prober,
-    mut wire: Wire,
-    pending: Pending,
+    wire: Wire,
+    mut pending: Box<Pending>,
     released: Option<Instant>,
     learned: Option<&Learned>,
     reins: Reins,
 ) -> Observation {
-    let Pending { request, mut life, matchers, text } = pending;
+    let text = pending.text.take();
+    // Boxed, so that a socket that is only held does not keep the room that its opening took.
+    let opening = Box::pin(answered(prober, wire, pending, released, reins.opening_time, &reins.cut));
+    match opening.await {
+        Err(unopened) => *unopened,
+        Ok(mut line) => {
+            line.life.observation.knew_greeting = learned.is_some();
+            Talk { line, text, learned, reins }.run().await
+        }
+    }
+}
+
+/// The open socket, once the server has answered the upgrade.
+pub(super) async fn answered<'a>(
+    prober: &'a Prober,
+    mut wire: Wire,
+    pending: Box<Pending>,
+    released: Option<Instant>,
+    opening_time: Duration,
+    cut: &CancellationToken,
+) -> Result<Box<Line<'a>>, Box<Observation>> {
+    let Pending { request, mut life, matchers, text: _ } = *pending;
     let Some(released) = released else {
-        return life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober);
+        return Err(Box::new(life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober)));
     };
     life.observation.timeline.released = Some(prober.at(released));
     let opening = open(prober, &mut wire, &request, &mut life);
-    let opening = timeout_at(released + reins.opening_time, opening);
-    let rest = match reins.cut.run_until_cancelled(opening).await {
-        None => return life.cut(Phase::Opening, prober),
-        Some(Err(_)) => return life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober),
-        Some(Ok(Err(opening))) => return life.unopened(opening, prober),
+    let opening = timeout_at(released + opening_time, opening);
+    let rest = match cut.run_until_cancelled(opening).await {
+        None => return Err(Box::new(life.cut(Phase::Opening, prober))),
+        Some(Err(_)) => {
+            return Err(Box::new(life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober)));
+        }
+        Some(Ok(Err(opening))) => return Err(Box::new(life.unopened(opening, prober))),
         Some(Ok(Ok(rest))) => rest,
     };
-    life.observation.knew_greeting = learned.is_some();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_AT_ONCE)
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let stream = WebSocketStream::from_partially_read(wire, rest, Role::Client, Some(config)).await;
-    let talk = Talk { prober, life, stream, matchers, text, learned, reins };
-    talk.run().await
+    Ok(Box::new(Line { prober, life, stream, matchers, opened: Instant::now() }))
 }
 
 /// Reads the answer to the upgrade; gives what came behind a 101, or why the socket is not open.

@@ -18,7 +18,7 @@ use super::observation::{Opening, TcpFailure};
 use crate::trust::Excerpt;
 
 /// The stream below a WebSocket.
-pub type Wire = Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>;
+pub type Wire = Either<TcpStream, Box<tokio_rustls::client::TlsStream<TcpStream>>>;
 
 /// Where sockets are opened.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Address {
     pub(super) async fn secure(&self, stream: TcpStream) -> Result<Wire, Opening> {
         let Some(tls) = &self.tls else { return Ok(Either::Left(stream)) };
         match tls.connector.connect(tls.name.clone(), stream).await {
-            Ok(stream) => Ok(Either::Right(stream)),
+            Ok(stream) => Ok(Either::Right(Box::new(stream))),
             Err(error) => Err(Opening::Tls { error: Excerpt::new(&error.to_string()) }),
         }
     }

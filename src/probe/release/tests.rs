@@ -59,7 +59,7 @@ async fn wire(secure: Option<&(TlsAcceptor, TlsConnector)>) -> (Wire, Box<dyn St
     let Some((acceptor, connector)) = secure else { return (Either::Left(near), Box::new(far)) };
     let name = ServerName::try_from("localhost").unwrap();
     let (near, far) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
-    (Either::Right(near.unwrap()), Box::new(far.unwrap()))
+    (Either::Right(Box::new(near.unwrap())), Box::new(far.unwrap()))
 }
 
 /// A wire on which `REQUEST` was written but for its last byte.
