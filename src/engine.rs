@@ -7,6 +7,7 @@
 mod access;
 mod baseline;
 mod cold;
+mod configured;
 mod error;
 mod local;
 mod probing;
@@ -29,7 +30,8 @@ use crate::cloudrun::{
 use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
 use crate::event::Event;
 use crate::judge::{
-    AddressKind, Check, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome, ReadyEvidence, Target, judge,
+    AddressKind, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
+    ReadyEvidence, Target, judge,
 };
 use crate::probe::Capacity;
 use crate::revision::{
@@ -124,6 +126,8 @@ impl Control {
 
 struct Run<'a> {
     begun: Instant,
+    /// A text that no other run has; every socket's own begins with it.
+    id: String,
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
@@ -167,11 +171,13 @@ impl<'a> Run<'a> {
             },
             local: None,
             probing: None,
+            configured: ConfiguredEvidence::default(),
             baseline: None,
             watch: None,
             times: Vec::new(),
         };
-        Self { begun: Instant::now(), settings, around, evidence, opponent: None, watcher: None }
+        let id = format!("{:016x}", rand::random::<u64>());
+        Self { begun: Instant::now(), id, settings, around, evidence, opponent: None, watcher: None }
     }
 
     fn finish(mut self) -> Evidence {

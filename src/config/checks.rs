@@ -16,19 +16,19 @@ pub enum CheckName {
     Serves,
     /// Rounds of sockets released together do not fail.
     Race,
-    /// Agent runs complete. Not built yet.
+    /// Agent runs complete.
     Agent,
-    /// No user sees another's data. Not built yet.
+    /// No user sees another's data.
     Isolation,
-    /// Bad tokens are refused properly. Not built yet.
+    /// Bad tokens are refused properly.
     Auth,
-    /// Sockets last. Not built yet.
+    /// Sockets last.
     Hold,
-    /// HTTP endpoints answer. Not built yet.
+    /// HTTP endpoints answer.
     Api,
-    /// Malformed frames are answered properly. Not built yet.
+    /// Malformed frames are answered properly.
     Frames,
-    /// The revision's log entries are clean. Not built yet.
+    /// The revision's log entries are clean.
     Logs,
 }
 
@@ -65,7 +65,7 @@ impl CheckName {
         }
     }
 
-    /// True for the four that are asked for without any configuration, which are also the four that exist so far.
+    /// True for the four that are asked for without any configuration.
     pub fn is_built_in(self) -> bool {
         matches!(self, Self::Ready | Self::Identity | Self::Serves | Self::Race)
     }
@@ -84,17 +84,20 @@ pub struct Selection {
     pub only: Vec<CheckName>,
     /// `--skip`: not these.
     pub skip: Vec<CheckName>,
+    /// Those that the configuration asks for by configuring them.
+    pub configured: Vec<CheckName>,
 }
 
 impl Selection {
-    /// True when the check is to run: the four built-in ones unless taken out, and any that `--only` names.
+    /// True when the check is to run: the four built-in ones and those that are configured, unless taken out, and any that
+    /// `--only` names.
     pub fn runs(&self, check: CheckName) -> bool {
         self.is_asked(check) && !self.is_skipped(check)
     }
 
-    /// True when somebody wants it: built in, or named by `--only`.
+    /// True when somebody wants it: built in, configured, or named by `--only`.
     pub fn is_asked(&self, check: CheckName) -> bool {
-        check.is_built_in() || self.only.contains(&check)
+        check.is_built_in() || self.configured.contains(&check) || self.only.contains(&check)
     }
 
     /// True when it would have been asked for and was taken out by `--skip` or `--only`.

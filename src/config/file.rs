@@ -8,9 +8,16 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+use super::agent::AgentModel;
+use super::api::ApiModel;
+use super::auth::AuthModel;
 use super::duplicates;
 use super::error::{ConfigError, Place};
+use super::frames::FramesModel;
+use super::hold::HoldModel;
+use super::isolation::IsolationModel;
 use super::locate::{KeyPath, locate};
+use super::logs::LogsModel;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
 use super::suggest::did_you_mean;
 use super::values::quoted;
@@ -71,6 +78,20 @@ pub(crate) struct Model {
     pub(crate) limits: LimitsModel,
     #[serde(deserialize_with = "or_default")]
     pub(crate) checks: ChecksModel,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) agent: Option<AgentModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) isolation: Option<IsolationModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) auth: Option<AuthModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) hold: Option<HoldModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) api: Option<ApiModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) frames: Option<FramesModel>,
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) logs: Option<LogsModel>,
 }
 
 /// A block whose keys are all commented out is a null, and as good as none.
@@ -78,6 +99,13 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// A block that is there asks for its check, also where all its keys are commented out.
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    or_default(deserializer).map(Some)
 }
 
 /// `token:`

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::asked::Asked;
 use super::baseline;
+use super::checks::Selection;
+use super::configured;
 use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
@@ -92,6 +94,7 @@ pub fn merge(
     )?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
+    let configured = configured::configured(&sources)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,
@@ -110,7 +113,8 @@ pub fn merge(
         local: race::local(&sources)?,
         local_limits: race::limits(&sources, &Limits::of_process())?,
         limits,
-        checks: race::checks(&sources)?,
+        checks: Selection { configured: configured.names(), ..race::checks(&sources)? },
+        configured,
         dry_run: typed.dry_run,
         asked: Asked::default(),
     };

@@ -4,14 +4,22 @@
 //! and no environment itself: `cli` does. The surprising rule: a flag beats the environment, the environment beats the
 //! file, the file beats the default, and each value knows where it came from, so that an error can point there.
 
+mod agent;
+mod api;
 mod asked;
+mod auth;
 mod baseline;
 mod checks;
+mod configured;
 mod conversation;
 mod duplicates;
 mod error;
 mod file;
+mod frames;
+mod hold;
+mod isolation;
 mod locate;
+mod logs;
 mod merge;
 mod pattern;
 mod race;
@@ -27,11 +35,19 @@ mod typed;
 mod values;
 mod wire;
 
+pub use agent::AgentSettings;
+pub use api::ApiSettings;
 pub use asked::Asked;
+pub use auth::AuthSettings;
 pub use baseline::{BaselineSettings, PreExisting};
 pub use checks::{CheckName, Selection};
+pub use configured::ConfiguredChecks;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
+pub use frames::FramesSettings;
+pub use hold::HoldSettings;
+pub use isolation::IsolationSettings;
+pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, merge, needed};
 pub use pattern::Pattern;
 pub use secrets::{Lookup, SecretSource};

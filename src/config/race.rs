@@ -214,5 +214,6 @@ pub(crate) fn checks(sources: &Sources<'_>) -> Result<Selection, ConfigError> {
     Ok(Selection {
         only: only.map_or_else(Vec::new, |found| found.value),
         skip: skip.map_or_else(Vec::new, |found| found.value),
+        configured: Vec::new(),
     })
 }

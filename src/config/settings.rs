@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, BaselineSettings, Pattern, Selection, Template};
+use super::{Asked, BaselineSettings, ConfiguredChecks, Pattern, Selection, Template};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub local_limits: Limits,
     /// Which checks were asked for.
     pub checks: Selection,
+    /// What is asked for by being configured.
+    pub configured: ConfiguredChecks,
     /// The server itself, where this run may start it; `None` where it only knows an address.
     pub local: Option<LocalSettings>,
     /// Print the plan and stop.

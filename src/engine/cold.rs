@@ -24,12 +24,11 @@ const PAUSE: Duration = Duration::from_secs(3);
 const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
 impl Run<'_> {
-    /// What the log says; `None` where there is none to ask. `run` is the text that every socket of this run sent.
+    /// What the log says; `None` where there is none to ask.
     pub(super) async fn read_starts(
         &self,
         control: Option<&Control>,
         rounds: &[Round],
-        run: &str,
     ) -> Result<Option<LogProof>, EngineError> {
         let Some(control) = control else { return Ok(None) };
         let cold = || rounds.iter().filter(|round| round.stage == Stage::Cold);
@@ -43,8 +42,13 @@ impl Run<'_> {
         let due = opened.filter(|seen| matches!(seen.opening, Opening::Opened { .. }));
         let due: BTreeSet<u32> = due.map(|seen| seen.socket).collect();
         self.around.note("reading the log: which instances started");
-        let question =
-            Question { run, due, run_began: self.around.started_at, began: at(began), ended: at(ended) };
+        let question = Question {
+            run: &self.id,
+            due,
+            run_began: self.around.started_at,
+            began: at(began),
+            ended: at(ended),
+        };
         let asked = self.unless_interrupted(question.ask(control)).await?;
         Ok(Some(asked.unwrap_or_else(|error| {
             let why = format!("{error}; {}", error.help());

@@ -30,7 +30,9 @@ impl Run<'_> {
             self.evidence.identity.address = AddressKind::Url;
         }
         let plan = self.plan_only(control.map_or_else(Capacity::default, |control| control.capacity));
-        if self.settings.dry_run || plan.strata.is_empty() {
+        let configured = &self.settings.checks.configured;
+        let talks = configured.iter().any(|check| self.settings.checks.runs(*check));
+        if self.settings.dry_run || (plan.strata.is_empty() && !talks) {
             return Ok(None);
         }
         raise_descriptor_limit();
@@ -46,20 +48,36 @@ impl Run<'_> {
             around.started_at.as_second(),
         );
         prober.mint_all()?;
+        if !plan.strata.is_empty() {
+            self.run_campaign(&prober, plan, control).await?;
+        }
+        self.time(begun.elapsed());
+        self.probe_configured(&prober, control).await?;
+        Ok(Some(prober))
+    }
+
+    /// Sockets in rounds, until enough was seen.
+    async fn run_campaign(
+        &mut self,
+        prober: &Prober,
+        plan: Plan,
+        control: Option<&Control>,
+    ) -> Result<(), EngineError> {
+        let around = self.around;
         let calibration = self.calibrate(&plan).await?;
         let behind_front_end = self.evidence.target.behind_front_end;
         let mut judge = LiveJudge::new(&plan, behind_front_end, |progress| around.say(round(progress)))
             .map_err(EngineError::Settings)?;
-        let run = format!("{:016x}", rand::random::<u64>());
         let new_host =
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, run.clone()).halted_by(self.halt());
+        let campaign =
+            Campaign::new(prober.clone(), &plan, &mut judge, self.id.clone()).halted_by(self.halt());
         let Campaigned { rounds, learned, round_trip, stopped, cold } =
             self.unless_interrupted(campaign.run(new_host)).await??;
         let needs_log = judge.needs_log();
         let cold = match cold {
             Some(stopped) => {
-                let log = if needs_log { self.read_starts(control, &rounds, &run).await? } else { None };
+                let log = if needs_log { self.read_starts(control, &rounds).await? } else { None };
                 Some(ColdEvidence { stopped, log })
             }
             None => None,
@@ -67,8 +85,7 @@ impl Run<'_> {
         let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
         self.evidence.probing =
             Some(Probing { plan, calibration, learned, round_trip, rounds, stopped, cold });
-        self.time(begun.elapsed());
-        Ok(Some(prober))
+        Ok(())
     }
 
     /// Lets the prober find the bundled race first: one that cannot may not pass others. A busy machine gets a second

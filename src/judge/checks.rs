@@ -6,13 +6,20 @@
 use serde_json::{Value, json};
 
 use super::advice;
+use super::agent;
+use super::api;
+use super::auth;
 use super::baseline::{self, Comparison};
 use super::bench::{Bench, Failure};
 use super::check::{Check, Outcome};
 use super::cold::words as cold;
 use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
+use super::frames;
+use super::hold;
+use super::isolation;
 use super::label::Labelling;
 use super::local;
+use super::logs;
 use super::race::Tests;
 use super::sequential::Decision;
 use super::statistics;
@@ -35,15 +42,20 @@ pub(super) fn check(
     }
     let ended_locally = evidence.local.as_ref().is_some_and(|local| local.ended_run);
     let check = match name {
-        CheckName::Ready | CheckName::Identity | CheckName::Serves if ended_locally => {
+        _ if ended_locally && name != CheckName::Race => {
             Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
         }
         CheckName::Ready => ready(evidence),
         CheckName::Identity => identity(evidence),
         CheckName::Serves => serves(evidence, tests),
         CheckName::Race => local::race(evidence, tests, local),
-        other => Check::bare(other, Outcome::Inconclusive, "asked for, and this version cannot run it")
-            .with_help(format!("leave {other} out of --only")),
+        CheckName::Agent => agent::agent(evidence),
+        CheckName::Isolation => isolation::isolation(evidence),
+        CheckName::Auth => auth::auth(evidence),
+        CheckName::Hold => hold::hold(evidence),
+        CheckName::Api => api::api(evidence),
+        CheckName::Frames => frames::frames(evidence),
+        CheckName::Logs => logs::logs(evidence),
     };
     watch::held_back(check, evidence)
 }

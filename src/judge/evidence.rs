@@ -7,13 +7,17 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::logs::LogsSeen;
 use super::watch::Watch;
 use crate::config::{Asked, CheckName, Echo, Selection, ServiceName};
-use crate::probe::{Baseline, Calibration, Learned, Plan, Round, StopReason};
+use crate::probe::{
+    AgentSeen, ApiSeen, AuthSeen, Baseline, Calibration, FramesSeen, HoldSeen, Learned, Plan, Round,
+    StopReason,
+};
 use crate::trust::Excerpt;
 
 /// Version of the recorded form; raised when an old one can no longer be read.
-pub const EVIDENCE_VERSION: u32 = 4;
+pub const EVIDENCE_VERSION: u32 = 5;
 
 /// The evidence of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,12 +46,56 @@ pub struct Evidence {
     pub local: Option<Local>,
     /// What was opened and what came of it; `None` when nothing was.
     pub probing: Option<Probing>,
+    /// What was seen of what the configuration asked for.
+    pub configured: ConfiguredEvidence,
     /// How the revision that serves compares; `None` where that was not asked, or nobody serves.
     pub baseline: Option<Baseline>,
     /// What was seen of the serving revision's errors; `None` where nobody else serves, or nothing is known of it.
     pub watch: Option<Watch>,
     /// Milliseconds that each part took.
     pub times: Vec<(CheckName, u64)>,
+}
+
+/// What was seen for the checks that the configuration asks for; `None` for what was not asked for, or not reached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConfiguredEvidence {
+    /// Whole conversations, which show `agent` and `isolation`.
+    pub agent: Option<AgentSeen>,
+    /// Bad tokens.
+    pub auth: Option<AuthSeen>,
+    /// Sockets that were kept.
+    pub hold: Option<HoldSeen>,
+    /// HTTP endpoints.
+    pub api: Option<ApiSeen>,
+    /// Bad frames.
+    pub frames: Option<FramesSeen>,
+    /// The revision's log.
+    pub logs: Option<LogsSeen>,
+    /// When each part was under way, in their order.
+    pub windows: Vec<Window>,
+}
+
+impl ConfiguredEvidence {
+    /// Takes over what a part has seen.
+    pub(crate) fn add(&mut self, seen: Self) {
+        self.agent = self.agent.take().or(seen.agent);
+        self.auth = self.auth.take().or(seen.auth);
+        self.hold = self.hold.take().or(seen.hold);
+        self.api = self.api.take().or(seen.api);
+        self.frames = self.frames.take().or(seen.frames);
+        self.logs = self.logs.take().or(seen.logs);
+    }
+}
+
+/// When a part of a run was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The part.
+    pub check: CheckName,
+    /// Milliseconds since the start of the run.
+    pub began: u64,
+    /// Milliseconds since the start of the run.
+    pub ended: u64,
 }
 
 /// What was gated.

@@ -6,6 +6,9 @@
 //! would make ten sockets look like ten trials.
 
 mod advice;
+mod agent;
+mod api;
+mod auth;
 mod baseline;
 mod bench;
 mod beta;
@@ -14,9 +17,13 @@ mod checks;
 mod classify;
 mod cold;
 mod evidence;
+mod frames;
+mod hold;
+mod isolation;
 mod label;
 mod live;
 mod local;
+mod logs;
 mod race;
 mod seen;
 pub mod sequential;
@@ -29,11 +36,12 @@ pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules};
 pub use evidence::{
-    AddressKind, ColdEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local, LogProof, Probing,
-    ReadyEvidence, Target,
+    AddressKind, ColdEvidence, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local,
+    LogProof, Probing, ReadyEvidence, Target, Window,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
+pub use logs::LogsSeen;
 pub use seen::classify;
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};

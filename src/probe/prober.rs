@@ -20,6 +20,18 @@ use crate::child::Freezer;
 use crate::config::{Conversation, Echo, Expect, Settings, Timeouts, Values};
 use crate::trust::{Redactor, Secret};
 
+/// Which of the application's tokens a socket carries.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Credential {
+    /// The one minted for its user.
+    #[default]
+    OfUser,
+    /// None at all.
+    Missing,
+    /// This one, whoever the user is.
+    Given(Secret),
+}
+
 /// All that sockets need, shared by every round.
 #[derive(Debug, Clone)]
 pub struct Prober {
@@ -29,6 +41,8 @@ pub struct Prober {
     pub conversation: Conversation,
     /// The application's tokens; `None` where there are none.
     pub purse: Option<Arc<Purse>>,
+    /// Which of them a socket carries.
+    pub(super) credential: Credential,
     /// The IAM ID token.
     pub id_token: Option<Secret>,
     /// The users.
@@ -69,6 +83,7 @@ impl Prober {
             address,
             conversation: settings.conversation.clone(),
             purse,
+            credential: Credential::OfUser,
             id_token,
             users: settings.users.clone(),
             echo: settings.echo.clone(),
@@ -91,6 +106,11 @@ impl Prober {
     /// The same for another address, of a server that is never stopped.
     pub(crate) fn aimed(&self, address: Address) -> Self {
         Self { address, freezer: None, ..self.clone() }
+    }
+
+    /// The same for sockets that carry another token than their user's, or none.
+    pub(super) fn carrying(&self, credential: Credential) -> Self {
+        Self { credential, ..self.clone() }
     }
 
     /// The same for sockets that are kept open beyond their round.
@@ -133,12 +153,14 @@ impl Prober {
     }
 
     pub(super) fn request(&self, values: Values<'_>) -> UpgradeRequest {
-        let identity = Identity {
+        let token = match &self.credential {
             // Minted before the first socket, so it can only fail on a user that signed before: then it goes without,
             // and the server's refusal is observed.
-            token: self.purse.as_ref().and_then(|purse| purse.token(values.user).ok()),
-            id_token: self.id_token.clone(),
+            Credential::OfUser => self.purse.as_ref().and_then(|purse| purse.token(values.user).ok()),
+            Credential::Missing => None,
+            Credential::Given(token) => Some(token.clone()),
         };
+        let identity = Identity { token, id_token: self.id_token.clone() };
         let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
         UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values)
     }

@@ -8,7 +8,8 @@ use revgate::config::{
     Asked, CheckName, Echo, Limits, Pattern, RaceSettings, Selection, ServiceName, Timeouts,
 };
 use revgate::judge::{
-    AddressKind, EVIDENCE_VERSION, Evidence, IdentityEvidence, Probing, ReadyEvidence, Target,
+    AddressKind, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Probing, ReadyEvidence,
+    Target,
 };
 use revgate::probe::{
     Calibration, Capacity, Company, Declared, End, EndKind, Frame, FrameKind, HELD_SOCKETS, Learned, Means,
@@ -86,7 +87,8 @@ pub(crate) fn nothing_opened() -> Evidence {
 
 /// A rehearsal, dry, with two checks left out.
 pub(crate) fn rehearsed_dry_and_skipped() -> Evidence {
-    let selection = Selection { only: Vec::new(), skip: vec![CheckName::Identity, CheckName::Race] };
+    let skip = vec![CheckName::Identity, CheckName::Race];
+    let selection = Selection { only: Vec::new(), skip, configured: Vec::new() };
     let target = Target { rehearsed: true, behind_front_end: false, ..bare().target };
     let identity =
         IdentityEvidence { address: AddressKind::None, before: None, after: None, ..bare().identity };
@@ -180,6 +182,7 @@ fn bare() -> Evidence {
         },
         local: None,
         probing: None,
+        configured: ConfiguredEvidence::default(),
         baseline: None,
         watch: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],

@@ -143,7 +143,7 @@ fn hostile_text_gives_no_orders() {
 
 /// What `revgate check --record` wrote against the emulator, without most of its rounds: made by version 3, in the form of
 /// version 4.
-const RECORDED: &str = include_str!("recorded-v4.json");
+const RECORDED: &str = include_str!("recorded-v5.json");
 
 #[test]
 fn a_record_of_version_4_stays_readable_and_loses_nothing() {

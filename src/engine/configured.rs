@@ -1,0 +1,100 @@
+//! What the configuration asks for besides what every run does, in the order of the checks.
+//!
+//! Takes the prober of a campaign that is over; fills in the evidence. The surprising rule: what no well-behaved client
+//! does comes last, so that nothing before it suffers from it, and the log can tell the two apart.
+
+use super::{Control, EngineError, Run, milliseconds};
+use crate::config::{CheckName, ConfiguredChecks};
+use crate::judge::{ConfiguredEvidence, Window};
+use crate::probe::{
+    Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames, send_bad_tokens,
+};
+
+/// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
+const PARTS: [CheckName; 5] =
+    [CheckName::Agent, CheckName::Hold, CheckName::Api, CheckName::Auth, CheckName::Frames];
+
+impl Run<'_> {
+    /// Runs what is configured; of what needs a socket nothing where single sockets are not even served.
+    pub(super) async fn probe_configured(
+        &mut self,
+        prober: &Prober,
+        control: Option<&Control>,
+    ) -> Result<(), EngineError> {
+        let probing = self.evidence.probing.as_ref();
+        let served = probing.is_none_or(|probing| probing.stopped != StopReason::NotServed);
+        let sockets = probing.map_or(0, |p| p.rounds.iter().map(|round| round.observations.len()).sum());
+        let mut series = Series::after(self.id.clone(), u32::try_from(sockets).unwrap_or(u32::MAX));
+        for part in PARTS {
+            if !self.wants(part) {
+                continue;
+            }
+            if !served && part != CheckName::Api {
+                self.around.note(format!("{part} is left out: single sockets are not served"));
+                continue;
+            }
+            self.around.note(format!("{part}: begins"));
+            let began = self.around.epoch.elapsed();
+            self.probe_part(part, prober, &mut series).await?;
+            let ended = self.around.epoch.elapsed();
+            self.evidence.times.push((part, milliseconds(ended.saturating_sub(began))));
+            let window = Window { check: part, began: milliseconds(began), ended: milliseconds(ended) };
+            self.evidence.configured.windows.push(window);
+        }
+        self.read_logs(control).await
+    }
+
+    fn wants(&self, part: CheckName) -> bool {
+        let runs = |check| self.settings.checks.runs(check);
+        runs(part) || (part == CheckName::Agent && runs(CheckName::Isolation))
+    }
+
+    async fn probe_part(
+        &mut self,
+        part: CheckName,
+        prober: &Prober,
+        series: &mut Series,
+    ) -> Result<(), EngineError> {
+        let cut = self.halt();
+        let ConfiguredChecks { agent, hold, api, auth, frames, .. } = &self.settings.configured;
+        let mut seen = ConfiguredEvidence::default();
+        let probing = async {
+            match part {
+                CheckName::Agent => {
+                    if let Some(agent) = agent {
+                        seen.agent = Some(run_flows(prober, agent, series, &cut).await);
+                    }
+                }
+                CheckName::Hold => {
+                    if let Some(hold) = hold {
+                        seen.hold = Some(hold_sockets(prober, hold, series, &cut).await);
+                    }
+                }
+                CheckName::Api => {
+                    if let Some(api) = api {
+                        seen.api = Some(ask_endpoints(prober, api, series, &cut).await);
+                    }
+                }
+                CheckName::Auth => {
+                    if let Some(auth) = auth {
+                        seen.auth = Some(send_bad_tokens(prober, auth, series, &cut).await);
+                    }
+                }
+                _ => {
+                    if let Some(frames) = frames {
+                        seen.frames = Some(send_bad_frames(prober, frames, series, &cut).await);
+                    }
+                }
+            }
+        };
+        self.unless_interrupted(probing).await?;
+        self.evidence.configured.add(seen);
+        Ok(())
+    }
+
+    /// What the revision's log says, once everything else is over.
+    async fn read_logs(&mut self, control: Option<&Control>) -> Result<(), EngineError> {
+        let _ = control;
+        Ok(())
+    }
+}

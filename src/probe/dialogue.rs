@@ -1,0 +1,113 @@
+//! One socket that is led by hand: opened alone, spoken with message by message, closed.
+//!
+//! Takes a socket's specification and gives what comes on it, one thing after the other, and its observation in the end.
+//! It neither knows what is due nor judges what comes. The surprising rule: pings of the server's are answered while
+//! something is awaited, so that whoever holds a dialogue has to listen all the time.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{Instant, timeout_at};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::frame::FrameKind;
+use super::line::Line;
+use super::observation::{End, EndKind, Observation, Phase};
+use super::prober::Prober;
+use super::socket::{Armed, answered, arm};
+use super::spec::SocketSpec;
+
+/// What came on a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A message, of this kind.
+    Message(FrameKind, Bytes),
+    /// The server's pong to a ping of ours.
+    Pong(Bytes),
+    /// The end.
+    End(EndKind),
+    /// Nothing in time.
+    Nothing,
+}
+
+/// An open socket that is led by hand.
+pub(super) struct Dialogue<'a> {
+    line: Box<Line<'a>>,
+    cut: CancellationToken,
+}
+
+impl<'a> Dialogue<'a> {
+    /// Opens a socket, or gives what was seen of one that did not open. `cut` ends it whenever the run is over.
+    pub(super) async fn open(
+        prober: &'a Prober,
+        spec: &SocketSpec,
+        opening_time: Duration,
+        cut: &CancellationToken,
+    ) -> Result<Self, Box<Observation>> {
+        let Armed { mut wire, last, pending } = arm(prober, spec, 1, opening_time, cut).await?;
+        let written = async {
+            wire.write_all(&[last]).await?;
+            wire.flush().await
+        };
+        let released = written.await.is_ok().then(Instant::now);
+        let line = answered(prober, wire, pending, released, opening_time, cut).await?;
+        Ok(Self { line, cut: cut.clone() })
+    }
+
+    /// What was seen of it so far.
+    pub(super) fn seen(&self) -> &Observation {
+        &self.line.life.observation
+    }
+
+    /// The next thing that comes until then. Pings are answered and passed over.
+    pub(super) async fn hear(&mut self, until: Instant) -> Heard {
+        loop {
+            // A server that never falls silent always has something ready, and then the timer is not even looked at.
+            if Instant::now() >= until {
+                return Heard::Nothing;
+            }
+            let next = timeout_at(until, self.line.stream.next());
+            let Some(Ok(given)) = self.cut.run_until_cancelled(next).await else { return Heard::Nothing };
+            let heard = match &given {
+                Some(Ok(Message::Text(text))) => {
+                    Some(Heard::Message(FrameKind::Text, Bytes::copy_from_slice(text.as_bytes())))
+                }
+                Some(Ok(Message::Binary(bytes))) => Some(Heard::Message(FrameKind::Binary, bytes.clone())),
+                Some(Ok(Message::Pong(bytes))) => Some(Heard::Pong(bytes.clone())),
+                _ => None,
+            };
+            if let Some(kind) = self.line.take(given) {
+                return Heard::End(kind);
+            }
+            if let Some(heard) = heard {
+                return heard;
+            }
+        }
+    }
+
+    /// Sends one message; how the socket ended, where it cannot be sent whatever the server does.
+    pub(super) async fn say(&mut self, message: Message) -> Result<(), EndKind> {
+        let until = Instant::now() + self.line.prober.timeouts.answer;
+        let now = self.line.prober.now();
+        self.line.life.observation.timeline.sent.get_or_insert(now);
+        self.line.send(message, until).await
+    }
+
+    /// True when the run is over.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
+    /// Closes it cleanly and reads to the very end.
+    pub(super) async fn close(mut self) -> Observation {
+        let end = self.line.close().await;
+        self.line.ended(end).await
+    }
+
+    /// The observation of a socket that the server ended so.
+    pub(super) async fn ended(self, kind: EndKind, phase: Phase) -> Observation {
+        self.line.ended(End { kind, phase }).await
+    }
+}
