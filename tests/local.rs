@@ -268,7 +268,7 @@ fn threads_ten_of_ten_are_blocked() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// The corrected twins with the default test, twenty times each.
+/// The corrected servers with the default test, twenty times each: ten of either twin.
 ///
 /// `cargo test --test local twenty_of_twenty -- --ignored --nocapture`
 #[test]

@@ -35,6 +35,7 @@ mod spec;
 mod steering;
 mod stop;
 mod talk;
+mod tickets;
 mod token;
 mod transport;
 mod trial;
