@@ -244,7 +244,8 @@ fn ten_of_ten_are_blocked() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// The same of the server with threads, at W = 1 ms and at W = 5 µs.
+/// The same of the server with threads, at W = 1 ms and at W = 5 µs. There only some of the rounds find it, so that pairs
+/// of one user may be the first to show the race of any two.
 ///
 /// `cargo test --test local threads_ten -- --ignored --nocapture`
 #[test]
@@ -256,7 +257,8 @@ fn threads_ten_of_ten_are_blocked() {
             let exec = defect(&backends::threads_command(mode), window, "1011");
             let found = (0..10).filter(|_| {
                 let (code, text) = rehearse(QUICK, &exec);
-                let right = code == 10 && is_named(&text, stratum);
+                let by_pairs = mode == "singleton" && is_named(&text, "frozen-same-user");
+                let right = code == 10 && (is_named(&text, stratum) || by_pairs);
                 if !right {
                     missed.push(format!("{exec}\n{text}"));
                 }
@@ -268,7 +270,7 @@ fn threads_ten_of_ten_are_blocked() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// The corrected twins with the default test, twenty times each.
+/// The corrected servers with the default test, twenty times each: ten of either twin.
 ///
 /// `cargo test --test local twenty_of_twenty -- --ignored --nocapture`
 #[test]

@@ -41,6 +41,7 @@ mod spec;
 mod steering;
 mod stop;
 mod talk;
+mod tickets;
 mod token;
 mod transport;
 mod trial;

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -15,6 +16,7 @@ use tokio_util::either::Either;
 use url::Url;
 
 use super::observation::{Opening, TcpFailure};
+use super::tickets::Tickets;
 use crate::trust::Excerpt;
 
 /// The stream below a WebSocket.
@@ -163,6 +165,7 @@ impl Tls {
         let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         // Without a protocol of its own a front end may choose HTTP/2, over which there is no upgrade.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::store(Arc::new(Tickets::new()));
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
 }
