@@ -20,7 +20,7 @@ use crate::cloudrun::logs::{LogEntry, LogOrder, of_log, of_revision, of_service,
 use crate::config::{CheckName, LogsSettings};
 use crate::judge::{Logged, LoggedKind, LogsRead, LogsSeen};
 use crate::probe::{Prober, Sentinel, Series, send_sentinel};
-use crate::trust::Excerpt;
+use crate::trust::{Excerpt, escape};
 
 /// How long an application may take to write of what the last socket did.
 const AFTERMATH: Duration = Duration::from_secs(1);
@@ -81,8 +81,7 @@ impl Run<'_> {
                     "name --project, --region and --service besides --url, or leave it out with --skip logs"
                         .to_owned(),
             })?;
-            let reading = Reading { run: self, control, settings };
-            reading.read(prober, series).await
+            Reading { run: self, control, settings }.read(prober, series).await
         };
         read.await.map_or_else(
             |Unread { why, help }| {
@@ -111,27 +110,19 @@ impl Reading<'_> {
     async fn read(&self, prober: &Prober, series: &mut Series) -> Result<LogsRead, Unread> {
         let around = self.run.around;
         sleep(AFTERMATH).await;
-        let sentinel = send_sentinel(prober, series).await.map_err(|error| Unread {
-            why: error.to_string(),
-            help: "see serves and api: what answers at this address?".to_owned(),
-        })?;
+        let sentinel = send_sentinel(prober, series).await;
         around.note(format!("logs: waiting until the log shows our own request ({})", sentinel.nonce));
         let sent = around.started_at + Duration::from_micros(sentinel.sent);
-        let begun = Instant::now();
+        let asking = Instant::now();
         let ended = self.await_sentinel(&sentinel, sent).await?;
-        let waited = begun.elapsed();
+        let waited = asking.elapsed();
         sleep(STRAGGLERS).await;
         let apart = ended.duration_since(sent);
         let began = around.started_at.checked_add(apart).unwrap_or(around.started_at);
         let (entries, more, starts) = self.entries(&Stretch { began, ended }).await?;
         Ok(LogsRead {
             severity: self.settings.severity.clone(),
-            allow: self
-                .settings
-                .allow
-                .iter()
-                .map(|pattern| around.redactor.redact(pattern.as_str()))
-                .collect(),
+            allow: self.settings.allow.iter().map(|pattern| escape(pattern.as_str())).collect(),
             ended: sentinel.sent / 1000,
             waited: milliseconds(waited),
             entries,
@@ -166,16 +157,28 @@ impl Reading<'_> {
                 });
             }
             if Instant::now() + pause > until {
-                let patience = self.settings.patience.as_secs();
-                return Err(Unread {
-                    why: format!("the log did not show our own request in {patience} s"),
-                    help: "wait longer with logs.patience, and see that requests are logged at all (exclusion filters of the \
-                           project's log sinks)"
-                        .to_owned(),
-                });
+                return Err(self.unseen(sentinel));
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE);
+        }
+    }
+
+    /// Why the log did not show our own request.
+    fn unseen(&self, sentinel: &Sentinel) -> Unread {
+        let patience = self.settings.patience.as_secs();
+        let why = format!("the log did not show our own request in {patience} s");
+        match &sentinel.trouble {
+            Some(trouble) => Unread {
+                why: format!("{why}, which the application did not answer: {trouble}"),
+                help: "see serves: what answers at this address?".to_owned(),
+            },
+            None => Unread {
+                why,
+                help: "wait longer with logs.patience, and see that requests are logged at all (exclusion filters of the \
+                       project's log sinks)"
+                    .to_owned(),
+            },
         }
     }
 
@@ -209,7 +212,7 @@ impl Reading<'_> {
         for entry in &system {
             let text = entry.text().raw();
             if let Some(reason) = reason_of_start(text).filter(|_| starts.len() < STARTS) {
-                starts.push((self.at(stretch, entry), Excerpt::new(reason)));
+                starts.push((stretch.at(entry), Excerpt::new(reason)));
             }
             if let Some(kind) = kind_of_system(text) {
                 self.keep(&mut entries, stretch, entry, kind);
@@ -231,7 +234,7 @@ impl Reading<'_> {
             text = if text.is_empty() { status } else { format!("{status}: {text}") };
         }
         entries.push(Logged {
-            at: self.at(stretch, entry),
+            at: stretch.at(entry),
             kind,
             severity: entry.severity.clone(),
             text: Excerpt::new(&text),
@@ -239,10 +242,12 @@ impl Reading<'_> {
             allowed,
         });
     }
+}
 
-    /// Milliseconds from the start of the run.
-    fn at(&self, stretch: &Stretch, entry: &LogEntry) -> u64 {
-        let since = entry.timestamp.map(|time| time.duration_since(stretch.began).as_millis());
+impl Stretch {
+    /// Milliseconds from its beginning.
+    fn at(&self, entry: &LogEntry) -> u64 {
+        let since = entry.timestamp.map(|time| time.duration_since(self.began).as_millis());
         since.and_then(|since| u64::try_from(since).ok()).unwrap_or(0)
     }
 }

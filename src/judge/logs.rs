@@ -126,7 +126,7 @@ fn shown(entry: &Logged) -> String {
 }
 
 fn passed_words(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> String {
-    let mut words = format!(
+    let seen = format!(
         "no crash and no 5xx in {}, no error of the application at {} or above in {} of these",
         seconds(read.ended),
         read.severity,
@@ -136,13 +136,13 @@ fn passed_words(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> String {
         (sorted.allowed, "excused by logs.allow"),
         (sorted.in_windows, "while badly behaved clients were there"),
     ];
-    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-        words.push_str(&format!("; {count} {what}"));
-    }
-    if !sorted.not_the_logs.is_empty() {
-        words.push_str(&format!("; not counted: {}", by_kind(&sorted.not_the_logs).join(", ")));
-    }
-    words + &format!("; the log showed our own request after {}", seconds(read.waited))
+    let counts =
+        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let others = by_kind(&sorted.not_the_logs);
+    let others = (!others.is_empty()).then(|| format!("not counted: {}", others.join(", ")));
+    let own = format!("the log showed our own request after {}", seconds(read.waited));
+    let parts: Vec<String> = [seen].into_iter().chain(counts).chain(others).chain([own]).collect();
+    parts.join("; ")
 }
 
 fn failed_help(check: Check, sorted: &Sorted<'_>, evidence: &Evidence) -> Check {

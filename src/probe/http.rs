@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::client::Request;
-pub use self::client::{Sentinel, SentinelError, send_sentinel};
+pub use self::client::{Sentinel, send_sentinel};
 pub use self::seen::{Answer, Answered, ApiSeen, EndpointSeen};
 use super::prober::Prober;
 use super::series::Series;

@@ -55,9 +55,7 @@ pub use flow::{AgentSeen, run_flows};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
 pub use hold::{HoldSeen, hold_sockets};
-pub use http::{
-    Answer, Answered, ApiSeen, EndpointSeen, Sentinel, SentinelError, ask_endpoints, send_sentinel,
-};
+pub use http::{Answer, Answered, ApiSeen, EndpointSeen, Sentinel, ask_endpoints, send_sentinel};
 pub use learned::{Learned, learn};
 pub use misuse::{AuthSeen, FramesSeen, send_bad_frames, send_bad_tokens};
 pub use observation::{

@@ -1,7 +1,7 @@
 //! The revision's log: errors that nothing else shows are blocked; a log that shows nothing is no clean log.
 
 use crate::support::{Ended, World};
-use crate::world::{NAMED, assert_says, backend, first_check, sample};
+use crate::world::{NAMED, assert_says, backend, first_failure, sample};
 
 const LOGS: &str = "logs: { patience: 20s }\n";
 
@@ -23,7 +23,7 @@ fn errors_that_only_the_log_shows_are_blocked_and_quoted() {
     ] {
         let Ended { code, out, err } = check(&backend(mode, &format!("{NAMED}{LOGS}"), "{log_lag: 1s}"));
         assert_eq!(code, 10, "{mode}\n{out}{err}");
-        assert_eq!(first_check(&out), "logs", "{mode}\n{out}");
+        assert_eq!(first_failure(&out), "logs", "{mode}\n{out}");
         assert_says(&out, &words);
         assert_says(&out, &["pass  serves", "pass  race", "gcloud logging read"]);
     }
@@ -57,7 +57,7 @@ fn a_crash_is_blocked_by_the_log_whatever_the_endpoint_may_answer() {
     );
     let Ended { code, out, err } = check(&backend("crash", &more, "{}"));
     assert_eq!(code, 10, "{out}{err}");
-    assert_eq!(first_check(&out), "logs", "{out}");
+    assert_eq!(first_failure(&out), "logs", "{out}");
     assert_says(&out, &["crash", "Container called exit(3)"]);
 }
 

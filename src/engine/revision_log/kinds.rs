@@ -56,7 +56,7 @@ pub(super) fn kind_of_system(text: &str) -> Option<LoggedKind> {
     let ways = ["TCP", "HTTP", "GRPC"];
     let is_probe =
         |probe: &&str| ways.iter().any(|way| text.contains(&format!("{probe} {way} probe failed")));
-    probes.iter().any(|probe| is_probe(probe)).then_some(LoggedKind::Probe)
+    probes.iter().any(is_probe).then_some(LoggedKind::Probe)
 }
 
 fn is_memory(text: &str) -> bool {

@@ -7,6 +7,26 @@ use crate::judge::{
 use crate::probe::{Capacity, Company, Plan, Round, Stage, StopReason};
 use crate::trust::Excerpt;
 
+fn target() -> Target {
+    Target {
+        service: Some(crate::config::ServiceName {
+            project: "p".into(),
+            region: "r".into(),
+            service: "s".into(),
+        }),
+        revision: Some("s-2".to_owned()),
+        revision_uid: None,
+        rule: String::new(),
+        serving_percent: 0,
+        previous: None,
+        address: None,
+        path: "/".to_owned(),
+        rehearsed: false,
+        behind_front_end: true,
+        notes: Vec::new(),
+    }
+}
+
 /// A minute of a run that asked for `logs` and saw these entries.
 fn evidence(entries: Vec<Logged>) -> Evidence {
     let file = FileConfig::parse("t", b"logs: {}\nsend: x\n").unwrap();
@@ -26,23 +46,7 @@ fn evidence(entries: Vec<Logged>) -> Evidence {
         recorded_by: "test".to_owned(),
         started_at: "2026-11-23T20:28:12Z".parse().unwrap(),
         took_ms: 70_000,
-        target: Target {
-            service: Some(crate::config::ServiceName {
-                project: "p".into(),
-                region: "r".into(),
-                service: "s".into(),
-            }),
-            revision: Some("s-2".to_owned()),
-            revision_uid: None,
-            rule: String::new(),
-            serving_percent: 0,
-            previous: None,
-            address: None,
-            path: "/".to_owned(),
-            rehearsed: false,
-            behind_front_end: true,
-            notes: Vec::new(),
-        },
+        target: target(),
         selection: settings.checks.clone(),
         dry_run: false,
         asked: crate::config::Asked::default(),

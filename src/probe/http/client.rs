@@ -183,27 +183,18 @@ pub struct Sentinel {
     pub nonce: String,
     /// When it was sent, in microseconds since the start of the run.
     pub sent: u64,
-}
-
-/// Why the request of our own was not answered.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SentinelError {
-    /// No answer came.
-    #[error("our own request was not answered: {0}")]
-    Unanswered(Excerpt),
-    /// The platform answered.
-    #[error("our own request did not reach the service: {}", .0.words())]
-    Platform(PlatformPage),
+    /// Why the application did not answer it, where that is so: the log may show it all the same.
+    pub trouble: Option<Excerpt>,
 }
 
 /// Sends one request to a path that is nobody's.
-///
-/// # Errors
-/// No answer of the application's: the log can have no entry that tells anything.
-pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Result<Sentinel, SentinelError> {
+pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
     let nonce = series.socket(None).nonce;
-    let unanswered = |text: &str| SentinelError::Unanswered(Excerpt::new(&prober.redactor.redact(text)));
-    let client = client(&prober.address).map_err(|error| unanswered(&error.to_string()))?;
+    let trouble = |text: &str| Some(Excerpt::new(&prober.redactor.redact(text)));
+    let client = match client(&prober.address) {
+        Ok(client) => client,
+        Err(error) => return Sentinel { nonce, sent: prober.now(), trouble: trouble(&error.to_string()) },
+    };
     let id_token = prober.id_token.as_ref().map(|token| super::bearer(ID_TOKEN, token));
     let request = Request {
         method: "GET".to_owned(),
@@ -218,12 +209,11 @@ pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Result<Senti
         at_once: false,
     };
     let answer = request.send(prober, &client).await;
-    match answer.result {
-        Answered::Platform { page, .. } => Err(SentinelError::Platform(page)),
-        Answered::TimedOut => Err(unanswered("nothing came in 20 s")),
-        Answered::Broken { what } | Answered::NotSent { what } => Err(SentinelError::Unanswered(what)),
-        Answered::Right { .. } | Answered::Wrong { .. } | Answered::Cut => {
-            Ok(Sentinel { nonce, sent: answer.began })
-        }
-    }
+    let trouble = match answer.result {
+        Answered::Platform { page, .. } => trouble(page.words()),
+        Answered::TimedOut => trouble("nothing came in 20 s"),
+        Answered::Broken { what } | Answered::NotSent { what } => Some(what),
+        Answered::Right { .. } | Answered::Wrong { .. } | Answered::Cut => None,
+    };
+    Sentinel { nonce, sent: answer.began, trouble }
 }
