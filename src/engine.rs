@@ -10,7 +10,10 @@ mod cold;
 mod configured;
 mod error;
 mod local;
+mod logs;
+mod own_requests;
 mod probing;
+mod revision_log;
 mod tagging;
 mod watch;
 
@@ -168,6 +171,7 @@ impl<'a> Run<'a> {
                 instance_echo: settings.instance_echo.clone(),
                 before: None,
                 after: None,
+                log: None,
             },
             local: None,
             probing: None,

@@ -1,6 +1,12 @@
 //! One child process, from its start to the end of its group.
 
-use std::{io, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::unix::process::ExitStatusExt as _,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader},
@@ -127,8 +133,7 @@ impl Watched {
     async fn watch(mut self, sink: Sink, stop: CancellationToken) {
         tokio::select! {
             status = self.child.wait() => {
-                let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                sink("system", format!("Container called exit: {how}."));
+                sink("system", status.map_or_else(|error| error.to_string(), ending));
             }
             () = stop.cancelled() => {
                 self.group.terminate();
@@ -142,6 +147,15 @@ impl Watched {
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.dismiss().await;
         }
+    }
+}
+
+/// How a process ended, in Cloud Run's words.
+fn ending(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("Container called exit({code})."),
+        (None, Some(signal)) => format!("Container terminated on signal {signal}."),
+        (None, None) => "Container ended.".to_owned(),
     }
 }
 

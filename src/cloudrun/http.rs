@@ -199,7 +199,8 @@ fn named_permission(message: &str) -> Option<&str> {
     (message.starts_with("Permission '") && name.contains('.') && name.chars().all(plain)).then_some(name)
 }
 
-/// Takes secrets out of all texts that are shown later: everything named `message` or `textPayload`.
+/// Takes secrets out of all texts that are shown later: everything named `message` or `textPayload`, and all that an
+/// application wrote as JSON.
 fn redact_messages(mut value: Value, redactor: &Redactor) -> Value {
     match &mut value {
         Value::Object(members) => {
@@ -208,6 +209,7 @@ fn redact_messages(mut value: Value, redactor: &Redactor) -> Value {
                     Value::String(text) if key == "message" || key == "textPayload" => {
                         Value::String(redactor.redact(&text))
                     }
+                    payload if key == "jsonPayload" => redact_texts(payload, redactor),
                     other => redact_messages(other, redactor),
                 };
             }
@@ -220,6 +222,18 @@ fn redact_messages(mut value: Value, redactor: &Redactor) -> Value {
         _ => {}
     }
     value
+}
+
+/// Takes secrets out of every text.
+fn redact_texts(value: Value, redactor: &Redactor) -> Value {
+    match value {
+        Value::String(text) => Value::String(redactor.redact(&text)),
+        Value::Array(items) => items.into_iter().map(|item| redact_texts(item, redactor)).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(key, member)| (key, redact_texts(member, redactor))).collect()
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@
 //! Source: `google.logging.v2.LoggingServiceV2.ListLogEntries`. OR binds more tightly than AND in a filter.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{Client, READ};
@@ -27,6 +28,8 @@ const GOOGLE: &str = "https://logging.googleapis.com";
 const PAGE: u32 = 1000;
 /// A server that never ends its pages is cut off here.
 const PAGES: usize = 100;
+/// Bytes of an entry's text that are kept: patterns are looked for in them.
+const LONGEST_TEXT: usize = 4096;
 
 /// In which order entries come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,10 @@ pub struct LogEntry {
     pub severity: String,
     /// What was written, where it is a text: escaped, capped and redacted.
     #[serde(deserialize_with = "text")]
-    pub text_payload: Excerpt,
+    pub text_payload: LoggedText,
+    /// What was written, where it is an object: the text in it, else all of it.
+    #[serde(deserialize_with = "object")]
+    pub json_payload: LoggedText,
     /// The request, where it is about one.
     pub http_request: Option<HttpRequest>,
     /// `instanceId`, for example.
@@ -94,10 +100,74 @@ impl LogEntry {
     pub fn instance(&self) -> Option<&str> {
         self.labels.get("instanceId").map(String::as_str).filter(|id| !id.is_empty())
     }
+
+    /// What was written, in whichever form.
+    pub fn text(&self) -> &LoggedText {
+        if self.text_payload.raw().is_empty() { &self.json_payload } else { &self.text_payload }
+    }
+
+    /// Says what it says in other words: those of a text that the platform took for several entries.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.text_payload = LoggedText::new(text);
+    }
+
+    /// The short name of the revision that it is about; empty where it is about none.
+    pub fn revision(&self) -> &str {
+        self.resource.labels.get("revision_name").map_or("", String::as_str)
+    }
+
+    /// The status of the request that it is about; 0 where there was none.
+    pub fn status(&self) -> u16 {
+        self.http_request.as_ref().and_then(|request| u16::try_from(request.status).ok()).unwrap_or(0)
+    }
+
+    /// True for an entry of this log: `requests`, `stdout`, `stderr` or `varlog/system`.
+    pub fn is_of(&self, log: &str) -> bool {
+        self.log_name.ends_with(&format!("run.googleapis.com%2F{}", log.replace('/', "%2F")))
+    }
 }
 
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Excerpt, D::Error> {
-    Ok(Excerpt::new(&String::deserialize(deserializer)?))
+/// A text as it was written, capped and redacted and *not* escaped: it may be searched, and shown as an excerpt only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LoggedText(String);
+
+impl LoggedText {
+    fn new(text: &str) -> Self {
+        Self(text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned())
+    }
+
+    /// The text, for searching.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, made safe to show.
+    pub fn excerpt(&self) -> Excerpt {
+        Excerpt::new(&self.0)
+    }
+}
+
+impl fmt::Debug for LoggedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.excerpt().as_str())
+    }
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<LoggedText, D::Error> {
+    Ok(LoggedText::new(&String::deserialize(deserializer)?))
+}
+
+/// The message of an entry that an application wrote as JSON; without one, the whole object.
+fn object<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<LoggedText, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let named = ["message", "msg", "textPayload"].iter().find_map(|key| value.get(*key)?.as_str());
+    let stack =
+        ["stack_trace", "exception", "exc_info", "stack"].iter().find_map(|key| value.get(*key)?.as_str());
+    Ok(match (named, stack) {
+        (Some(message), Some(stack)) => LoggedText::new(&format!("{message}\n{stack}")),
+        (Some(message), None) => LoggedText::new(message),
+        _ => LoggedText::new(&value.to_string()),
+    })
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,15 +182,18 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// The part of a filter that means a service, with all its revisions.
+pub fn of_service(service: &ServiceName) -> String {
+    format!(
+        "resource.type=\"cloud_run_revision\" AND resource.labels.location={} AND resource.labels.service_name={}",
+        quoted(&service.region),
+        quoted(&service.service)
+    )
+}
+
 /// The part of a filter that means one revision of a service.
 pub fn of_revision(service: &ServiceName, revision: &str) -> String {
-    format!(
-        "resource.type=\"cloud_run_revision\" AND resource.labels.location={} AND resource.labels.service_name={} \
-         AND resource.labels.revision_name={}",
-        quoted(&service.region),
-        quoted(&service.service),
-        quoted(revision)
-    )
+    format!("{} AND resource.labels.revision_name={}", of_service(service), quoted(revision))
 }
 
 /// The part of a filter that means one log of a project: `requests`, `stdout`, `stderr` or `varlog/system`.
@@ -140,18 +213,31 @@ impl Client {
         filter: &str,
         order: LogOrder,
     ) -> Result<Vec<LogEntry>, ApiError> {
-        let about = About {
-            service: service.clone(),
-            what: "list the log entries",
-            permission: "logging.logEntries.list",
-        };
+        match self.list_pages(service, filter, order, PAGES).await? {
+            (all, true) => Ok(all),
+            (_, false) => Err(self.unexpected(about(service), "pages without end")),
+        }
+    }
+
+    /// The entries on the first so many pages, and whether these are all. Takes `logging.logEntries.list`.
+    ///
+    /// # Errors
+    /// As [`Client::list_entries`].
+    pub async fn list_pages(
+        &self,
+        service: &ServiceName,
+        filter: &str,
+        order: LogOrder,
+        pages: usize,
+    ) -> Result<(Vec<LogEntry>, bool), ApiError> {
+        let about = about(service);
         let order = match order {
             LogOrder::OldestFirst => "timestamp asc",
             LogOrder::NewestFirst => "timestamp desc",
         };
         let url = self.log_address();
         let (mut all, mut token, mut seen) = (Vec::new(), String::new(), HashSet::new());
-        for _ in 0..PAGES {
+        for _ in 0..pages {
             let mut body = json!({"resourceNames": [format!("projects/{}", service.project)], "filter": filter,
                 "orderBy": order, "pageSize": PAGE});
             if !token.is_empty() {
@@ -163,14 +249,14 @@ impl Client {
             let page: EntryPage = self.repeat(call, READ).await?;
             all.extend(page.entries);
             if page.next_page_token.is_empty() {
-                return Ok(all);
+                return Ok((all, true));
             }
             if !seen.insert(page.next_page_token.clone()) {
                 return Err(self.unexpected(about, "the same page token twice"));
             }
             token = page.next_page_token;
         }
-        Err(self.unexpected(about, "pages without end"))
+        Ok((all, false))
     }
 
     /// Another host at Google; any other endpoint answers for all.
@@ -178,6 +264,10 @@ impl Client {
         let google = self.is_google().then(|| Url::parse(GOOGLE).ok()).flatten();
         self.address_at(google, &["entries:list"])
     }
+}
+
+fn about(service: &ServiceName) -> About {
+    About { service: service.clone(), what: "list the log entries", permission: "logging.logEntries.list" }
 }
 
 #[cfg(test)]
@@ -192,10 +282,21 @@ mod tests {
             "resource": {"type": "cloud_run_revision", "labels": {"revision_name": "s-1"}}});
         let entry = LogEntry::deserialize(raw).unwrap();
         assert_eq!(entry.instance(), Some("00ab"));
-        assert_eq!(entry.http_request.unwrap().status, 503);
-        assert_eq!(entry.resource.labels["revision_name"], "s-1");
-        assert!(!entry.text_payload.as_str().contains('\u{1b}'));
+        assert_eq!((entry.status(), entry.revision()), (503, "s-1"));
+        assert!(
+            !entry.text().excerpt().as_str().contains('\u{1b}') && !format!("{entry:?}").contains('\u{1b}')
+        );
         assert!(LogEntry::deserialize(json!({})).unwrap().timestamp.is_none());
+    }
+
+    #[test]
+    fn an_object_says_what_its_message_says_and_long_texts_are_cut() {
+        let of = |payload: Value| LogEntry::deserialize(json!({ "jsonPayload": payload })).unwrap();
+        assert_eq!(of(json!({"message": "boom", "user": "u"})).text().raw(), "boom");
+        assert_eq!(of(json!({"message": "boom", "exception": "Traceback"})).text().raw(), "boom\nTraceback");
+        assert_eq!(of(json!({"code": 7})).text().raw(), "{\"code\":7}");
+        let long = "ü".repeat(LONGEST_TEXT);
+        assert!(of(json!({ "message": long })).text().raw().len() <= LONGEST_TEXT);
     }
 
     #[test]

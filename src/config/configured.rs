@@ -12,6 +12,8 @@ use super::frames::{self, FramesSettings};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
 use super::logs::{self, LogsSettings};
+use super::secrets::{Lookup, SecretSource};
+use super::settings::Limits;
 use super::sources::Sources;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
@@ -47,16 +49,32 @@ impl ConfiguredChecks {
         ];
         all.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect()
     }
+
+    /// What each will cost, in one line a check, and what should be known before.
+    pub(crate) fn words(&self) -> Vec<(CheckName, String)> {
+        let api = self.api.iter().flat_map(|api| [vec![api.words()], api.warnings()].concat());
+        let api = api.map(|words| (CheckName::Api, words));
+        api.chain(self.logs.iter().map(|logs| (CheckName::Logs, logs.words()))).collect()
+    }
+}
+
+/// The secrets that they will want.
+pub(crate) fn needed(sources: &Sources<'_>) -> Result<Vec<SecretSource>, ConfigError> {
+    api::needed(sources)
 }
 
 /// All of them.
-pub(crate) fn configured(sources: &Sources<'_>) -> Result<ConfiguredChecks, ConfigError> {
+pub(crate) fn configured(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    limits: &Limits,
+) -> Result<ConfiguredChecks, ConfigError> {
     Ok(ConfiguredChecks {
         agent: agent::agent(sources)?,
         isolation: isolation::isolation(sources)?,
         auth: auth::auth(sources)?,
         hold: hold::hold(sources)?,
-        api: api::api(sources)?,
+        api: api::api(sources, lookup, limits)?,
         frames: frames::frames(sources)?,
         logs: logs::logs(sources)?,
     })

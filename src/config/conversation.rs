@@ -6,7 +6,7 @@
 
 use super::error::ConfigError;
 use super::locate::KeyPath;
-use super::scalars::{HeaderText, Text, TextOrJson};
+use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
 use super::secrets::{self, Lookup, SecretSource};
 use super::settings::{Carrier, Conversation, Echo, TokenSettings};
 use super::sources::{Found, Rival, Sources, Spot};
@@ -97,11 +97,15 @@ fn distinct(
     Err(sources.error(&spot, flaw))
 }
 
-/// All headers: those of the file, replaced and followed by those that were typed.
-pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError> {
+/// The headers of a mapping in the file that stands at `at`.
+pub(crate) fn file_headers(
+    sources: &Sources<'_>,
+    pairs: &Pairs<HeaderText>,
+    at: &KeyPath,
+) -> Result<Vec<Header>, ConfigError> {
     let mut headers = Vec::new();
-    for (name, value) in sources.file.model.headers.iter().flat_map(|pairs| &pairs.0) {
-        let spot = Spot::File(KeyPath::of(&["headers"]).key(name));
+    for (name, value) in &pairs.0 {
+        let spot = Spot::File(at.key(name));
         let value = match value {
             HeaderText::Literal(text) => wire::header_value(text).map(HeaderValue::Literal),
             HeaderText::Environment(name) => secrets::environment(name).map(HeaderValue::Kept),
@@ -112,6 +116,32 @@ pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError>
             Err(flaw) => return Err(sources.error(&spot, flaw)),
         }
     }
+    Ok(headers)
+}
+
+/// The value of a header, and whether it came from outside.
+pub(crate) fn read_header(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    header: &Header,
+) -> Result<(Secret, bool), ConfigError> {
+    match &header.value {
+        HeaderValue::Literal(text) => Ok((Secret::new(text), false)),
+        HeaderValue::Kept(source) => {
+            let at = Found { value: source.clone(), spot: header.spot.clone() };
+            let secret = lookup.secret(sources, &at)?;
+            let text =
+                wire::header_value(secret.expose()).map_err(|flaw| sources.error(&header.spot, flaw))?;
+            Ok((Secret::new(text), true))
+        }
+    }
+}
+
+/// All headers: those of the file, replaced and followed by those that were typed.
+pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError> {
+    let pairs = sources.file.model.headers.as_ref();
+    let at = KeyPath::of(&["headers"]);
+    let mut headers = pairs.map_or(Ok(Vec::new()), |pairs| file_headers(sources, pairs, &at))?;
     if let Some(Found { value: typed, spot }) =
         sources.many(sources.typed.header.as_ref(), None, &["headers"], wire::header)?
     {
@@ -131,25 +161,20 @@ fn read_headers(sources: &Sources<'_>, lookup: &Lookup) -> Result<(Headers, Vec<
     let carriers = carriers(sources)?;
     let has_token = token_source(sources)?.is_some();
     let (mut read, mut from_outside) = (Vec::new(), Vec::new());
-    for Header { name, value, spot } in headers(sources)? {
+    for header in headers(sources)? {
         if has_token
             && carriers.contains(&Carrier::Authorization)
-            && name.eq_ignore_ascii_case("authorization")
+            && header.name.eq_ignore_ascii_case("authorization")
         {
             let flaw = Flaw::new("the header Authorization already carries the minted token")
                 .help("carry the token as a subprotocol: --token-carry subprotocol");
-            return Err(sources.error(&spot, flaw));
+            return Err(sources.error(&header.spot, flaw));
         }
-        let value = match value {
-            HeaderValue::Literal(text) => Secret::new(text),
-            HeaderValue::Kept(source) => {
-                let secret = lookup.secret(sources, &Found { value: source, spot: spot.clone() })?;
-                let text = wire::header_value(secret.expose()).map_err(|flaw| sources.error(&spot, flaw))?;
-                from_outside.push(Secret::new(text.clone()));
-                Secret::new(text)
-            }
-        };
-        read.push((name, value));
+        let (value, is_from_outside) = read_header(sources, lookup, &header)?;
+        if is_from_outside {
+            from_outside.push(value.clone());
+        }
+        read.push((header.name, value));
     }
     Ok((read, from_outside))
 }

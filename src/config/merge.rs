@@ -65,6 +65,7 @@ pub fn needed(
             needed.push(source);
         }
     }
+    needed.extend(configured::needed(&sources)?);
     Ok(needed)
 }
 
@@ -94,7 +95,7 @@ pub fn merge(
     )?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
-    let configured = configured::configured(&sources)?;
+    let configured = configured::configured(&sources, lookup, &limits)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,

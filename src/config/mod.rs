@@ -10,6 +10,7 @@ mod asked;
 mod auth;
 mod baseline;
 mod checks;
+mod conditions;
 mod configured;
 mod conversation;
 mod duplicates;
@@ -36,11 +37,12 @@ mod values;
 mod wire;
 
 pub use agent::AgentSettings;
-pub use api::ApiSettings;
+pub use api::{ApiSettings, Endpoint, EndpointHeader};
 pub use asked::Asked;
 pub use auth::AuthSettings;
 pub use baseline::{BaselineSettings, PreExisting};
 pub use checks::{CheckName, Selection};
+pub use conditions::{Condition, Statuses};
 pub use configured::ConfiguredChecks;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
@@ -58,5 +60,6 @@ pub use settings::{
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};
 
+pub(crate) use api::SWALLOWED_WORDS;
 pub(crate) use values::in_percent;
 pub(crate) use wire::FAILED;

@@ -112,9 +112,16 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
             secrets.push(value.clone());
         }
     }
+    let endpoints = || settings.configured.api.iter().flat_map(|api| &api.endpoints);
+    for header in endpoints().flat_map(|endpoint| &endpoint.headers) {
+        if header.is_from_outside || is_sensitive(&header.name) {
+            secrets.push(header.value.clone());
+        }
+    }
     let parts: Vec<Secret> = secrets.iter().flat_map(|secret| header_parts(secret.expose())).collect();
     secrets.extend(parts);
     secrets.extend(query_values(settings.conversation.path.source()));
+    secrets.extend(endpoints().flat_map(|endpoint| query_values(endpoint.path.source())));
     secrets.extend(settings.token.as_ref().map(|token| token.secret.clone()));
     if let super::ApiAccess::Other { token: Some(token), .. } = &settings.api {
         secrets.push(token.clone());

@@ -238,6 +238,12 @@ pub(crate) fn pre_existing(text: &str) -> Result<PreExisting, Flaw> {
     }
 }
 
+/// A method of HTTP that an endpoint may be asked with.
+pub(crate) fn method(text: &str) -> Result<String, Flaw> {
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    named("method", text, &METHODS, |name| name).map(str::to_owned)
+}
+
 /// A pattern by its name.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, Flaw> {
     named("pattern", text, &Pattern::ALL, Pattern::name)

@@ -8,7 +8,7 @@ use super::template::{Escaping, Template, Values};
 use super::values::{self, Flaw, quoted};
 
 /// Values that stand in for a socket's when a text is tried out.
-const TRIAL: Values<'static> = Values { user: "user", nonce: "nonce", round: 1 };
+pub(crate) const TRIAL: Values<'static> = Values { user: "user", nonce: "nonce", round: 1 };
 
 /// Headers that the handshake writes itself, in lower case.
 const OWNED: [&str; 7] = [

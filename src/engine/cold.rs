@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use super::logs::{PAUSE, since, socket_of, until};
 use super::{Control, EngineError, Run};
 use crate::cloudrun::ApiError;
 use crate::cloudrun::logs::{LogEntry, LogOrder, of_log, of_revision, quoted};
@@ -18,10 +19,6 @@ use crate::probe::{Opening, Round, Stage};
 
 /// How long entries are waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long between two looks: a project may look 60 times a minute.
-const PAUSE: Duration = Duration::from_secs(3);
-/// How far our clock and the platform's may be apart.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
 impl Run<'_> {
     /// What the log says; `None` where there is none to ask.
@@ -93,12 +90,10 @@ impl Question<'_> {
 
     /// Of the candidate's entries those from `since` to the last cold round. A request's entry has the time of its coming,
     /// so the patterns that follow are not among them: a page or two at each look.
-    fn filter(&self, control: &Control, log: &str, since: Timestamp, rest: &str) -> String {
-        let since = since.checked_sub(CLOCKS).unwrap_or(since);
-        let until = self.ended.checked_add(CLOCKS).unwrap_or(self.ended);
+    fn filter(&self, control: &Control, log: &str, from: Timestamp, rest: &str) -> String {
         let revision = of_revision(&control.name, &control.located.revision);
-        let log = of_log(&control.name, log);
-        format!("{revision} AND {log} AND timestamp>=\"{since}\" AND timestamp<=\"{until}\" AND {rest}")
+        let (log, since, until) = (of_log(&control.name, log), since(from), until(self.ended));
+        format!("{revision} AND {log} AND {since} AND {until} AND {rest}")
     }
 
     /// An instance that started, and when, in microseconds since the start of the run.
@@ -110,10 +105,7 @@ impl Question<'_> {
 
 /// The socket that a request's entry is about, and the instance that took it.
 fn taken(entry: &LogEntry, run: &str) -> Option<(u32, String)> {
-    let agent = &entry.http_request.as_ref()?.user_agent;
-    let (_, socket) = agent.split_once(&format!("{run}-"))?;
-    let digits = socket.find(|c: char| !c.is_ascii_digit()).unwrap_or(socket.len());
-    Some((socket[..digits].parse().ok()?, entry.instance()?.to_owned()))
+    Some((socket_of(entry, run)?, entry.instance()?.to_owned()))
 }
 
 #[cfg(test)]

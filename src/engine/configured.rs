@@ -41,7 +41,7 @@ impl Run<'_> {
             let window = Window { check: part, began: milliseconds(began), ended: milliseconds(ended) };
             self.evidence.configured.windows.push(window);
         }
-        self.read_logs(control).await
+        self.read_logs(prober, control, &mut series).await
     }
 
     fn wants(&self, part: CheckName) -> bool {
@@ -89,12 +89,6 @@ impl Run<'_> {
         };
         self.unless_interrupted(probing).await?;
         self.evidence.configured.add(seen);
-        Ok(())
-    }
-
-    /// What the revision's log says, once everything else is over.
-    async fn read_logs(&mut self, control: Option<&Control>) -> Result<(), EngineError> {
-        let _ = control;
         Ok(())
     }
 }

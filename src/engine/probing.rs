@@ -122,6 +122,11 @@ impl Run<'_> {
         if let Some(opponent) = &self.opponent {
             self.around.note(opponent.plan.words());
         }
+        for (check, words) in self.settings.configured.words() {
+            if self.settings.checks.runs(check) {
+                self.around.note(words);
+            }
+        }
         plan
     }
 

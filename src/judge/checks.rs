@@ -13,9 +13,10 @@ use super::baseline::{self, Comparison};
 use super::bench::{Bench, Failure};
 use super::check::{Check, Outcome};
 use super::cold::words as cold;
-use super::evidence::{AddressKind, Evidence, Probing, ReadyEvidence};
+use super::evidence::{Evidence, Probing, ReadyEvidence};
 use super::frames;
 use super::hold;
+use super::identity;
 use super::isolation;
 use super::label::Labelling;
 use super::local;
@@ -24,8 +25,8 @@ use super::race::Tests;
 use super::sequential::Decision;
 use super::statistics;
 use super::watch;
-use crate::config::{CheckName, Echo, Pattern};
-use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
+use crate::config::{CheckName, Pattern};
+use crate::probe::{Calibration, HELD_SOCKETS, StopReason};
 
 /// One check of a run.
 pub(super) fn check(
@@ -46,7 +47,7 @@ pub(super) fn check(
             Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
         }
         CheckName::Ready => ready(evidence),
-        CheckName::Identity => identity(evidence),
+        CheckName::Identity => identity::identity(evidence),
         CheckName::Serves => serves(evidence, tests),
         CheckName::Race => local::race(evidence, tests, local),
         CheckName::Agent => agent::agent(evidence),
@@ -89,96 +90,6 @@ fn ready(evidence: &Evidence) -> Check {
                 "name --project, --region and --service, or leave it out with --skip ready,identity",
             )
         }
-    }
-}
-
-fn identity(evidence: &Evidence) -> Check {
-    let name = CheckName::Identity;
-    let unproven =
-        |summary: String, help: &str| Check::bare(name, Outcome::Inconclusive, summary).with_help(help);
-    let Some(revision) = &evidence.target.revision else {
-        return unproven(
-            "there is no control plane to ask which revision answers".to_owned(),
-            "name --project, --region and --service, or leave it out with --skip ready,identity",
-        );
-    };
-    let Some(probing) = &evidence.probing else {
-        return unproven("nothing was probed".to_owned(), "see the checks above");
-    };
-    let identity = &evidence.identity;
-    let tagged = matches!(identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-    if identity.before == Some(false) || identity.after == Some(false) {
-        return unproven(
-            "the tag did not name the candidate for the whole run".to_owned(),
-            "somebody moved the tag meanwhile: run the check again",
-        );
-    }
-    if tagged && (identity.before.is_none() || identity.after.is_none()) {
-        return unproven(
-            "whether the tag named the candidate for the whole run could not be read".to_owned(),
-            "see the notes for what the control plane answered, then run the check again",
-        );
-    }
-    if let Some(echo) = &identity.echo {
-        let opened: Vec<Option<&str>> = probing
-            .rounds
-            .iter()
-            .filter(|round| round.stage.is_judged())
-            .flat_map(|round| &round.observations)
-            .filter(|o| matches!(o.opening, Opening::Opened { .. }))
-            .map(|o| o.echo.as_ref().map(crate::trust::Excerpt::as_str))
-            .collect();
-        return by_echo(echo, &opened, revision);
-    }
-    match &identity.address {
-        AddressKind::FreshTag { tag } => Check::bare(
-            name,
-            Outcome::Pass,
-            format!("by tag {tag}, a name never used before, on the candidate before and after"),
-        )
-        .with_evidence(json!({ "by": "fresh-tag", "tag": tag })),
-        AddressKind::Tag { tag } => unproven(
-            format!("tag {tag} may have named another revision before, and answers do not name theirs"),
-            "let answers name their revision (--identity-header x-revision), or deploy without a tag and give --tag NAME",
-        ),
-        AddressKind::Url | AddressKind::None => unproven(
-            "answers at this address do not name their revision".to_owned(),
-            "let answers name their revision: --identity-header x-revision",
-        ),
-    }
-}
-
-fn by_echo(echo: &Echo, opened: &[Option<&str>], revision: &str) -> Check {
-    let place = match echo {
-        Echo::Header(name) => format!("header {name}"),
-        Echo::Pointer(pointer) => format!("{pointer} of a frame"),
-    };
-    let right = opened.iter().filter(|echo| **echo == Some(revision)).count();
-    let missing = opened.iter().filter(|echo| echo.is_none()).count();
-    let other = opened.iter().flatten().find(|echo| **echo != revision);
-    let numbers = json!({ "by": "echo", "place": place, "opened": opened.len(), "candidate": right, "missing": missing,
-        "other": other });
-    let (outcome, summary) = match other {
-        _ if opened.is_empty() => {
-            (Outcome::Inconclusive, "no socket opened, so nothing named its revision".to_owned())
-        }
-        Some(other) => (
-            Outcome::Inconclusive,
-            format!("{right} of {} answers came from the candidate, others from \"{other}\"", opened.len()),
-        ),
-        None if missing > 0 => {
-            (Outcome::Inconclusive, format!("{missing} of {} answers have no {place}", opened.len()))
-        }
-        None => (Outcome::Pass, format!("by {place} in {right} of {} answers", opened.len())),
-    };
-    let check = Check::bare(CheckName::Identity, outcome, summary).with_evidence(numbers);
-    match outcome {
-        Outcome::Pass => check,
-        _ if other.is_some() => {
-            check.with_help("routing was not finished, or the address is another revision's: run again")
-        }
-        _ if opened.is_empty() => check.with_help("see serves"),
-        _ => check.with_help("put the value of K_REVISION there in every answer"),
     }
 }
 

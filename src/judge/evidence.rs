@@ -169,6 +169,33 @@ pub struct IdentityEvidence {
     pub before: Option<bool>,
     /// The same after probing.
     pub after: Option<bool>,
+    /// What the project's log says of this run's requests; `None` where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<RequestLog>,
+}
+
+/// Which revisions this run's requests reached, by the project's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "result")]
+pub enum RequestLog {
+    /// It was read.
+    Read {
+        /// Sockets that had opened, of which each must have an entry.
+        due: u32,
+        /// Those of them that have none.
+        missing: u32,
+        /// Sockets and requests of this run that have an entry of the candidate's.
+        candidate: u32,
+        /// The same of other revisions, by their names.
+        others: Vec<(String, u32)>,
+        /// How long it took to know, in seconds.
+        waited_s: u64,
+    },
+    /// It could not be read.
+    Unread {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What kind of address was probed.

@@ -1,16 +1,177 @@
-//! The check `logs`.
+//! The check `logs`: is the revision's log clean for as long as this run was there?
+//!
+//! Takes the entries that were read and the times of the run's parts; gives the check. It reads no log. The surprising
+//! rule: while badly behaved clients were there (bad tokens, bad frames, clients that vanish), what the application writes
+//! does not count, since a healthy one complains of them; crashes, memory and 5xx count at any time.
 
-use serde::{Deserialize, Serialize};
+mod seen;
+mod windows;
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+pub use self::seen::{Logged, LoggedKind, LogsRead, LogsSeen};
+use self::windows::Windows;
 use super::check::{Check, Outcome};
 use super::evidence::Evidence;
 use crate::config::CheckName;
+use crate::revision::command;
 
-/// What was seen of the revision's log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LogsSeen {}
+/// Entries that are shown.
+const SHOWN: usize = 10;
+/// So little time with well-behaved clients alone shows nothing, in milliseconds.
+const LEAST: u64 = 1000;
 
 /// The check.
-pub(super) fn logs(_: &Evidence) -> Check {
-    Check::bare(CheckName::Logs, Outcome::Inconclusive, "asked for, and not run")
+pub(super) fn logs(evidence: &Evidence) -> Check {
+    let name = CheckName::Logs;
+    match &evidence.configured.logs {
+        None if evidence.probing.is_none() => {
+            Check::bare(name, Outcome::Inconclusive, "nothing was probed, so the log was not read")
+                .with_help("see the checks above")
+        }
+        None => Check::bare(name, Outcome::Inconclusive, "asked for, and the log was not read")
+            .with_help("write `logs:` into revgate.yaml"),
+        Some(LogsSeen::Unread { why, help }) => {
+            Check::bare(name, Outcome::Inconclusive, why.as_str()).with_help(help)
+        }
+        Some(LogsSeen::Read(read)) => judged(read, evidence),
+    }
 }
+
+/// How many entries a pattern of the configuration excused.
+pub(crate) fn excused(evidence: &Evidence) -> usize {
+    match &evidence.configured.logs {
+        Some(LogsSeen::Read(read)) => read.entries.iter().filter(|entry| entry.allowed.is_some()).count(),
+        _ => 0,
+    }
+}
+
+/// The lowest severity that counts, where it is higher than by default.
+pub(crate) fn severity(evidence: &Evidence) -> Option<&str> {
+    let Some(LogsSeen::Read(read)) = &evidence.configured.logs else { return None };
+    ["CRITICAL", "ALERT", "EMERGENCY"].contains(&read.severity.as_str()).then_some(&read.severity)
+}
+
+/// Entries, by what becomes of them.
+struct Sorted<'a> {
+    counted: Vec<&'a Logged>,
+    allowed: usize,
+    /// Written while badly behaved clients were there.
+    in_windows: usize,
+    /// Ends of our own sockets that another check judges, and the platform's own refusals.
+    not_the_logs: Vec<&'a Logged>,
+}
+
+fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
+    let windows = Windows::of(evidence);
+    let sorted = sort(read, &windows, &Windows::of_broken(evidence));
+    let clean = windows.outside(read.ended);
+    let check = if !sorted.counted.is_empty() {
+        Check::bare(CheckName::Logs, Outcome::Fail, failed_words(&sorted, read))
+    } else if read.more {
+        let words = "there are more entries than are read, and all that were read are excused";
+        Check::bare(CheckName::Logs, Outcome::Inconclusive, words)
+            .with_help("let the application write less at this severity, or raise logs.severity")
+    } else if clean < LEAST {
+        let words =
+            "badly behaved clients were there all the time, so what the application wrote shows nothing";
+        Check::bare(CheckName::Logs, Outcome::Inconclusive, words)
+            .with_help("leave out --pattern, so that the run has well-behaved clients alone for a while")
+    } else {
+        Check::bare(CheckName::Logs, Outcome::Pass, passed_words(&sorted, read, clean))
+    };
+    let check = check.with_evidence(numbers(&sorted, read, clean));
+    if check.outcome == Outcome::Fail { failed_help(check, &sorted, evidence) } else { check }
+}
+
+fn sort<'a>(read: &'a LogsRead, windows: &Windows, broken: &Windows) -> Sorted<'a> {
+    let mut sorted = Sorted { counted: vec![], allowed: 0, in_windows: 0, not_the_logs: vec![] };
+    for entry in &read.entries {
+        let own = entry.socket.is_some();
+        match entry.kind {
+            _ if entry.allowed.is_some() => sorted.allowed += 1,
+            // We broke them off ourselves, or had them open for longer than the revision allows: `hold` judges that.
+            LoggedKind::BrokenRequest if own && broken.hold(entry.at) => sorted.not_the_logs.push(entry),
+            LoggedKind::TimedOut if own => sorted.not_the_logs.push(entry),
+            LoggedKind::NoInstance => sorted.not_the_logs.push(entry),
+            LoggedKind::Error | LoggedKind::Traceback | LoggedKind::Probe if windows.hold(entry.at) => {
+                sorted.in_windows += 1;
+            }
+            _ => sorted.counted.push(entry),
+        }
+    }
+    sorted.counted.sort_by_key(|entry| entry.at);
+    sorted
+}
+
+fn by_kind(entries: &[&Logged]) -> Vec<String> {
+    let mut counts: BTreeMap<LoggedKind, usize> = BTreeMap::new();
+    for entry in entries {
+        *counts.entry(entry.kind).or_default() += 1;
+    }
+    counts.into_iter().map(|(kind, count)| kind.words(count)).collect()
+}
+
+fn failed_words(sorted: &Sorted<'_>, read: &LogsRead) -> String {
+    let least = if read.more { "at least " } else { "" };
+    let first = sorted.counted.first().map_or_else(String::new, |entry| format!("; first {}", shown(entry)));
+    format!("{least}{}{first}", by_kind(&sorted.counted).join(", "))
+}
+
+fn shown(entry: &Logged) -> String {
+    let severity = if entry.severity.is_empty() { "no severity" } else { &entry.severity };
+    format!("at {}, {severity}: \"{}\"", seconds(entry.at), entry.text)
+}
+
+fn passed_words(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> String {
+    let seen = format!(
+        "no crash and no 5xx in {}, no error of the application at {} or above in {} of these",
+        seconds(read.ended),
+        read.severity,
+        seconds(clean)
+    );
+    let counts = [
+        (sorted.allowed, "excused by logs.allow"),
+        (sorted.in_windows, "while badly behaved clients were there"),
+    ];
+    let counts =
+        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let others = by_kind(&sorted.not_the_logs);
+    let others = (!others.is_empty()).then(|| format!("not counted: {}", others.join(", ")));
+    let own = format!("the log showed our own request after {}", seconds(read.waited));
+    let parts: Vec<String> = [seen].into_iter().chain(counts).chain(others).chain([own]).collect();
+    parts.join("; ")
+}
+
+fn failed_help(check: Check, sorted: &Sorted<'_>, evidence: &Evidence) -> Check {
+    let more = sorted.counted.iter().skip(1).take(SHOWN - 1);
+    let check = more.fold(check, |check, entry| check.with_help(format!("also {}", shown(entry))));
+    let target = (&evidence.target.service, &evidence.target.revision);
+    let (Some(service), Some(revision)) = target else { return check };
+    check.with_help(format!("read them all: {}", command::log_of(service, revision)))
+}
+
+fn numbers(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> Value {
+    let first: Vec<Value> = sorted
+        .counted
+        .iter()
+        .take(SHOWN)
+        .map(|entry| {
+            json!({ "at_ms": entry.at, "kind": entry.kind, "severity": entry.severity, "text": entry.text,
+                "socket": entry.socket })
+        })
+        .collect();
+    json!({ "counted": sorted.counted.len(), "kinds": by_kind(&sorted.counted), "more": read.more, "allowed": sorted.allowed,
+        "in_windows": sorted.in_windows, "not_counted": by_kind(&sorted.not_the_logs), "window_ms": read.ended,
+        "judged_for_errors_ms": clean, "waited_ms": read.waited, "severity": read.severity, "allow": read.allow,
+        "instance_starts": read.starts.len(), "first": first })
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod cold;
 mod evidence;
 mod frames;
 mod hold;
+mod identity;
 mod isolation;
 mod label;
 mod live;
@@ -37,11 +38,12 @@ pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules};
 pub use evidence::{
     AddressKind, ColdEvidence, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local,
-    LogProof, Probing, ReadyEvidence, Target, Window,
+    LogProof, Probing, ReadyEvidence, RequestLog, Target, Window,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
-pub use logs::LogsSeen;
+pub use logs::{Logged, LoggedKind, LogsRead, LogsSeen};
+pub(crate) use logs::{excused, severity};
 pub use seen::classify;
 pub use tally::Tally;
 pub use verdict::{Judgement, Verdict, judge};

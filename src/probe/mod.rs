@@ -56,7 +56,7 @@ pub use flow::{AgentSeen, run_flows};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
 pub use hold::{HoldSeen, hold_sockets};
-pub use http::{ApiSeen, ask_endpoints};
+pub use http::{Answer, Answered, ApiSeen, EndpointSeen, Sentinel, ask_endpoints, send_sentinel};
 pub use learned::{Learned, learn};
 pub use misuse::{AuthSeen, FramesSeen, send_bad_frames, send_bad_tokens};
 pub use observation::{

@@ -103,6 +103,16 @@ impl Address {
         format!("{}://{}", if self.tls.is_some() { "wss" } else { "ws" }, self.host_header())
     }
 
+    /// True where TLS is spoken.
+    pub(super) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The address of HTTP requests to the same host, without a path.
+    pub(super) fn base(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.host_header())
+    }
+
     /// True for a host that only Google's front end answers for.
     pub fn is_google_host(&self) -> bool {
         self.host.ends_with(".run.app")

@@ -4,7 +4,7 @@
 //! *approval* say less stands here; settings that make it harder to approve are nobody's worry.
 
 use crate::config::{CheckName, Pattern, RaceSettings, in_percent};
-use crate::judge::{Evidence, Probing};
+use crate::judge::{Evidence, Probing, excused, severity};
 
 pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     let mut weakened = Vec::new();
@@ -34,6 +34,12 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
         weakened.extend(weakened_race(&probing.plan.race));
         weakened.extend(probing.plan.harmless.then(|| "declared frames report no error".to_owned()));
     }
+    let entries = excused(evidence);
+    if entries > 0 {
+        let entries = if entries == 1 { "1 log entry".to_owned() } else { format!("{entries} log entries") };
+        weakened.push(format!("{entries} excused by logs.allow"));
+    }
+    weakened.extend(severity(evidence).map(|severity| format!("log entries below {severity} do not count")));
     weakened
 }
 

@@ -61,9 +61,19 @@ pub fn remove_tag(service: &ServiceName, tag: &str) -> String {
 
 /// Shows the requests of a revision that ended with 5xx within the last hour.
 pub fn errors_of(service: &ServiceName, revision: &str) -> String {
+    read_log(service, revision, "httpRequest.status>=500")
+}
+
+/// Shows what went wrong in a revision's log within the last hour.
+pub fn log_of(service: &ServiceName, revision: &str) -> String {
+    let system = "logName:\"varlog%2Fsystem\"";
+    read_log(service, revision, &format!("(severity>=ERROR OR textPayload:\"Traceback\" OR {system})"))
+}
+
+fn read_log(service: &ServiceName, revision: &str, rest: &str) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let filter = format!(
-        "resource.labels.service_name={} AND resource.labels.revision_name={} AND httpRequest.status>=500",
+        "resource.labels.service_name={} AND resource.labels.revision_name={} AND {rest}",
         quoted(&service.service),
         quoted(revision)
     );

@@ -74,7 +74,7 @@ async fn what_instances_write_and_what_is_refused_is_there_too() {
     drop(open_with(&url, "/ws", &[]).await);
     eventually("a line at ERROR", || async {
         let found = entries(&emulator, "logName=~\"(stdout|stderr)$\" AND severity>=ERROR").await.unwrap();
-        found.iter().any(|entry| entry.text_payload.as_str().contains("1011"))
+        found.iter().any(|entry| entry.text().raw().contains("1011"))
     })
     .await;
     faults(&emulator, |faults| faults.front_status = Some(503));

@@ -179,6 +179,7 @@ fn bare() -> Evidence {
             instance_echo: None,
             before: Some(true),
             after: Some(true),
+            log: None,
         },
         local: None,
         probing: None,

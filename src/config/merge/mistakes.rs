@@ -86,6 +86,87 @@ const MISTAKES: &[(&str, &str)] = &[
     ("limits: { sockets-at-once: 3 }", "4:28: limits.sockets-at-once: a round of 5 sockets is more than"),
     ("limits: { sockets-per-user: 1 }", "4:29: limits.sockets-per-user: the pattern same-user opens two"),
     ("checks: { skip: [raze] }", "4:18: checks.skip[0]: there is no check \"raze\", did you mean race?"),
+    ("api: {}", "4:6: api: no endpoint is named"),
+    ("api:", "4:5: api: no endpoint is named"),
+    ("api: { endpoints: [] }", "4:19: api.endpoints: no endpoint is named"),
+    ("api: { endpoints: [{}] }", "4:20: api.endpoints[0]: the endpoint has no path"),
+    ("api: { endpoints: /health }", "4:19: api.endpoints: a text where a list is due"),
+    ("api: { endpoint: [] }", "4:8: api: there is no key \"endpoint\", did you mean endpoints?"),
+    (
+        "api:\n  endpoints:\n    - path: https://example.com/health",
+        "6:13: api.endpoints[0].path: an endpoint is a path on the service's own host, and this names another host",
+    ),
+    (
+        "api: { endpoints: [{ path: //example.com/x }] }",
+        "4:28: api.endpoints[0].path: an endpoint is a path on",
+    ),
+    ("api: { endpoints: [{ path: '/a#b' }] }", "4:28: api.endpoints[0].path: the path has a fragment (#…)"),
+    (
+        "api: { endpoints: [{ path: /a/../b }] }",
+        "4:28: api.endpoints[0].path: the path would be sent as another",
+    ),
+    ("api: { endpoints: [{ path: health }] }", "4:28: api.endpoints[0].path: the path does not begin with /"),
+    ("api: { endpoints: [{ path: '/{{usr}}' }] }", "4:28: api.endpoints[0].path: unknown place {{usr}}"),
+    (
+        "api: { endpoints: [{ path: /a }, { path: /b, method: FETCH }] }",
+        "4:54: api.endpoints[1].method: there is no method \"FETCH\"",
+    ),
+    ("api: { endpoints: [{ path: /a, body: x }] }", "4:38: api.endpoints[0].body: a GET has no body"),
+    ("api: { endpoints: [{ path: /a, status: [] }] }", "4:40: api.endpoints[0].status: no status is named"),
+    (
+        "api: { endpoints: [{ path: /a, status: [200, 2x] }] }",
+        "4:46: api.endpoints[0].status[1]: \"2x\" is not a",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, status: [101] }] }",
+        "4:41: api.endpoints[0].status[0]: \"101\" is not a",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, json: { ok: 1 } }] }",
+        "4:44: api.endpoints[0].json.ok: \"ok\" is not a JSON",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, json: { /v: { regex: '(' } } }] }",
+        "4:44: api.endpoints[0].json./v: the pattern is not a regular expression: unclosed group",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, method: HEAD, json: { /v: 1 } }] }",
+        "4:52: api.endpoints[0].json: an answer to HEAD has no body",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, within: 2 }] }",
+        "4:40: api.endpoints[0].within: \"2\" is not a duration",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, times: 9999 }] }",
+        "4:39: api.endpoints[0].times: 9999 requests one after",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, at-once: 101 }] }",
+        "4:41: api.endpoints[0].at-once: 101 requests at once are",
+    ),
+    ("api: { endpoints: [{ path: /a, times: 0, at-once: 0 }] }", "4:20: api.endpoints[0]: it is never asked"),
+    ("api: { endpoints: [{ path: /a, token: true }] }", "4:39: api.endpoints[0].token: there is no token"),
+    (
+        "api: { endpoints: [{ path: /a, headers: { User-Agent: me } }] }",
+        "4:55: api.endpoints[0].headers.User-Agent: the user agent is written by revgate",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, headers: { Host: x } }] }",
+        "4:49: api.endpoints[0].headers.Host: the header",
+    ),
+    (
+        "api: { endpoints: [{ path: /a, headers: { X-A: { env: KEY } } }] }",
+        "4:48: api.endpoints[0].headers.X-A: the environment variable KEY was not read",
+    ),
+    ("logs: { severity: LOUD }", "4:19: logs.severity: there is no severity \"LOUD\""),
+    ("logs: { severity: error }", "4:19: logs.severity: there is no severity \"error\", did you mean ERROR?"),
+    (
+        "logs: { allow: ['('] }",
+        "4:17: logs.allow[0]: the pattern is not a regular expression: unclosed group",
+    ),
+    ("logs: { allow: [a, '.*'] }", "4:20: logs.allow[1]: the pattern matches the empty text"),
+    ("logs: { patience: 0s }", "4:19: logs.patience: \"0s\" leaves no time"),
     ("tag: gate-", "4:6: tag: \"gate-\" is not a Cloud Run name"),
     ("region: x", "4:1: the key \"region\" is written twice"),
     ("sockets: 5", "4:1: there is no key \"sockets\""),

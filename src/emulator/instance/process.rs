@@ -25,6 +25,9 @@ use crate::{
 /// Time between two start-up probes.
 const PROBE_EVERY: Duration = Duration::from_millis(20);
 
+/// What the one container of an instance is called.
+const CONTAINER: &str = "\"app-1\" on port 8080";
+
 /// One child process and its port.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -100,6 +103,10 @@ impl Process {
             }
             Err(())
         };
-        timeout(deadline, probe).await.unwrap_or(Err(()))
+        let Ok(listens) = timeout(deadline, probe).await else {
+            self.log.push("system", format!("Default STARTUP TCP probe failed 1 time consecutively for container {CONTAINER}. The instance was not started."));
+            return Err(());
+        };
+        listens
     }
 }

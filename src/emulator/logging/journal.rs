@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::emulator::clock::{Clock, rfc3339};
@@ -19,6 +19,10 @@ use crate::emulator::clock::{Clock, rfc3339};
 const KEPT: usize = 50_000;
 /// An odd number, so that no product with a counter comes twice: ids that do not look like a count.
 const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Severities that a line may give itself.
+const SEVERITIES: [&str; 9] =
+    ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
 
 /// The log of a project.
 #[derive(Debug)]
@@ -81,15 +85,19 @@ impl Journal {
         }
     }
 
-    /// A line that an instance wrote (`stdout`, `stderr`), or the platform about it (`system`).
+    /// A line that an instance wrote (`stdout`, `stderr`), or the platform about it (`system`). A line that is a JSON object
+    /// is taken apart as Cloud Run does: its severity and its trace are the entry's own. Any other line has no severity,
+    /// whichever stream it came on.
     pub(crate) fn line(&self, origin: &Origin, stream: &str, text: &str) {
         let (name, severity) = match stream {
-            "stdout" => ("stdout", None),
-            "stderr" => ("stderr", Some("ERROR")),
+            "stdout" | "stderr" => (stream, None),
             _ => ("varlog%2Fsystem", Some("WARNING")),
         };
         let mut entry = self.entry(origin, name, severity, self.clock.now());
-        entry["textPayload"] = json!(text);
+        match serde_json::from_str::<Map<String, Value>>(text) {
+            Ok(object) if severity.is_none() => structured(&mut entry, object),
+            _ => entry["textPayload"] = json!(text),
+        }
         self.keep(entry);
     }
 
@@ -174,5 +182,51 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Members of a JSON line that are the entry's own are lifted out of it; an unknown severity is none.
+///
+/// Source: Cloud Run's documentation of structured logging.
+fn structured(entry: &mut Value, mut object: Map<String, Value>) {
+    let severity = object.remove("severity").and_then(|value| Some(value.as_str()?.to_ascii_uppercase()));
+    if let Some(known) = severity.filter(|severity| SEVERITIES.contains(&severity.as_str())) {
+        entry["severity"] = json!(known);
+    }
+    for (member, of_entry) in
+        [("logging.googleapis.com/trace", "trace"), ("logging.googleapis.com/spanId", "spanId")]
+    {
+        if let Some(value) = object.remove(member) {
+            entry[of_entry] = value;
+        }
+    }
+    entry["jsonPayload"] = Value::Object(object);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_names_its_severity_and_a_plain_one_has_none() {
+        let now = "2026-11-23T20:28:12Z".parse().unwrap();
+        let journal = Journal::new(Arc::new(Clock::new(now)), "p", "r");
+        let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
+        let lines = [
+            ("stderr", "INFO:     Started server process [1]"),
+            ("stdout", r#"{"severity":"error","message":"boom","logging.googleapis.com/trace":"t"}"#),
+            ("stdout", r#"{"severity":"LOUD","n":1}"#),
+            ("system", r#"{"severity":"ERROR"}"#),
+        ];
+        for (stream, text) in lines {
+            journal.line(&origin, stream, text);
+        }
+        let seen = journal.seen(Duration::ZERO, None);
+        assert_eq!(seen[0].get("severity"), None);
+        assert_eq!(seen[0]["textPayload"], "INFO:     Started server process [1]");
+        assert_eq!(seen[1]["severity"], "ERROR");
+        assert_eq!((&seen[1]["jsonPayload"], &seen[1]["trace"]), (&json!({"message": "boom"}), &json!("t")));
+        assert_eq!((seen[2].get("severity"), &seen[2]["jsonPayload"]), (None, &json!({"n": 1})));
+        assert_eq!(seen[3]["severity"], "WARNING");
     }
 }

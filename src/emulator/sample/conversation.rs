@@ -181,7 +181,9 @@ impl Socket<'_> {
     async fn close(&mut self, code: u16, reason: &'static str) {
         if code == 1011 {
             let reason = reason.escape_debug();
-            self.sample.log().push("stderr", format!("ERROR WebSocket closed with {code}: {reason}"));
+            let message = format!("WebSocket closed with {code}: {reason}");
+            let line = json!({ "severity": "ERROR", "message": message });
+            self.sample.log().push("stderr", line.to_string());
         } else {
             self.sample.say(format!("WebSocket closed with {code}"));
         }

@@ -1,0 +1,19 @@
+//! A service looked at from inside: its HTTP endpoints, its log, and what its log proves, through the binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "support/backends.rs"]
+pub mod backends;
+
+#[path = "inside/endpoints.rs"]
+mod endpoints;
+#[path = "inside/entries.rs"]
+mod entries;
+#[path = "inside/proof.rs"]
+mod proof;
+#[path = "inside/rubbish.rs"]
+mod rubbish;
+#[path = "gate/support.rs"]
+#[expect(dead_code, reason = "it serves another suite first")]
+mod support;
+#[path = "inside/world.rs"]
+mod world;
