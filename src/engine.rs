@@ -30,7 +30,7 @@ use crate::cloudrun::{
 use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
 use crate::event::Event;
 use crate::judge::{
-    AddressKind, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
+    AddressKind, Carried, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
     ReadyEvidence, Target, judge,
 };
 use crate::probe::Capacity;
@@ -171,7 +171,10 @@ impl<'a> Run<'a> {
             },
             local: None,
             probing: None,
-            configured: ConfiguredEvidence::default(),
+            configured: ConfiguredEvidence {
+                carried: Carried::of(settings),
+                ..ConfiguredEvidence::default()
+            },
             baseline: None,
             watch: None,
             times: Vec::new(),

@@ -22,7 +22,7 @@ use crate::trust::{Excerpt, Redactor};
 /// Rehearses.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
-    let merged = input::settings(matches, Purpose::Rehearsal)?;
+    let merged = input::settings(matches, Purpose::Rehearsal, clock).await?;
     if merged.settings.race.cold {
         return Err(one_instance());
     }

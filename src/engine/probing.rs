@@ -15,6 +15,9 @@ use crate::probe::{
 };
 use crate::trust::Secret;
 
+/// How long a run may take beyond its probing.
+const SPARE: Duration = Duration::from_mins(5);
+
 impl Run<'_> {
     /// Plans, says so, and probes `url` unless nothing is asked of it. Gives the prober that did.
     pub(super) async fn probe(
@@ -48,12 +51,23 @@ impl Run<'_> {
             around.started_at.as_second(),
         );
         prober.mint_all()?;
+        let prober = self.with_lasting_tokens(prober).await;
         if !plan.strata.is_empty() {
             self.run_campaign(&prober, plan, control).await?;
         }
         self.time(begun.elapsed());
         self.probe_configured(&prober, control).await?;
         Ok(Some(prober))
+    }
+
+    /// The same prober, whose ready tokens are renewed before they expire, or with a word about those that are not.
+    async fn with_lasting_tokens(&self, prober: Prober) -> Prober {
+        let race = &self.settings.race;
+        if let Some(words) = prober.expires_within(race.time_budget + race.cold_budget + SPARE) {
+            self.around.note(words);
+        }
+        let events = self.around.events.clone();
+        prober.renewing(move |words| drop(events.send(Event::Note { words }))).await
     }
 
     /// Sockets in rounds, until enough was seen.

@@ -31,6 +31,7 @@ mod platform;
 mod prober;
 mod pulse;
 mod release;
+mod renewal;
 mod response;
 mod round;
 mod schedule;

@@ -4,6 +4,7 @@
 //! microseconds since the start of the run, read in one place, so that every report counts from the same zero.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,11 +15,12 @@ use super::matcher::{Matcher, Matchers};
 use super::observation::in_microseconds;
 use super::pulse::Pulse;
 use super::release::Releaser;
+use super::renewal::Renewal;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
 use crate::config::{Conversation, Echo, Expect, Settings, Timeouts, Values};
-use crate::trust::{Redactor, Secret};
+use crate::trust::{Redactor, Secret, escape};
 
 /// Which of the application's tokens a socket carries.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,8 @@ pub struct Prober {
     pub conversation: Conversation,
     /// The application's tokens; `None` where there are none.
     pub purse: Option<Arc<Purse>>,
+    /// Gets new ones before they expire.
+    renewal: Option<Arc<Renewal>>,
     /// Which of them a socket carries.
     pub(super) credential: Credential,
     /// The IAM ID token.
@@ -83,6 +87,7 @@ impl Prober {
             address,
             conversation: settings.conversation.clone(),
             purse,
+            renewal: None,
             credential: Credential::OfUser,
             id_token,
             users: settings.users.clone(),
@@ -116,6 +121,29 @@ impl Prober {
     /// The same for sockets that are kept open beyond their round.
     pub(super) fn keeping(&self, ballast: Arc<Ballast>) -> Self {
         Self { ballast: Some(ballast), ..self.clone() }
+    }
+
+    /// The same with tokens that are renewed before they expire; `say` is told where they cannot be.
+    pub(crate) async fn renewing(mut self, say: impl Fn(String) + Send + Sync + 'static) -> Self {
+        if let Some(purse) = &self.purse {
+            self.renewal = Renewal::start(purse, say).await.map(Arc::new);
+        }
+        self
+    }
+
+    /// What there is to say of ready tokens that expire within `time`.
+    pub(crate) fn expires_within(&self, time: Duration) -> Option<String> {
+        let purse = self.purse.as_ref()?;
+        let (tokens, command) = purse.ready()?;
+        let (expiry, user) = tokens.first_expiry()?;
+        let left = expiry.saturating_sub(purse.now());
+        let soon = left < i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let whose = if user.is_empty() { String::new() } else { format!(" of user {}", escape(user)) };
+        (soon && command.is_none()).then(|| {
+            format!(
+                "the token{whose} expires in {left} s: what is refused after that is no fault of the server's"
+            )
+        })
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.
