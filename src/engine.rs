@@ -33,7 +33,7 @@ use crate::judge::{
     AddressKind, Carried, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
     ReadyEvidence, Target, judge,
 };
-use crate::probe::Capacity;
+use crate::probe::{Capacity, Tokens};
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
 };
@@ -131,6 +131,8 @@ struct Run<'a> {
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
+    /// The application's tokens, once they were wanted.
+    tokens: Option<Tokens>,
     /// The revision that serves, where the candidate is to be compared with it.
     opponent: Option<baseline::Opponent>,
     /// Who looks at the errors of the revision that serves.
@@ -180,7 +182,16 @@ impl<'a> Run<'a> {
             times: Vec::new(),
         };
         let id = format!("{:016x}", rand::random::<u64>());
-        Self { begun: Instant::now(), id, settings, around, evidence, opponent: None, watcher: None }
+        Self {
+            begun: Instant::now(),
+            id,
+            settings,
+            around,
+            evidence,
+            tokens: None,
+            opponent: None,
+            watcher: None,
+        }
     }
 
     fn finish(mut self) -> Evidence {

@@ -10,6 +10,7 @@ const PAGES: &[(&str, &str)] = &[
     ("identity", include_str!("../../docs/checks/identity.md")),
     ("serves", include_str!("../../docs/checks/serves.md")),
     ("race", include_str!("../../docs/checks/race.md")),
+    ("tokens", include_str!("../../docs/tokens.md")),
 ];
 
 /// Prints a page.
@@ -18,7 +19,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
         return Err(Failure::usage(
             format!("there is no page {}", crate::trust::escape(name)),
-            "there are ready, identity, serves and race, as in: revgate explain race",
+            "there are ready, identity, serves, race and tokens, as in: revgate explain race",
         ));
     };
     print(page);

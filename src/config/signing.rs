@@ -70,7 +70,7 @@ impl SigningKey {
         let signing = Self { algorithm, secret, key_id, key };
         match signing.sign(&Map::new()) {
             Ok(_) => Ok(signing),
-            Err(_) => Err(unfit(algorithm)),
+            Err(_) => Err(why_not(signing.secret.expose(), algorithm)),
         }
     }
 

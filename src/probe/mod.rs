@@ -74,5 +74,7 @@ pub use spec::{RoundSpec, SocketSpec};
 pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};
+
+pub(crate) use renewal::Tokens;
 pub use transport::{Address, AddressError, Wire};
 pub(crate) use trial::{Trials, run_trial};

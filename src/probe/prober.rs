@@ -4,7 +4,6 @@
 //! microseconds since the start of the run, read in one place, so that every report counts from the same zero.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,12 +14,12 @@ use super::matcher::{Matcher, Matchers};
 use super::observation::in_microseconds;
 use super::pulse::Pulse;
 use super::release::Releaser;
-use super::renewal::Renewal;
+use super::renewal::Tokens;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
 use crate::config::{Conversation, Echo, Expect, Settings, Timeouts, Values};
-use crate::trust::{Redactor, Secret, escape};
+use crate::trust::{Redactor, Secret};
 
 /// Which of the application's tokens a socket carries.
 #[derive(Debug, Clone, Default)]
@@ -43,8 +42,6 @@ pub struct Prober {
     pub conversation: Conversation,
     /// The application's tokens; `None` where there are none.
     pub purse: Option<Arc<Purse>>,
-    /// Gets new ones before they expire.
-    renewal: Option<Arc<Renewal>>,
     /// Which of them a socket carries.
     pub(super) credential: Credential,
     /// The IAM ID token.
@@ -87,7 +84,6 @@ impl Prober {
             address,
             conversation: settings.conversation.clone(),
             purse,
-            renewal: None,
             credential: Credential::OfUser,
             id_token,
             users: settings.users.clone(),
@@ -123,27 +119,10 @@ impl Prober {
         Self { ballast: Some(ballast), ..self.clone() }
     }
 
-    /// The same with tokens that are renewed before they expire; `say` is told where they cannot be.
-    pub(crate) async fn renewing(mut self, say: impl Fn(String) + Send + Sync + 'static) -> Self {
-        if let Some(purse) = &self.purse {
-            self.renewal = Renewal::start(purse, say).await.map(Arc::new);
-        }
+    /// The same with the tokens of the run.
+    pub(crate) fn sharing(mut self, tokens: Option<&Tokens>) -> Self {
+        self.purse = tokens.map(Tokens::purse).or(self.purse);
         self
-    }
-
-    /// What there is to say of ready tokens that expire within `time`.
-    pub(crate) fn expires_within(&self, time: Duration) -> Option<String> {
-        let purse = self.purse.as_ref()?;
-        let (tokens, command) = purse.ready()?;
-        let (expiry, user) = tokens.first_expiry()?;
-        let left = expiry.saturating_sub(purse.now());
-        let soon = left < i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        let whose = if user.is_empty() { String::new() } else { format!(" of user {}", escape(user)) };
-        (soon && command.is_none()).then(|| {
-            format!(
-                "the token{whose} expires in {left} s: what is refused after that is no fault of the server's"
-            )
-        })
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.

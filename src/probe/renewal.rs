@@ -12,28 +12,50 @@ use tokio_util::task::AbortOnDropHandle;
 use super::token::Purse;
 use crate::child;
 use crate::config::ReadyTokens;
+use crate::trust::escape;
 
 /// Between two tries, at the least.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Renews the tokens of a purse for as long as this lives.
-#[derive(Debug)]
-pub(super) struct Renewal(#[expect(dead_code, reason = "its drop ends the task")] AbortOnDropHandle<()>);
+/// The tokens of a run, for all of its probers: what was minted or renewed for one is there for the next.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    purse: Arc<Purse>,
+    /// Ends its task with the last clone.
+    _renewal: Option<Arc<AbortOnDropHandle<()>>>,
+}
 
-impl Renewal {
-    /// Begins, where there is something to renew; `say` is told of each failure. What expires within the next seconds is
-    /// renewed before this gives anything.
-    pub(super) async fn start(
-        purse: &Arc<Purse>,
-        say: impl Fn(String) + Send + Sync + 'static,
-    ) -> Option<Self> {
-        let (_, command) = purse.ready()?;
-        let command = command?.to_vec();
-        if left(purse)? < PAUSE * 3 {
-            renew(purse, &command, &say).await;
+impl Tokens {
+    /// Begins to renew, where there is something to renew; `say` is told of each failure. What expires within the next
+    /// seconds is renewed before this gives anything.
+    pub(crate) async fn start(purse: Purse, say: impl Fn(String) + Send + Sync + 'static) -> Self {
+        let purse = Arc::new(purse);
+        let command = purse.ready().and_then(|(_, command)| command.map(<[String]>::to_vec));
+        let Some((command, left)) = command.zip(left(&purse)) else { return Self { purse, _renewal: None } };
+        if left < PAUSE * 3 {
+            renew(&purse, &command, &say).await;
         }
-        let purse = Arc::downgrade(purse);
-        Some(Self(AbortOnDropHandle::new(tokio::spawn(keep(purse, command, say)))))
+        let task = tokio::spawn(keep(Arc::downgrade(&purse), command, say));
+        Self { purse, _renewal: Some(Arc::new(AbortOnDropHandle::new(task))) }
+    }
+
+    /// What there is to say of tokens that expire within `time` and cannot be renewed.
+    pub(crate) fn expire_within(&self, time: Duration) -> Option<String> {
+        let (tokens, command) = self.purse.ready()?;
+        let (expiry, user) = tokens.first_expiry()?;
+        let left = expiry.saturating_sub(self.purse.now());
+        let soon = left < i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let whose = if user.is_empty() { String::new() } else { format!(" of user {}", escape(user)) };
+        (soon && command.is_none()).then(|| {
+            format!(
+                "the token{whose} expires in {left} s: what is refused after that is no fault of the server's"
+            )
+        })
+    }
+
+    /// The purse itself.
+    pub(super) fn purse(&self) -> Arc<Purse> {
+        Arc::clone(&self.purse)
     }
 }
 
@@ -50,7 +72,9 @@ async fn keep(purse: Weak<Purse>, command: Vec<String>, say: impl Fn(String) + S
 async fn renew(purse: &Purse, command: &[String], say: &(impl Fn(String) + Send + Sync)) {
     let answer = child::answer(command, purse.redactor()).await;
     let tokens = answer.and_then(|text| {
-        ReadyTokens::parse(text.expose()).map_err(|flaw| format!("printed no tokens: {}", flaw.message))
+        let tokens = ReadyTokens::parse(text.expose());
+        let tokens = tokens.and_then(|tokens| tokens.refuse_uncarried(purse.carriers()).map(|()| tokens));
+        tokens.map_err(|flaw| format!("printed no tokens: {}", flaw.message))
     });
     match tokens {
         Ok(tokens) => purse.renew(tokens),

@@ -246,7 +246,7 @@ mod tests {
         purse.renew(ReadyTokens::Of(vec![("a".to_owned(), Secret::new("new-token-of-a"))]));
         assert_eq!(purse.token("a").unwrap().expose(), "new-token-of-a");
         let offered = base64url(&Secret::new("new-token-of-a"));
-        let hex: String = offered.expose().bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = offered.expose().bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         assert_eq!(redactor.redact(&format!("{hex} new-token-of-a")), "[redacted] [redacted]");
     }
 }
