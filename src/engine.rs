@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
             local: None,
             probing: None,
             configured: ConfiguredEvidence {
-                carried: Carried::of(settings),
+                carried: Carried::of(settings, around.started_at.as_second()),
                 ..ConfiguredEvidence::default()
             },
             baseline: None,

@@ -86,6 +86,8 @@ pub struct Carried {
     pub test_headers: Vec<String>,
     /// One ready token for several users.
     pub shared_token: bool,
+    /// Seconds from the start of the run to the end of the first token that is not made anew; negative where it had ended.
+    pub token_left: Option<i64>,
 }
 
 /// How the names of headers begin by which a server tells tests from users.
@@ -96,8 +98,8 @@ impl Carried {
         *self == Self::default()
     }
 
-    /// What these settings make a socket carry.
-    pub(crate) fn of(settings: &Settings) -> Self {
+    /// What these settings make a socket carry; the run starts at `now`, in seconds since 1970.
+    pub(crate) fn of(settings: &Settings, now: i64) -> Self {
         let is_of_tests = |name: &&String| {
             let lower = name.to_ascii_lowercase();
             OF_TESTS.iter().any(|start| {
@@ -105,10 +107,19 @@ impl Carried {
             })
         };
         let names = settings.conversation.headers.iter().map(|(name, _)| name).filter(is_of_tests);
-        let one = settings.token.as_ref().is_some_and(|token| {
-            matches!(&token.origin, TokenOrigin::Ready { tokens: ReadyTokens::OfAll(_), .. })
-        });
-        Self { test_headers: names.cloned().collect(), shared_token: one && settings.users.len() > 1 }
+        let (mut one, mut token_left) = (false, None);
+        if let Some(TokenOrigin::Ready { tokens, command }) =
+            settings.token.as_ref().map(|token| &token.origin)
+        {
+            one = matches!(tokens, ReadyTokens::OfAll(_));
+            let expiry = tokens.first_expiry().filter(|_| command.is_none());
+            token_left = expiry.map(|(at, _)| at.saturating_sub(now));
+        }
+        Self {
+            test_headers: names.cloned().collect(),
+            shared_token: one && settings.users.len() > 1,
+            token_left,
+        }
     }
 }
 

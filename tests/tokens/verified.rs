@@ -85,7 +85,9 @@ fn ready_tokens_bring_their_users_and_a_command_gives_them_again() {
     assert_eq!(place.read("asked"), "asked\n", "what never expires is asked for once");
     let heard = place.read("heard");
     assert!((1..=10).all(|number| heard.contains(&format!("number-{number:02}"))), "{heard}");
-    assert!(!(ended.out + &ended.err + &place.read("run.json")).contains("opaque-token"), "a token is shown");
+    let record = place.read("run.json");
+    assert!(record.contains("allow-commands"), "a command to repeat this run needs it");
+    assert!(!(ended.out + &ended.err + &record).contains("opaque-token"), "a token is shown");
 }
 
 /// Prints a token for each of ten users that lives for 16 s, and counts how often it is asked.
@@ -97,9 +99,25 @@ fn tokens_that_expire_within_the_run_are_asked_for_again() {
     let words = serde_json::json!([crate::backends::tokens_python(), "-c", SHORT_LIVED]);
     let place = with(&format!("tokens-command: {words}, carry: ['query:access_token']"));
     place.write("public", keys("HS256").public);
-    let slow = place.read("revgate.yaml").replace("serves-hold: 1s", "serves-hold: 12s");
+    let slow = place.read("revgate.yaml").replace("hold: 50ms", "hold: 500ms");
     place.write("revgate.yaml", slow);
     let ended = rehearsed(&place, "HS256", "query", &[]);
     assert_eq!(ended.code, 0, "{}\n{}", ended.out, ended.err);
     assert!(place.read("asked").len() >= 3, "asked {} times", place.read("asked").len());
+}
+
+#[test]
+fn tokens_that_expire_and_cannot_be_had_again_are_named_in_the_first_lines() {
+    let sign = SHORT_LIVED.replace("now + 16", "now + 5");
+    let place = with("tokens-file: tokens, carry: ['query:access_token']");
+    place.write("public", keys("HS256").public);
+    let slow = place.read("revgate.yaml").replace("hold: 50ms", "hold: 500ms");
+    place.write("revgate.yaml", slow);
+    let mut python = std::process::Command::new(crate::backends::tokens_python());
+    let signed = python.args(["-c", &sign]).current_dir(place.file("")).output().unwrap();
+    place.write("tokens", signed.stdout);
+    let ended = rehearsed(&place, "HS256", "query", &[]);
+    assert_eq!(ended.code, 10, "{}\n{}", ended.out, ended.err);
+    assert!(ended.err.contains("expires in "), "{}", ended.err);
+    assert!(ended.out.contains("s into the run: what was refused after that"), "{}", ended.out);
 }
