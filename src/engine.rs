@@ -33,10 +33,10 @@ use crate::cloudrun::{
 use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
 use crate::event::Event;
 use crate::judge::{
-    AddressKind, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
+    AddressKind, Carried, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
     ReadyEvidence, Target, judge,
 };
-use crate::probe::Capacity;
+use crate::probe::{Capacity, Tokens};
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
 };
@@ -134,6 +134,8 @@ struct Run<'a> {
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
+    /// The application's tokens, once they were wanted.
+    tokens: Option<Tokens>,
     /// The revision that serves, where the candidate is to be compared with it.
     opponent: Option<baseline::Opponent>,
     /// Who looks at the errors of the revision that serves.
@@ -175,13 +177,25 @@ impl<'a> Run<'a> {
             },
             local: None,
             probing: None,
-            configured: ConfiguredEvidence::default(),
+            configured: ConfiguredEvidence {
+                carried: Carried::of(settings, around.started_at.as_second()),
+                ..ConfiguredEvidence::default()
+            },
             baseline: None,
             watch: None,
             times: Vec::new(),
         };
         let id = format!("{:016x}", rand::random::<u64>());
-        Self { begun: Instant::now(), id, settings, around, evidence, opponent: None, watcher: None }
+        Self {
+            begun: Instant::now(),
+            id,
+            settings,
+            around,
+            evidence,
+            tokens: None,
+            opponent: None,
+            watcher: None,
+        }
     }
 
     fn finish(mut self) -> Evidence {

@@ -5,6 +5,7 @@
 //! signalled, stopped and ended is always the group and never the leader alone; the group dies with us, also when
 //! we are killed without a word, where the machine has a shell to see to that.
 
+mod answer;
 mod argv;
 mod freeze;
 mod group;
@@ -14,6 +15,7 @@ mod process;
 mod threads;
 mod watchdog;
 
+pub(crate) use answer::answer;
 pub(crate) use argv::split;
 pub(crate) use freeze::Freezer;
 pub(crate) use process::{Process, Sink, free_port};

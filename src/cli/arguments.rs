@@ -108,15 +108,20 @@ fn settings() -> Vec<Arg> {
         .value_name("FILE")
         .help_heading("What is gated")
         .help("The configuration file [env: REVGATE_CONFIG] [default: revgate.yaml where there is one]");
-    // Neither variable nor file: it must stand where whoever reads the command sees it.
+    // These two have neither variable nor key: they must stand where whoever reads the command sees them.
     let dry_run = Arg::new("dry-run")
         .long("dry-run")
         .action(ArgAction::SetTrue)
         .help_heading("What is checked")
         .help("Print the plan, open nothing, end 11");
+    let allow_commands = Arg::new("allow-commands")
+        .long("allow-commands")
+        .action(ArgAction::SetTrue)
+        .help_heading("What is gated")
+        .help("Run the commands that the configuration file names, such as token.tokens-command; no shell");
     let mut arguments = vec![config];
     arguments.extend(SETTINGS.iter().map(argument));
-    arguments.push(dry_run);
+    arguments.extend([allow_commands, dry_run]);
     arguments
 }
 
@@ -158,14 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn every_long_flag_names_its_variable_but_dry_run() {
+    fn every_long_flag_names_its_variable_but_those_that_must_be_seen() {
         let command = command();
         for sub in command.get_subcommands() {
             for argument in sub.get_arguments().filter(|a| a.get_long().is_some()) {
                 let long = argument.get_long().unwrap();
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
                 let named = help.contains(&format!("[env: {}", variable(long)));
-                assert_eq!(named, long != "dry-run", "{} --{long}: {help}", sub.get_name());
+                let must_be_seen = ["dry-run", "allow-commands"].contains(&long);
+                assert_eq!(named, !must_be_seen, "{} --{long}: {help}", sub.get_name());
             }
         }
     }

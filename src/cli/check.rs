@@ -18,7 +18,7 @@ use crate::trust::Redactor;
 /// Gates one revision.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
-    let merged = input::settings(matches, Purpose::Gate)?;
+    let merged = input::settings(matches, Purpose::Gate, clock).await?;
     wanted.check_record()?;
     let signals = listen()?;
     let (checked, judgement) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;

@@ -12,6 +12,7 @@ const PAGES: &[(&str, &str)] = &[
     ("race", include_str!("../../docs/checks/race.md")),
     ("api", include_str!("../../docs/checks/api.md")),
     ("logs", include_str!("../../docs/checks/logs.md")),
+    ("tokens", include_str!("../../docs/tokens.md")),
 ];
 
 /// Prints a page.

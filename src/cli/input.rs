@@ -7,9 +7,9 @@ use clap::parser::ValueSource;
 
 use super::options::{Many, SETTINGS};
 use super::output::Failure;
+use super::{Clock, secrets};
 use crate::config::{
-    Asked, ConfigError, FileConfig, Given, LARGEST_FILE, Lookup, Merged, Origin, Purpose, SecretSource,
-    Typed, merge, needed, variable,
+    Asked, ConfigError, FileConfig, Given, Merged, Origin, Purpose, Typed, merge, typed_carriers, variable,
 };
 use crate::trust::{Redactor, Secret};
 
@@ -54,14 +54,14 @@ pub(super) fn switch(matches: &ArgMatches, name: &'static str) -> Result<bool, F
 }
 
 /// Settings and secrets from flags, environment and file.
-pub(super) fn settings(matches: &ArgMatches, purpose: Purpose) -> Result<Merged, Failure> {
+pub(super) async fn settings(
+    matches: &ArgMatches,
+    purpose: Purpose,
+    clock: Clock,
+) -> Result<Merged, Failure> {
     let typed = typed(matches);
     let file = file(matches)?;
-    let mut lookup = Lookup::default();
-    for source in needed(&typed, file.as_ref(), purpose)? {
-        let found = read_secret(&source);
-        lookup.insert(source, found);
-    }
+    let lookup = secrets::look_up(&typed, file.as_ref(), purpose, clock).await?;
     let mut merged = merge(&typed, file.as_ref(), &lookup, purpose)?;
     merged.settings.asked = asked(matches, purpose, &merged.secrets);
     Ok(merged)
@@ -75,6 +75,9 @@ fn asked(matches: &ArgMatches, purpose: Purpose, secrets: &[Secret]) -> Asked {
     let mut options = Vec::new();
     for name in ["config", "exec"].into_iter().filter(|name| has(matches, name)) {
         options.extend(text(matches, name).map(|text| (name.to_owned(), Some(redactor.redact(&text)))));
+    }
+    if matches.get_flag("allow-commands") {
+        options.push(("allow-commands".to_owned(), None));
     }
     for option in SETTINGS {
         let texts = given(matches, option.name, option.many).map(|given| given.texts().to_vec());
@@ -96,42 +99,10 @@ fn file(matches: &ArgMatches) -> Result<Option<FileConfig>, Failure> {
     if named.is_none() && !Path::new(&name).exists() {
         return Ok(None);
     }
-    let bytes = read(Path::new(&name)).map_err(|cause| {
+    let bytes = secrets::read(Path::new(&name)).map_err(|cause| {
         ConfigError::unreadable(&name, named.as_ref(), &format!("could not be read: {cause}"))
     })?;
     Ok(Some(FileConfig::parse(&name, &bytes)?))
-}
-
-/// Reads a file, one byte more than the largest that is accepted.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A variable's text, or why it has none: other than for options, an empty one is a mistake here.
-#[expect(clippy::disallowed_methods, reason = "cli is the sole reader of the environment")]
-fn secret_of(name: &str) -> Result<String, &'static str> {
-    match std::env::var(name) {
-        Ok(text) if text.is_empty() => Err("is empty"),
-        Ok(text) => Ok(text),
-        Err(std::env::VarError::NotPresent) => Err("is not set"),
-        Err(std::env::VarError::NotUnicode(_)) => Err("is not UTF-8"),
-    }
-}
-
-fn read_secret(source: &SecretSource) -> Result<Secret, String> {
-    match source {
-        SecretSource::Environment(name) => secret_of(name).map(Secret::new).map_err(str::to_owned),
-        SecretSource::File(path) => {
-            let bytes = read(Path::new(path)).map_err(|error| format!("could not be read: {error}"))?;
-            let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-            let text =
-                text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-            Ok(Secret::new(text))
-        }
-    }
 }
 
 /// Every option that was typed, with its origin.
@@ -148,6 +119,7 @@ fn typed(matches: &ArgMatches) -> Typed {
         typed.exec = given(matches, "exec", Many::No);
     }
     typed.dry_run = matches.get_flag("dry-run");
+    typed.allow_commands = matches.get_flag("allow-commands");
     typed
 }
 
@@ -166,7 +138,9 @@ fn given(matches: &ArgMatches, name: &'static str, many: Many) -> Option<Given> 
     } else {
         (Origin::Environment, vec![environment(&variable(name))?])
     };
-    let texts: Vec<String> = if many == Many::Commas || (many == Many::Repeated && name == "label") {
+    let texts: Vec<String> = if name == "token-carry" {
+        texts.iter().flat_map(|text| typed_carriers(text)).collect()
+    } else if many == Many::Commas || (many == Many::Repeated && name == "label") {
         texts.iter().flat_map(|text: &String| text.split(',')).map(|text| text.trim().to_owned()).collect()
     } else {
         texts

@@ -14,6 +14,7 @@ mod options;
 mod output;
 mod promote;
 mod rehearse;
+mod secrets;
 mod signals;
 
 pub use arguments::command;

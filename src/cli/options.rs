@@ -87,13 +87,18 @@ pub(super) const SETTINGS: &[Choosable] = &[
     repeated("header", "'K: V'", SOCKET, "A further header of the upgrade request"),
     repeated("subprotocol", "NAME", SOCKET, "A subprotocol to offer"),
     commas("user", "NAME", SOCKET, "Users, one a socket"),
-    one("token-secret-env", "VAR", SOCKET, "Mint an HS256 JWT for each user with the key in this variable"),
-    one("token-secret-file", "FILE", SOCKET, "Mint an HS256 JWT for each user with the key in this file"),
+    one(
+        "token-secret-env",
+        "VAR",
+        SOCKET,
+        "Mint a JWT for each user with the key in this variable; HS256 where revgate.yaml names no other algorithm",
+    ),
+    one("token-secret-file", "FILE", SOCKET, "Mint a JWT for each user with the key in this file"),
     commas(
         "token-carry",
         "HOW",
         SOCKET,
-        "How the JWT travels: authorization, subprotocol [default: authorization]",
+        "How the token travels: authorization, subprotocol[:TEMPLATE], query:NAME, cookie:NAME, first-message[:TEMPLATE]; {{token}}, {{token.base64url}} are filled in [default: authorization]",
     ),
     one(
         "send",

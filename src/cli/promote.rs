@@ -26,7 +26,7 @@ const FRESH: i64 = 3600;
 /// Gates one revision and, approved, gives it all traffic.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
-    let merged = input::settings(matches, Purpose::Gate)?;
+    let merged = input::settings(matches, Purpose::Gate, clock).await?;
     let Some(service) = merged.settings.service.clone() else {
         return Err(Failure::usage(
             "a promotion needs a service, not only an address",

@@ -13,7 +13,9 @@ use super::check::{gate, listen};
 use super::output::{Failure, Wanted, print, report};
 use super::signals::Signals;
 use super::{Clock, input};
-use crate::config::{ApiAccess, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template};
+use crate::config::{
+    ApiAccess, Carrier, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template,
+};
 use crate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use crate::exit::Exit;
 use crate::judge::Verdict;
@@ -22,7 +24,7 @@ use crate::trust::{Excerpt, Redactor};
 /// Rehearses.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
     let wanted = Wanted::new(matches)?;
-    let merged = input::settings(matches, Purpose::Rehearsal)?;
+    let merged = input::settings(matches, Purpose::Rehearsal, clock).await?;
     if merged.settings.race.cold {
         return Err(one_instance());
     }
@@ -161,6 +163,11 @@ fn sample(mut merged: Merged) -> Result<Merged, Failure> {
     settings.conversation.path = template("/ws?user={{user}}")?;
     settings.conversation.send = Some(template(r#"{"type":"ping","nonce":"{{nonce}}"}"#)?);
     settings.conversation.expect = Some(Expect::JsonSubset(template(r#"{"type":"pong"}"#)?));
+    // Its users are its own, and it takes a first message for one of the conversation.
+    settings.token = settings.token.take().filter(|token| token.minted().is_some());
+    if let Some(token) = &mut settings.token {
+        token.carriers.retain(|carrier| !matches!(carrier, Carrier::FirstMessage(_)));
+    }
     settings.users = (1..=50).map(|number| format!("user-{number:03}")).collect();
     settings.echo = Some(Echo::Header("x-revision".to_owned()));
     settings.limits.openings_per_second = settings.limits.openings_per_second.max(1000);

@@ -250,6 +250,11 @@ impl Client {
         self.address_at(None, parts)
     }
 
+    /// The endpoint that was asked for.
+    pub(super) fn endpoint(&self) -> &Url {
+        &self.inner.endpoint
+    }
+
     /// True for Google's own API.
     pub(super) fn is_google(&self) -> bool {
         matches!(self.inner.identity, Identity::Google(_))
@@ -306,8 +311,11 @@ impl Client {
     }
 
     fn parse<T: DeserializeOwned>(&self, about: About, answer: Value) -> Result<T, ApiError> {
-        serde_json::from_value(answer)
-            .map_err(|error| self.unexpected(about, &format!("JSON of another shape: {error}")))
+        serde_json::from_value(answer).map_err(|error| {
+            // The parser's words may repeat what they are about.
+            let error = if about.is_secret() { "(not shown)".to_owned() } else { error.to_string() };
+            self.unexpected(about, &format!("JSON of another shape: {error}"))
+        })
     }
 }
 

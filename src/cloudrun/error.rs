@@ -28,14 +28,30 @@ impl About {
     fn api(&self) -> (&'static str, &'static str) {
         if self.permission.starts_with("logging.") {
             ("Cloud Logging API", "logging.googleapis.com")
+        } else if self.is_secret() {
+            ("Secret Manager API", "secretmanager.googleapis.com")
         } else {
             ("Cloud Run Admin API", "run.googleapis.com")
         }
     }
 }
 
+impl About {
+    /// True where a secret is read: the name is its own, and nothing of the answer may be shown.
+    pub(super) fn is_secret(&self) -> bool {
+        self.permission == super::secrets::PERMISSION
+    }
+}
+
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_secret() {
+            return write!(
+                f,
+                "{} projects/{}/secrets/{}",
+                self.what, self.service.project, self.service.service
+            );
+        }
         write!(f, "{} ({})", self.what, self.service)
     }
 }
@@ -78,7 +94,7 @@ pub enum ApiError {
         message: Excerpt,
     },
     /// Somebody else wrote first.
-    #[error("could not {about}: somebody else changed the service: {message}")]
+    #[error("could not {about}: {}{message}", if about.is_secret() { "" } else { "somebody else changed the service: " })]
     Conflict {
         /// The call.
         about: Box<About>,
@@ -166,6 +182,7 @@ impl ApiError {
     /// What to do, with the command to type.
     pub fn help(&self) -> String {
         match self {
+            Self::NotFound { about, .. } if about.is_secret() => secret_help(about, "see what there is", &[]),
             Self::NotFound { about, .. } => not_found(&about.service),
             Self::PermissionDenied { about, permission, .. } => permission_denied(about, permission),
             Self::ApiDisabled { about, .. } => {
@@ -177,15 +194,18 @@ impl ApiError {
                 "sign in again: gcloud auth application-default login; for another endpoint, give --api-token-file"
                     .to_owned()
             }
-            Self::Conflict { about, .. } => {
+            Self::Conflict { about, .. } if !about.is_secret() => {
                 format!("see who changed it, then try again: {}", command::describe(&about.service))
             }
             Self::QuotaExceeded { .. } => {
                 "wait a minute and try again; ask for more at https://cloud.google.com/run/quotas".to_owned()
             }
-            Self::InvalidArgument { about, .. } | Self::OperationFailed { about, .. } => {
+            Self::InvalidArgument { about, .. } | Self::OperationFailed { about, .. } if !about.is_secret() => {
                 format!("see how the service stands: {}", command::describe(&about.service))
             }
+            Self::InvalidArgument { about, .. }
+            | Self::OperationFailed { about, .. }
+            | Self::Conflict { about, .. } => secret_help(about, "see whether the version is enabled", &[]),
             Self::Unavailable { .. } => {
                 "try again; if it stays so, see https://status.cloud.google.com".to_owned()
             }
@@ -219,8 +239,28 @@ fn not_found(service: &ServiceName) -> String {
     format!("see what there is: {}", command::line(&list))
 }
 
+/// A command about the versions of a secret.
+fn secret_help(about: &About, why: &str, more: &[&str]) -> String {
+    let ServiceName { project, service: secret, .. } = &about.service;
+    let mut words = vec!["gcloud", "secrets"];
+    if more.is_empty() {
+        words.extend(["versions", "list", secret]);
+    } else {
+        words.extend(["add-iam-policy-binding", secret]);
+    }
+    words.extend(["--project", project]);
+    words.extend(more);
+    format!("{why}: {}", command::line(&words))
+}
+
 /// The role that has the permission, and how to give it.
 fn permission_denied(about: &About, permission: &str) -> String {
+    if about.is_secret() {
+        let why =
+            "let somebody who may give the account the role (user:NAME or serviceAccount:NAME as MEMBER)";
+        let role = ["--member=MEMBER", "--role", "roles/secretmanager.secretAccessor"];
+        return secret_help(about, why, &role);
+    }
     let writes = permission.ends_with(".update") || permission.contains("operations");
     let role = if permission == "iam.serviceaccounts.actAs" {
         "roles/iam.serviceAccountUser"

@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::answers::ErrorBody;
 use super::cause::deepest;
@@ -90,13 +91,16 @@ pub(super) async fn send(
     let response = request.send().await.map_err(|error| broken(call, &error, redactor))?;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = read(response).await.map_err(|error| broken(call, &error, redactor))?;
-    let answer = Answer { status, headers, body: redactor.redact_cut(&String::from_utf8_lossy(&body)) };
+    let answer = |body: &str| Answer { status, headers, body: redactor.redact_cut(body) };
     if !status.is_success() {
-        return Err(refused(call, &answer));
+        return Err(refused(call, &answer(&String::from_utf8_lossy(&body))));
     }
-    let value: Option<Value> = serde_json::from_slice(&body).ok();
-    let value = value.filter(Value::is_object).ok_or_else(|| unexpected(call, &answer, status.as_str()))?;
-    Ok(redact_messages(lenient::without_nulls(value), redactor))
+    match serde_json::from_slice::<Value>(&body).ok().filter(Value::is_object) {
+        Some(value) => Ok(redact_messages(lenient::without_nulls(value), redactor)),
+        // Whatever answered may have said the secret itself.
+        None if call.about.is_secret() => Err(unexpected(call, &answer("(not shown)"), status.as_str())),
+        None => Err(unexpected(call, &answer(&String::from_utf8_lossy(&body)), status.as_str())),
+    }
 }
 
 struct Answer {
@@ -105,9 +109,10 @@ struct Answer {
     body: String,
 }
 
-/// The body, up to a limit far above what the API sends.
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
+/// The body, up to a limit far above what the API sends; wiped, as it may be a secret's.
+async fn read(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, reqwest::Error> {
+    // Room for any secret, so that it seldom moves and leaves a copy behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(128 * 1024));
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if body.len() > LARGEST {

@@ -16,6 +16,7 @@ pub mod logs;
 mod ready;
 mod retry;
 mod scaling;
+mod secrets;
 mod tagging;
 pub mod wire;
 mod write;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::conditions::{self, Condition, Statuses};
-use super::conversation::{Header, HeaderValue, file_headers, read_header, token_source};
+use super::conversation::{Header, HeaderValue, file_headers, read_header};
 use super::error::ConfigError;
 use super::locate::KeyPath;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
@@ -316,7 +316,7 @@ impl Reader<'_> {
 
     fn token(&self) -> Result<bool, ConfigError> {
         let asked = self.model.token.unwrap_or(false);
-        if asked && token_source(self.sources)?.is_none() {
+        if asked && super::token::source(self.sources)?.is_none() {
             let flaw = Flaw::new("there is no token that it could carry")
                 .help("describe one under `token:`, or leave this out");
             return Err(self.error("token", flaw));

@@ -4,13 +4,16 @@
 //! mints and sends nothing. The surprising rule: headers of flags and file are joined by name, unlike all other lists, so
 //! that one more header on the command line does not drop the file's credentials.
 
+use super::carrier::Carrier;
 use super::error::ConfigError;
 use super::locate::KeyPath;
+use super::ready::ReadyTokens;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
 use super::secrets::{self, Lookup, SecretSource};
-use super::settings::{Carrier, Conversation, Echo, TokenSettings};
+use super::settings::{Conversation, Echo, TokenOrigin, TokenSettings};
 use super::sources::{Found, Rival, Sources, Spot};
 use super::template::Template;
+use super::token;
 use super::values::{self, Flaw};
 use super::wire;
 use crate::trust::Secret;
@@ -158,15 +161,15 @@ pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError>
 type Headers = Vec<(String, Secret)>;
 
 fn read_headers(sources: &Sources<'_>, lookup: &Lookup) -> Result<(Headers, Vec<Secret>), ConfigError> {
-    let carriers = carriers(sources)?;
-    let has_token = token_source(sources)?.is_some();
+    let carriers = token::carriers(sources)?;
+    let has_token = token::source(sources)?.is_some();
     let (mut read, mut from_outside) = (Vec::new(), Vec::new());
     for header in headers(sources)? {
         if has_token
             && carriers.contains(&Carrier::Authorization)
             && header.name.eq_ignore_ascii_case("authorization")
         {
-            let flaw = Flaw::new("the header Authorization already carries the minted token")
+            let flaw = Flaw::new("the header Authorization already carries the token")
                 .help("carry the token as a subprotocol: --token-carry subprotocol");
             return Err(sources.error(&header.spot, flaw));
         }
@@ -179,114 +182,51 @@ fn read_headers(sources: &Sources<'_>, lookup: &Lookup) -> Result<(Headers, Vec<
     Ok((read, from_outside))
 }
 
-/// Where the token's secret is kept, when there is one.
-pub(crate) fn token_source(sources: &Sources<'_>) -> Result<Option<Found<SecretSource>>, ConfigError> {
-    let (typed, file) = (sources.typed, &sources.file.model.token);
-    let (by_env, by_file) = (typed.token_secret_env.as_ref(), typed.token_secret_file.as_ref());
-    let env_keys = ["token", "secret-env"];
-    let file_keys = ["token", "secret-file"];
-    let winner = sources.exclusive(&[
-        Rival { given: by_env, is_in_file: file.secret_env.is_some(), keys: &env_keys },
-        Rival { given: by_file, is_in_file: file.secret_file.is_some(), keys: &file_keys },
-    ])?;
-    let by_env = sources.one(by_env, file.secret_env.as_ref(), &env_keys, secrets::environment)?;
-    let by_file = secrets::file_option(sources, by_file, file.secret_file.as_ref(), &file_keys)?;
-    Ok(match winner {
-        Some(0) => by_env,
-        Some(_) => by_file,
-        None => None,
-    })
-}
-
-fn carriers(sources: &Sources<'_>) -> Result<Vec<Carrier>, ConfigError> {
-    let (typed, file) = (sources.typed, &sources.file.model.token);
-    let keys = ["token", "carry"];
-    let found = sources.many(typed.token_carry.as_ref(), file.carry.as_ref(), &keys, values::carrier)?;
-    let Some(found) = found else { return Ok(vec![Carrier::Authorization]) };
-    if found.value.is_empty() {
-        return Err(sources.error(&found.spot, Flaw::new("the token travels nowhere: name at least one way")));
-    }
-    let mut carriers = found.value;
-    let mut seen = Vec::new();
-    carriers.retain(|carrier| {
-        let is_new = !seen.contains(carrier);
-        seen.push(*carrier);
-        is_new
-    });
-    Ok(carriers)
-}
-
-/// The application's own token.
-pub(crate) fn token(sources: &Sources<'_>, lookup: &Lookup) -> Result<Option<TokenSettings>, ConfigError> {
-    let (typed, file) = (sources.typed, &sources.file.model.token);
-    let lifetime =
-        sources.one(None, file.lifetime.as_ref(), &["token", "lifetime"], values::positive_duration)?;
-    sources.one(None, file.algorithm.as_ref(), &["token", "algorithm"], |text| match text {
-        "HS256" => Ok(()),
-        _ => Err(Flaw::new(format!(
-            "{} is not an algorithm that revgate signs with: HS256",
-            values::quoted(text)
-        ))),
-    })?;
-    let claims = claims(sources)?;
-    let carriers = carriers(sources)?;
-    let Some(source) = token_source(sources)? else {
-        let is_asked = typed.token_carry.is_some()
-            || file.claims.is_some()
-            || file.carry.is_some()
-            || file.lifetime.is_some()
-            || file.algorithm.is_some();
-        if !is_asked {
-            return Ok(None);
-        }
-        let spot = Spot::of(typed.token_carry.as_ref(), &["token"]);
-        let flaw = Flaw::new("a token is described and no secret to sign it with")
-            .help("give --token-secret-env NAME, or `secret-env: NAME` under `token:`");
-        return Err(sources.error(&spot, flaw));
-    };
-    Ok(Some(TokenSettings {
-        secret: lookup.secret(sources, &source)?,
-        claims,
-        lifetime: lifetime.map_or(DEFAULT_LIFETIME, |found| found.value),
-        carriers,
-    }))
-}
-
-/// From minting to `exp`, where nothing else is configured.
-const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_mins(30);
-
-fn claims(sources: &Sources<'_>) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
-    let mut claims = serde_json::Map::new();
-    for (name, value) in sources.file.model.token.claims.iter().flat_map(|pairs| &pairs.0) {
-        check_places(value)
-            .map_err(|flaw| sources.error(&Spot::of(None, &["token", "claims", name]), flaw))?;
-        claims.insert(name.clone(), value.clone());
-    }
-    Ok(claims)
-}
-
-/// Refuses an unknown place in any text of a claim.
-fn check_places(value: &serde_json::Value) -> Result<(), Flaw> {
-    match value {
-        serde_json::Value::String(text) => wire::template(text).map(|_| ()),
-        serde_json::Value::Array(list) => list.iter().try_for_each(check_places),
-        serde_json::Value::Object(map) => map.values().try_for_each(check_places),
-        _ => Ok(()),
-    }
-}
-
-/// The users; a single `revgate` where none is configured.
-pub(crate) fn users(sources: &Sources<'_>) -> Result<Vec<String>, ConfigError> {
+/// The users; those of the ready tokens where none is configured, else a single `revgate`.
+pub(crate) fn users(
+    sources: &Sources<'_>,
+    token: Option<&TokenSettings>,
+) -> Result<Vec<String>, ConfigError> {
     let (typed, file) = (sources.typed, &sources.file.model);
+    let ready = token.and_then(|token| match &token.origin {
+        TokenOrigin::Ready { tokens, .. } => Some(tokens),
+        TokenOrigin::Minted(_) => None,
+    });
     let found = sources.many(typed.user.as_ref(), file.users.as_ref(), &["users"], values::text)?;
+    if let (Some(found), Some(ready)) = (&found, ready) {
+        have_tokens(sources, found, ready)?;
+    }
     match found {
-        None => Ok(vec!["revgate".to_owned()]),
+        None => {
+            let named: Vec<String> =
+                ready.iter().flat_map(|ready| ready.users()).map(str::to_owned).collect();
+            Ok(if named.is_empty() { vec!["revgate".to_owned()] } else { named })
+        }
         Some(Found { value, spot }) if value.is_empty() => {
             Err(sources
                 .error(&spot, Flaw::new("no user is named").help("leave `users` out for a single user")))
         }
         found => distinct(sources, found, "user"),
     }
+}
+
+/// Refuses a user without a token among those that have one each.
+fn have_tokens(
+    sources: &Sources<'_>,
+    found: &Found<Vec<String>>,
+    ready: &ReadyTokens,
+) -> Result<(), ConfigError> {
+    let Some((index, user)) = found.value.iter().enumerate().find(|(_, user)| ready.of(user).is_none())
+    else {
+        return Ok(());
+    };
+    let spot = match &found.spot {
+        Spot::File(path) => Spot::File(path.index(index)),
+        typed @ Spot::Typed(_) => typed.clone(),
+    };
+    let flaw = Flaw::new(format!("there is no token for the user {}", values::quoted(user)))
+        .help("give one, or leave `users` out: then they are those that have a token");
+    Err(sources.error(&spot, flaw))
 }
 
 /// Where answers name their revision.

@@ -114,6 +114,12 @@ fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 pub(crate) struct TokenModel {
     pub(crate) secret_env: Option<Text>,
     pub(crate) secret_file: Option<Text>,
+    pub(crate) secret_manager: Option<Text>,
+    pub(crate) secret_command: Option<Vec<Text>>,
+    pub(crate) tokens_env: Option<Text>,
+    pub(crate) tokens_file: Option<Text>,
+    pub(crate) tokens_command: Option<Vec<Text>>,
+    pub(crate) key_id: Option<Text>,
     pub(crate) algorithm: Option<Text>,
     pub(crate) claims: Option<Pairs<serde_json::Value>>,
     pub(crate) lifetime: Option<Text>,

@@ -18,6 +18,7 @@ use super::secrets::{self, Lookup, SecretSource};
 use super::settings::{ApiAccess, Choice, IdTokenMode, Limits, ServiceName, Settings};
 use super::sources::{Sources, Spot};
 use super::target;
+use super::token;
 use super::typed::Typed;
 use super::values::{self, Flaw};
 use crate::trust::Secret;
@@ -55,7 +56,7 @@ pub fn needed(
     let none = FileConfig::none();
     let sources = Sources { typed, file: file.unwrap_or(&none) };
     let mut needed: Vec<SecretSource> = Vec::new();
-    needed.extend(conversation::token_source(&sources)?.map(|found| found.value));
+    needed.extend(token::source(&sources)?.map(|found| found.value.secret));
     if purpose == Purpose::Gate {
         needed.extend(target::api_token_source(&sources)?.map(|found| found.value));
         needed.extend(target::id_token_source(&sources)?.map(|found| found.value));
@@ -67,6 +68,22 @@ pub fn needed(
     }
     needed.extend(configured::needed(&sources)?);
     Ok(needed)
+}
+
+/// How Google's APIs are asked, for whatever is read of them before the settings are whole. `lookup` must hold the token for
+/// it, where [`needed`] names one.
+///
+/// # Errors
+/// The person who wrote the configuration is at fault.
+pub fn access(
+    typed: &Typed,
+    file: Option<&FileConfig>,
+    lookup: &Lookup,
+    purpose: Purpose,
+) -> Result<ApiAccess, ConfigError> {
+    let none = FileConfig::none();
+    let sources = Sources { typed, file: file.unwrap_or(&none) };
+    if purpose == Purpose::Rehearsal { Ok(ApiAccess::Google) } else { target::api(&sources, lookup) }
 }
 
 /// Everything checked and put together: flag over environment over file over default.
@@ -93,6 +110,7 @@ pub fn merge(
         &["deadline"],
         values::positive_duration,
     )?;
+    let token = token::token(&sources, lookup, &conversation)?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
     let configured = configured::configured(&sources, lookup, &limits)?;
@@ -105,8 +123,8 @@ pub fn merge(
         id_token: target.id_token,
         deadline: deadline.map_or(DEFAULT_DEADLINE, |found| found.value),
         conversation,
-        token: conversation::token(&sources, lookup)?,
-        users: conversation::users(&sources)?,
+        users: conversation::users(&sources, token.as_ref())?,
+        token,
         echo: conversation::echo(&sources)?,
         instance_echo: conversation::instance_echo(&sources)?,
         timeouts: race::timeouts(&sources)?,

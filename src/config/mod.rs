@@ -9,6 +9,7 @@ mod api;
 mod asked;
 mod auth;
 mod baseline;
+mod carrier;
 mod checks;
 mod conditions;
 mod configured;
@@ -24,14 +25,17 @@ mod logs;
 mod merge;
 mod pattern;
 mod race;
+mod ready;
 mod scalars;
 mod secrets;
 mod settings;
+mod signing;
 mod snippet;
 mod sources;
 mod suggest;
 mod target;
 mod template;
+mod token;
 mod typed;
 mod values;
 mod wire;
@@ -41,6 +45,7 @@ pub use api::{ApiSettings, Endpoint, EndpointHeader};
 pub use asked::Asked;
 pub use auth::AuthSettings;
 pub use baseline::{BaselineSettings, PreExisting};
+pub use carrier::{Carrier, TokenTemplate, typed_carriers};
 pub use checks::{CheckName, Selection};
 pub use conditions::{Condition, Statuses};
 pub use configured::ConfiguredChecks;
@@ -50,16 +55,19 @@ pub use frames::FramesSettings;
 pub use hold::HoldSettings;
 pub use isolation::IsolationSettings;
 pub use logs::LogsSettings;
-pub use merge::{Merged, Purpose, merge, needed};
+pub use merge::{Merged, Purpose, access, merge, needed};
 pub use pattern::Pattern;
+pub use ready::ReadyTokens;
 pub use secrets::{Lookup, SecretSource};
 pub use settings::{
-    ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
-    RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
+    ApiAccess, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
+    MintSettings, RaceSettings, ServiceName, Settings, Timeouts, TokenOrigin, TokenSettings,
 };
+pub use signing::{Algorithm, SigningKey};
 pub use template::{Escaping, Template, TemplateError, Values};
 pub use typed::{Given, Origin, Typed, variable};
 
 pub(crate) use api::SWALLOWED_WORDS;
+pub(crate) use carrier::base64url;
 pub(crate) use values::in_percent;
 pub(crate) use wire::FAILED;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::ConfigError;
-use super::settings::Settings;
+use super::settings::{Settings, TokenOrigin, TokenSettings};
 use super::snippet::{is_sensitive, is_variable};
 use super::sources::{Found, Sources, Spot};
 use super::values::{Flaw, quoted, text};
@@ -21,15 +21,35 @@ pub enum SecretSource {
     Environment(String),
     /// In a file: relative to the working directory; one that `revgate.yaml` names is relative to that file.
     File(String),
+    /// In Secret Manager: `projects/P/secrets/S/versions/V`.
+    SecretManager(String),
+    /// In what this argument vector prints.
+    Command(Vec<String>),
 }
 
 /// What was found where the configuration said that secrets are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
     found: BTreeMap<SecretSource, Result<Secret, String>>,
+    now: Option<i64>,
 }
 
 impl Lookup {
+    /// Remembers when it was read, in seconds since 1970: without it nobody can tell what has expired.
+    pub fn at(now: i64) -> Self {
+        Self { now: Some(now), ..Self::default() }
+    }
+
+    /// When it was read, in seconds since 1970.
+    pub(crate) fn now(&self) -> Option<i64> {
+        self.now
+    }
+
+    /// Every secret that was found.
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.found.values().filter_map(|found| found.as_ref().ok()).cloned().collect()
+    }
+
     /// Remembers what was read, or why nothing was: a lower-case fragment such as `is not set`.
     pub fn insert(&mut self, source: SecretSource, found: Result<Secret, String>) {
         self.found.insert(source, found);
@@ -59,6 +79,17 @@ impl Lookup {
                     format!("see whether it is there and holds the secret alone: ls -l {}", escape(&word));
                 Flaw::new(format!("the file {} {reason}", quoted(path))).help(help)
             }
+            SecretSource::SecretManager(name) => {
+                let help = format!("see what it holds: gcloud secrets versions access {}", escape(name));
+                Flaw::new(format!("the secret {} {reason}", escape(name))).help(help)
+            }
+            // Its other words may hold a secret.
+            SecretSource::Command(words) => {
+                let program = words.first().map_or("", String::as_str);
+                Flaw::new(format!("the command {} {reason}", quoted(program))).help(
+                    "run it yourself, as it stands in the file and without a shell, and see what it prints",
+                )
+            }
         };
         Err(sources.error(&at.spot, flaw))
     }
@@ -73,6 +104,24 @@ pub(crate) fn environment(name: &str) -> Result<SecretSource, Flaw> {
     // Not quoted: it may be the secret itself, pasted where its variable's name belongs.
     Err(Flaw::new("this is not the name of an environment variable")
         .help("give the name of the variable that holds the secret, not the secret"))
+}
+
+/// A version of a secret in Secret Manager.
+pub(crate) fn secret_manager(name: &str) -> Result<SecretSource, Flaw> {
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c))
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        ["projects", project, "secrets", secret, "versions", version]
+            if plain(project) && plain(secret) && plain(version) =>
+        {
+            Ok(SecretSource::SecretManager(name.to_owned()))
+        }
+        // Not quoted: it may be the secret itself, pasted where its name belongs.
+        _ => Err(Flaw::new("this is not the name of a secret's version")
+            .help("write it as projects/PROJECT/secrets/NAME/versions/latest")),
+    }
 }
 
 /// A file's name; `base` is the configuration file that names it.
@@ -122,7 +171,7 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
     secrets.extend(parts);
     secrets.extend(query_values(settings.conversation.path.source()));
     secrets.extend(endpoints().flat_map(|endpoint| query_values(endpoint.path.source())));
-    secrets.extend(settings.token.as_ref().map(|token| token.secret.clone()));
+    secrets.extend(settings.token.iter().flat_map(of_tokens));
     if let super::ApiAccess::Other { token: Some(token), .. } = &settings.api {
         secrets.push(token.clone());
     }
@@ -130,6 +179,19 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
         secrets.push(token.clone());
     }
     secrets
+}
+
+/// A key, of a PEM also each line alone; or ready tokens.
+fn of_tokens(token: &TokenSettings) -> Vec<Secret> {
+    match &token.origin {
+        TokenOrigin::Ready { tokens, .. } => tokens.all().cloned().collect(),
+        TokenOrigin::Minted(minted) => {
+            let key = &minted.key.secret;
+            let lines = key.expose().lines().filter(|line| minted.key.is_pem() && !line.starts_with("-----"));
+            let lines = lines.map(str::trim).filter(|line| line.len() >= 8).map(Secret::new);
+            std::iter::once(key.clone()).chain(lines).collect()
+        }
+    }
 }
 
 /// The credential behind a scheme (`Bearer x`), and the values of cookies that are long enough to be credentials.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, BaselineSettings, ConfiguredChecks, Pattern, Selection, Template};
+use super::{
+    Asked, BaselineSettings, Carrier, ConfiguredChecks, Pattern, ReadyTokens, Selection, SigningKey, Template,
+};
 use crate::trust::Secret;
 
 /// All that a run needs to know.
@@ -200,28 +202,49 @@ impl Expect {
     }
 }
 
-/// The application's own JWT, minted for each user.
+/// The application's own tokens, one for each user.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
-    /// The HS256 key.
-    pub secret: Secret,
+    /// Where they come from.
+    pub origin: TokenOrigin,
+    /// How a token travels, in each of these ways.
+    pub carriers: Vec<Carrier>,
+}
+
+/// Where tokens come from.
+#[derive(Debug, Clone)]
+pub enum TokenOrigin {
+    /// Minted here.
+    Minted(MintSettings),
+    /// Made by somebody else.
+    Ready {
+        /// The tokens.
+        tokens: ReadyTokens,
+        /// What is run for new ones; `None` where they cannot be had again.
+        command: Option<Vec<String>>,
+    },
+}
+
+/// JWTs that are minted for each user.
+#[derive(Debug, Clone)]
+pub struct MintSettings {
+    /// The key.
+    pub key: SigningKey,
     /// Claims; the values' texts may hold `{{user}}` and `{{nonce}}`. `sub`, `iat`, `exp` and `jti` are added where
     /// they are not named.
     pub claims: serde_json::Map<String, serde_json::Value>,
     /// From minting to `exp`.
     pub lifetime: Duration,
-    /// How the token travels, in each of these ways.
-    pub carriers: Vec<Carrier>,
 }
 
-/// How the application's token travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Carrier {
-    /// `Authorization: Bearer TOKEN`.
-    Authorization,
-    /// Subprotocol `jwt.<base64url(TOKEN), unpadded>`.
-    Subprotocol,
+impl TokenSettings {
+    /// How tokens are minted, where they are.
+    pub fn minted(&self) -> Option<&MintSettings> {
+        match &self.origin {
+            TokenOrigin::Minted(minted) => Some(minted),
+            TokenOrigin::Ready { .. } => None,
+        }
+    }
 }
 
 /// Where an answer names the revision, or the instance, that gave it.

@@ -181,6 +181,8 @@ pub(crate) fn id_token(sources: &Sources<'_>, lookup: &Lookup) -> Result<IdToken
             wire::header_value(token.expose()).map_err(|_| {
                 let name = match &source.value {
                     SecretSource::File(name) | SecretSource::Environment(name) => values::quoted(name),
+                    // No option names these for an ID token.
+                    SecretSource::SecretManager(_) | SecretSource::Command(_) => String::new(),
                 };
                 sources.error(
                     &source.spot,

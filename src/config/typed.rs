@@ -150,4 +150,6 @@ pub struct Typed {
     pub i_may_load_production: Option<Given>,
     /// `--dry-run`, which has no other form.
     pub dry_run: bool,
+    /// `--allow-commands`, which has no other form: whoever reads the command line must see it.
+    pub allow_commands: bool,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::baseline::PreExisting;
 use super::checks::CheckName;
 use super::pattern::Pattern;
-use super::settings::{Carrier, Identifier};
+use super::settings::Identifier;
 use super::suggest::did_you_mean;
 use crate::trust::escape;
 
@@ -249,16 +249,6 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, Flaw> {
     named("pattern", text, &Pattern::ALL, Pattern::name)
 }
 
-/// A way for the token to travel, by its name.
-pub(crate) fn carrier(text: &str) -> Result<Carrier, Flaw> {
-    named("way to carry a token", text, &[Carrier::Authorization, Carrier::Subprotocol], |carrier| {
-        match carrier {
-            Carrier::Authorization => "authorization",
-            Carrier::Subprotocol => "subprotocol",
-        }
-    })
-}
-
 fn named<T: Copy>(what: &str, text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, Flaw> {
     if let Some(found) = all.iter().find(|candidate| name(**candidate) == text) {
         return Ok(*found);
@@ -339,7 +329,6 @@ mod tests {
         let flaw = pattern("same-users").unwrap_err();
         assert_eq!(flaw.message, "there is no pattern \"same-users\", did you mean same-user?");
         assert!(check("raze").unwrap_err().message.ends_with("did you mean race?"));
-        assert!(carrier("cookie").unwrap_err().help.unwrap().contains("subprotocol"));
     }
 
     proptest! {

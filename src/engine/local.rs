@@ -23,9 +23,10 @@ impl Run<'_> {
         let (begun, around) = (Instant::now(), self.around);
         let mut judge = LiveJudge::new(&plan, false, |progress| around.say(round(progress)))
             .map_err(EngineError::Settings)?;
+        let (tokens, settings) = (self.tokens().await, self.settings);
         let prober = |address| {
             let (redactor, second) = (around.redactor.clone(), around.started_at.as_second());
-            Prober::new(address, self.settings, None, redactor, around.epoch, second)
+            Prober::new(address, settings, None, redactor, around.epoch, second).sharing(tokens.as_ref())
         };
         let run = format!("{:016x}", rand::random::<u64>());
         let running = local::run(&local.words, &plan, prober, &mut judge, &run);

@@ -10,10 +10,13 @@ use crate::config::CheckName;
 use crate::event::Event;
 use crate::judge::{AddressKind, ColdEvidence, LiveJudge, Probing, Progress};
 use crate::probe::{
-    Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, calibrate, check_descriptors,
-    raise_descriptor_limit,
+    Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, Purse, Tokens, calibrate,
+    check_descriptors, raise_descriptor_limit,
 };
 use crate::trust::Secret;
+
+/// How long a run may take beyond its probing.
+const SPARE: Duration = Duration::from_mins(5);
 
 impl Run<'_> {
     /// Plans, says so, and probes `url` unless nothing is asked of it. Gives the prober that did.
@@ -39,6 +42,7 @@ impl Run<'_> {
         check_descriptors(plan.limits.sockets_at_once)?;
         let begun = Instant::now();
         let around = self.around;
+        let tokens = self.tokens().await;
         let prober = Prober::new(
             address,
             self.settings,
@@ -46,7 +50,8 @@ impl Run<'_> {
             around.redactor.clone(),
             around.epoch,
             around.started_at.as_second(),
-        );
+        )
+        .sharing(tokens.as_ref());
         prober.mint_all()?;
         if !plan.strata.is_empty() {
             self.run_campaign(&prober, plan, control).await?;
@@ -54,6 +59,24 @@ impl Run<'_> {
         self.time(begun.elapsed());
         self.probe_configured(&prober, control).await?;
         Ok(Some(prober))
+    }
+
+    /// The tokens of this run, from its first prober to its last; with a word about those that may expire before the end.
+    pub(super) async fn tokens(&mut self) -> Option<Tokens> {
+        if let (None, Some(settings)) = (&self.tokens, &self.settings.token) {
+            let around = self.around;
+            let (redactor, second) = (around.redactor.clone(), around.started_at.as_second());
+            let purse = Purse::new(settings.clone(), around.epoch, second, redactor);
+            let events = around.events.clone();
+            let say = move |words| drop(events.send(Event::Note { words }));
+            let tokens = Tokens::start(purse, say).await;
+            let race = &self.settings.race;
+            if let Some(words) = tokens.expire_within(race.time_budget + race.cold_budget + SPARE) {
+                around.note(words);
+            }
+            self.tokens = Some(tokens);
+        }
+        self.tokens.clone()
     }
 
     /// Sockets in rounds, until enough was seen.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::LogsSeen;
 use super::watch::Watch;
-use crate::config::{Asked, CheckName, Echo, Selection, ServiceName};
+use crate::config::{Asked, CheckName, Echo, ReadyTokens, Selection, ServiceName, Settings, TokenOrigin};
 use crate::probe::{
     AgentSeen, ApiSeen, AuthSeen, Baseline, Calibration, FramesSeen, HoldSeen, Learned, Plan, Round,
     StopReason,
@@ -73,6 +73,54 @@ pub struct ConfiguredEvidence {
     pub logs: Option<LogsSeen>,
     /// When each part was under way, in their order.
     pub windows: Vec<Window>,
+    /// What every socket carried that may change what was seen.
+    #[serde(default, skip_serializing_if = "Carried::is_nothing")]
+    pub carried: Carried,
+}
+
+/// What the upgrade requests carried that may lead a server down another path than its users'. Names, never values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Carried {
+    /// Configured headers that servers know for those of tests.
+    pub test_headers: Vec<String>,
+    /// One ready token for several users.
+    pub shared_token: bool,
+    /// Seconds from the start of the run to the end of the first token that is not made anew; negative where it had ended.
+    pub token_left: Option<i64>,
+}
+
+/// How the names of headers begin by which a server tells tests from users.
+const OF_TESTS: [&str; 2] = ["x-test", "x-e2e"];
+
+impl Carried {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What these settings make a socket carry; the run starts at `now`, in seconds since 1970.
+    pub(crate) fn of(settings: &Settings, now: i64) -> Self {
+        let is_of_tests = |name: &&String| {
+            let lower = name.to_ascii_lowercase();
+            OF_TESTS.iter().any(|start| {
+                lower.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+        };
+        let names = settings.conversation.headers.iter().map(|(name, _)| name).filter(is_of_tests);
+        let (mut one, mut token_left) = (false, None);
+        if let Some(TokenOrigin::Ready { tokens, command }) =
+            settings.token.as_ref().map(|token| &token.origin)
+        {
+            one = matches!(tokens, ReadyTokens::OfAll(_));
+            let expiry = tokens.first_expiry().filter(|_| command.is_none());
+            token_left = expiry.map(|(at, _)| at.saturating_sub(now));
+        }
+        Self {
+            test_headers: names.cloned().collect(),
+            shared_token: one && settings.users.len() > 1,
+            token_left,
+        }
+    }
 }
 
 impl ConfiguredEvidence {

@@ -37,8 +37,8 @@ pub use baseline::{Pairing, in_question, is_served, rules_of};
 pub use check::{Check, Outcome};
 pub use classify::{Class, Finding, Kind, Rules};
 pub use evidence::{
-    AddressKind, ColdEvidence, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Local,
-    LogProof, Probing, ReadyEvidence, RequestLog, Target, Window,
+    AddressKind, Carried, ColdEvidence, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence,
+    Local, LogProof, Probing, ReadyEvidence, RequestLog, Target, Window,
 };
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};

@@ -31,6 +31,7 @@ mod platform;
 mod prober;
 mod pulse;
 mod release;
+mod renewal;
 mod response;
 mod round;
 mod schedule;
@@ -74,5 +75,7 @@ pub use spec::{RoundSpec, SocketSpec};
 pub use steering::Steering;
 pub use stop::{CampaignError, StopReason};
 pub use token::{Purse, TokenError};
+
+pub(crate) use renewal::Tokens;
 pub use transport::{Address, AddressError, Wire};
 pub(crate) use trial::{Trials, run_trial};

@@ -14,6 +14,7 @@ use super::matcher::{Matcher, Matchers};
 use super::observation::in_microseconds;
 use super::pulse::Pulse;
 use super::release::Releaser;
+use super::renewal::Tokens;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
@@ -116,6 +117,12 @@ impl Prober {
     /// The same for sockets that are kept open beyond their round.
     pub(super) fn keeping(&self, ballast: Arc<Ballast>) -> Self {
         Self { ballast: Some(ballast), ..self.clone() }
+    }
+
+    /// The same with the tokens of the run.
+    pub(crate) fn sharing(mut self, tokens: Option<&Tokens>) -> Self {
+        self.purse = tokens.map(Tokens::purse).or(self.purse);
+        self
     }
 
     /// Mints every user's token, so that a key that cannot sign is found before the first socket.

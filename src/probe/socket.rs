@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -191,7 +192,17 @@ pub(super) async fn answered<'a>(
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let stream = WebSocketStream::from_partially_read(wire, rest, Role::Client, Some(config)).await;
-    Ok(Box::new(Line { prober, life, stream, matchers, opened: Instant::now() }))
+    let mut line = Box::new(Line { prober, life, stream, matchers, opened: Instant::now() });
+    // Before anything else is said or heard: until then the server does not know who this is. One that does not read, or
+    // has closed meanwhile, is observed by whoever listens next.
+    let until = line.opened + prober.timeouts.answer;
+    for text in &request.first {
+        let sending = line.send(Message::text(text.expose()), until);
+        if !matches!(cut.run_until_cancelled(sending).await, Some(Ok(()))) {
+            break;
+        }
+    }
+    Ok(line)
 }
 
 /// Reads the answer to the upgrade; gives what came behind a 101, or why the socket is not open.

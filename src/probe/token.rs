@@ -1,18 +1,19 @@
-//! The application's own tokens: minted once for each user, and again before they expire.
+//! The application's own tokens: minted once for each user, and again before they expire; or given ready.
 //!
 //! Takes the token settings and the wall clock of the run; gives a token for a user. It never writes a token anywhere
 //! and teaches each one to the redactor before it hands it out. The surprising rule: `iat` lies a few seconds in the
 //! past, since a server's clock may be behind ours and a token from the future is refused.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::config::{Carrier, Escaping, Template, TokenSettings, Values};
+use crate::config::{
+    Carrier, Escaping, MintSettings, ReadyTokens, Template, TokenOrigin, TokenSettings, Values, base64url,
+};
 use crate::trust::{Redactor, Secret};
 
 /// How far in the past `iat` lies.
@@ -37,12 +38,23 @@ pub enum TokenError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Of the tokens that were given ready, none is this user's.
+    #[error("there is no token for user {user}")]
+    Missing {
+        /// The user.
+        user: String,
+    },
 }
 
 impl TokenError {
     /// The next thing to do.
     pub fn help(&self) -> String {
-        "look at `token:` in revgate.yaml; claims are texts, numbers, lists and maps".to_owned()
+        match self {
+            Self::Missing { .. } => {
+                "look at `users:` and at where the tokens come from, under `token:`".to_owned()
+            }
+            _ => "look at `token:` in revgate.yaml; claims are texts, numbers, lists and maps".to_owned(),
+        }
     }
 }
 
@@ -54,13 +66,26 @@ pub struct Purse {
     epoch_seconds: i64,
     redactor: Redactor,
     minted: Mutex<HashMap<String, (Secret, Instant)>>,
+    /// Those that came in place of the ready ones of the settings.
+    renewed: RwLock<Option<ReadyTokens>>,
 }
 
 impl Purse {
     /// `epoch_seconds` is the wall clock, in seconds since 1970, at the instant `epoch`.
     pub fn new(settings: TokenSettings, epoch: Instant, epoch_seconds: i64, redactor: Redactor) -> Self {
-        redactor.learn(&settings.secret);
-        Self { settings, epoch, epoch_seconds, redactor, minted: Mutex::default() }
+        let purse = Self {
+            settings,
+            epoch,
+            epoch_seconds,
+            redactor,
+            minted: Mutex::default(),
+            renewed: RwLock::default(),
+        };
+        match &purse.settings.origin {
+            TokenOrigin::Minted(minted) => purse.redactor.learn(&minted.key.secret),
+            TokenOrigin::Ready { tokens, .. } => purse.learn(tokens.all()),
+        }
+        purse
     }
 
     /// How the tokens travel.
@@ -68,30 +93,67 @@ impl Purse {
         &self.settings.carriers
     }
 
-    /// A token for `user` that is valid for at least two thirds of its life.
+    /// The wall clock, in seconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        self.epoch_seconds.saturating_add(seconds(self.epoch.elapsed()))
+    }
+
+    /// The redactor learns tokens, and what is made of them for a subprotocol: a server may encode that again.
+    fn learn<'a>(&self, tokens: impl Iterator<Item = &'a Secret>) {
+        let encoded = self.carriers().iter().any(|carrier| matches!(carrier, Carrier::Subprotocol(_)));
+        let all: Vec<Secret> = tokens
+            .flat_map(|token| [Some(token.clone()), encoded.then(|| base64url(token))])
+            .flatten()
+            .collect();
+        self.redactor.learn_all(&all);
+    }
+
+    /// A token for `user`; a minted one is valid for at least two thirds of its life.
     pub fn token(&self, user: &str) -> Result<Secret, TokenError> {
-        let fresh = |minted: Instant| minted.elapsed() < self.settings.lifetime / 3;
+        match &self.settings.origin {
+            TokenOrigin::Minted(minted) => self.minted(minted, user),
+            TokenOrigin::Ready { tokens, .. } => {
+                let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+                let token = renewed.as_ref().and_then(|tokens| tokens.of(user)).or_else(|| tokens.of(user));
+                token.cloned().ok_or_else(|| TokenError::Missing { user: user.to_owned() })
+            }
+        }
+    }
+
+    fn minted(&self, settings: &MintSettings, user: &str) -> Result<Secret, TokenError> {
+        let fresh = |minted: Instant| minted.elapsed() < settings.lifetime / 3;
         if let Ok(minted) = self.minted.lock()
             && let Some((token, at)) = minted.get(user)
             && fresh(*at)
         {
             return Ok(token.clone());
         }
-        let token = self.mint(user)?;
-        self.redactor.learn(&token);
+        let claims = claims(settings, user, self.now())?;
+        let token = settings.key.sign(&claims);
+        let token = token.map_err(|cause| TokenError::Unsigned { user: user.to_owned(), cause })?;
+        self.learn(std::iter::once(&token));
         if let Ok(mut minted) = self.minted.lock() {
             minted.insert(user.to_owned(), (token.clone(), Instant::now()));
         }
         Ok(token)
     }
 
-    fn mint(&self, user: &str) -> Result<Secret, TokenError> {
-        let elapsed = seconds(self.epoch.elapsed());
-        let claims = claims(&self.settings, user, self.epoch_seconds + elapsed)?;
-        let key = EncodingKey::from_secret(self.settings.secret.expose().as_bytes());
-        encode(&Header::new(Algorithm::HS256), &claims, &key)
-            .map(Secret::new)
-            .map_err(|error| TokenError::Unsigned { user: user.to_owned(), cause: error.to_string() })
+    /// The tokens that were given ready, as they are now, and the command that gives new ones; `None` for minted ones.
+    pub(super) fn ready(&self) -> Option<(ReadyTokens, Option<&[String]>)> {
+        let TokenOrigin::Ready { tokens, command } = &self.settings.origin else { return None };
+        let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        Some((renewed.clone().unwrap_or_else(|| tokens.clone()), command.as_deref()))
+    }
+
+    /// Takes new tokens in place of the ready ones.
+    pub(super) fn renew(&self, tokens: ReadyTokens) {
+        self.learn(tokens.all());
+        *self.renewed.write().unwrap_or_else(PoisonError::into_inner) = Some(tokens);
+    }
+
+    /// What redacts all that is known here.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 }
 
@@ -100,7 +162,7 @@ fn seconds(duration: Duration) -> i64 {
 }
 
 /// The configured claims with their places filled, and the standard ones where they are not named.
-fn claims(settings: &TokenSettings, user: &str, now: i64) -> Result<Map<String, Value>, TokenError> {
+fn claims(settings: &MintSettings, user: &str, now: i64) -> Result<Map<String, Value>, TokenError> {
     let nonce = format!("{:032x}", rand::random::<u128>());
     let values = Values { user, nonce: &nonce, round: 0 };
     let mut claims = Map::new();
@@ -139,18 +201,21 @@ fn fill(value: &Value, values: Values<'_>) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::{DecodingKey, Validation, decode};
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 
     use super::*;
+    use crate::config::{FileConfig, Lookup, Purpose, SecretSource, Typed, merge};
+
+    fn settings(yaml: &str, secret: &str) -> TokenSettings {
+        let file = FileConfig::parse("t", yaml.as_bytes()).unwrap();
+        let mut lookup = Lookup::default();
+        lookup.insert(SecretSource::Environment("K".to_owned()), Ok(Secret::new(secret)));
+        merge(&Typed::default(), Some(&file), &lookup, Purpose::Rehearsal).unwrap().settings.token.unwrap()
+    }
 
     fn purse(redactor: &Redactor) -> Purse {
-        let claims = json!({"email": "{{user}}@example.com", "permissions": ["read"], "type": "access"});
-        let settings = TokenSettings {
-            secret: Secret::new("a-signing-key-of-some-length"),
-            claims: claims.as_object().unwrap().clone(),
-            lifetime: Duration::from_mins(30),
-            carriers: vec![Carrier::Authorization],
-        };
+        let yaml = "token: { secret-env: K, claims: { email: '{{user}}@example.com', permissions: [read], nested: { of: ['{{user}}'] } } }";
+        let settings = settings(yaml, "a-signing-key-of-some-length");
         Purse::new(settings, Instant::now(), 4_000_000_000, redactor.clone())
     }
 
@@ -164,8 +229,24 @@ mod tests {
             decode::<Value>(token.expose(), &key, &Validation::new(Algorithm::HS256)).unwrap().claims;
         assert_eq!(decoded["sub"], "user-001");
         assert_eq!(decoded["email"], "user-001@example.com");
+        assert_eq!(decoded["nested"], json!({"of": ["user-001"]}));
         assert_eq!(decoded["exp"], 4_000_001_800_i64);
         assert_eq!(redactor.redact(token.expose()), "[redacted]");
         assert_eq!(purse.token("user-001").unwrap(), token, "kept, not minted again");
+    }
+
+    #[tokio::test]
+    async fn ready_tokens_are_handed_out_and_renewed_and_hidden_in_each_form() {
+        let redactor = Redactor::default();
+        let settings =
+            settings("token: { tokens-env: K, carry: [subprotocol] }", "a token-of-a\nb token-of-b");
+        let purse = Purse::new(settings, Instant::now(), 0, redactor.clone());
+        assert_eq!(purse.token("b").unwrap().expose(), "token-of-b");
+        assert!(matches!(purse.token("c"), Err(TokenError::Missing { .. })));
+        purse.renew(ReadyTokens::Of(vec![("a".to_owned(), Secret::new("new-token-of-a"))]));
+        assert_eq!(purse.token("a").unwrap().expose(), "new-token-of-a");
+        let offered = base64url(&Secret::new("new-token-of-a"));
+        let hex = offered.expose().bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        assert_eq!(redactor.redact(&format!("{hex} new-token-of-a")), "[redacted] [redacted]");
     }
 }

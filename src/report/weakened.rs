@@ -5,6 +5,7 @@
 
 use crate::config::{CheckName, Pattern, RaceSettings, in_percent};
 use crate::judge::{Evidence, Probing, excused, severity};
+use crate::trust::one_line;
 
 pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     let mut weakened = Vec::new();
@@ -17,6 +18,21 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     let skipped: Vec<&str> = evidence.selection.skipped().into_iter().map(CheckName::name).collect();
     if !skipped.is_empty() {
         weakened.push(format!("skipped on request: {}", skipped.join(", ")));
+    }
+    let carried = &evidence.configured.carried;
+    if !carried.test_headers.is_empty() {
+        // An edited record may hold anything.
+        let names = one_line(&carried.test_headers.join(", "));
+        weakened.push(format!("test headers sent: {names}: they may change the path under test"));
+    }
+    if carried.shared_token {
+        weakened.push("one token for all users: to a server that goes by it they are one".to_owned());
+    }
+    let took = i64::try_from(evidence.took_ms / 1000).unwrap_or(i64::MAX);
+    if let Some(left) = carried.token_left.filter(|left| *left < took) {
+        weakened.push(format!(
+            "the tokens expired {left} s into the run: what was refused after that is no fault of the server's"
+        ));
     }
     let own = evidence.local.as_ref().and_then(|local| local.probing.as_ref());
     if let Some(Probing { plan, .. }) = own {

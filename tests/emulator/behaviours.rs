@@ -278,7 +278,7 @@ fn token(secret: &str, expires: i64) -> String {
 }
 
 #[tokio::test]
-async fn tokens_are_verified_from_header_and_subprotocol() {
+async fn tokens_are_verified_from_header_subprotocol_query_and_cookie() {
     let secure = SampleBackend {
         jwt_secret: Some("a secret".into()),
         subprotocol_echo: SubprotocolEcho::Token,
@@ -288,6 +288,9 @@ async fn tokens_are_verified_from_header_and_subprotocol() {
     let good = token("a secret", NOW + 600);
     let header = format!("Bearer {good}");
     assert!(open_with(&url, "/ws", &[("authorization", &header)]).await.is_ok());
+    assert!(open_with(&url, &format!("/ws?token={good}"), &[]).await.is_ok());
+    assert!(open_with(&url, "/ws", &[("cookie", &format!("a=b; token={good}"))]).await.is_ok());
+    assert!(open_with(&url, "/ws", &[("cookie", &format!("a=b; other={good}"))]).await.is_err());
     let protocol = format!("jwt.{}", URL_SAFE_NO_PAD.encode(&good));
     let offered = [("sec-websocket-protocol", protocol.as_str())];
     let (mut socket, response) = open_with(&url, "/ws", &offered).await.unwrap();

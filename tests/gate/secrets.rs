@@ -116,6 +116,8 @@ fn a_server_that_says_back_every_credential_in_every_form_shows_none() {
 fn the_sample_backend_and_a_promotion_of_it_show_none() {
     for (refused, key) in [(false, SIGNING_KEY), (true, "another-key-that-the-server-does-not-know")] {
         let world = world("echo_revision: true, subprotocol_echo: token");
+        let everywhere = "[authorization, subprotocol, 'query:token', 'cookie:token', first-message]";
+        world.configure(&CONFIG.replace("[authorization, subprotocol]", everywhere));
         let mut check = talkative(&world, "promote", &["--tag", "gate", "--rounds", "2", "--yes"]);
         let ended = Ended::of(check.env("KEY_OF_TEST", key));
         assert_eq!(ended.code, if refused { 10 } else { 11 }, "{ended:?}");

@@ -130,8 +130,19 @@ fn mistakes_of_tokens() {
             "token: { secret-env: A, secret-file: b }",
             "token: { carry: [subprotocol] }",
             "token: { carry: [cookie] }",
+            "token: { carry: [cooky] }",
+            "token: { carry: ['subprotocol:jwt'] }",
+            "token: { carry: ['query:a b'] }",
+            "token: { carry: ['first-message:{{token}} {{usr}}'] }",
             "token: { carry: [] }",
+            "path: /ws?t=1\ntoken: { secret-env: A, carry: ['query:t'] }",
+            "token: { algorithm: RS512 }",
             "token: { algorithm: RS256 }",
+            "token: { secret-manager: s3cret-that-nobody-may-see }",
+            "token: { secret-command: [] }",
+            "token: { secret-command: [cat, s3cret-that-nobody-may-see] }",
+            "token: { tokens-env: NOT_SET }",
+            "token: { tokens-env: A, tokens-file: b }",
             "token: { lifetime: 0s }",
             "token: { claims: { a: ['{{usr}}'] } }",
         ],
@@ -305,7 +316,7 @@ fn mistakes_that_were_typed_name_their_option() {
     assert_golden("configuration_variables", &variables);
     let known = revgate::cli::command();
     let check = known.get_subcommands().find(|command| command.get_name() == "check").unwrap();
-    let judged = ["config", "dry-run", "format", "record", "progress", "color", "verbose"];
+    let judged = ["config", "allow-commands", "dry-run", "format", "record", "progress", "color", "verbose"];
     for option in check.get_arguments().filter_map(|argument| argument.get_long()) {
         let known = judged.contains(&option)
             || switches.contains(&option)

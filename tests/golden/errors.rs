@@ -82,6 +82,12 @@ fn timed_out() -> ApiError {
     ApiError::TimedOut { about: about().into(), host: host(), after: Duration::from_secs(30) }
 }
 
+/// A call for a secret, which belongs to no service.
+fn secret() -> About {
+    let service = ServiceName { region: String::new(), service: "jwt-key".to_owned(), ..service() };
+    About { service, what: "read the secret", permission: "secretmanager.versions.access" }
+}
+
 fn denied(permission: &str) -> ApiError {
     ApiError::PermissionDenied {
         about: about().into(),
@@ -93,16 +99,30 @@ fn denied(permission: &str) -> ApiError {
 #[test]
 fn of_the_control_plane() {
     let samples = samples!(ApiError:
-        NotFound => [ApiError::NotFound { about: about().into(), message: message() }],
+        NotFound => [
+            ApiError::NotFound { about: about().into(), message: message() },
+            ApiError::NotFound { about: secret().into(), message: message() },
+        ],
         PermissionDenied => [
             denied("run.services.get"),
             denied("run.services.update"),
             denied("run.operations.get"),
             denied("iam.serviceaccounts.actAs"),
+            ApiError::PermissionDenied {
+                about: secret().into(),
+                permission: "secretmanager.versions.access".to_owned(),
+                message: message(),
+            },
         ],
-        ApiDisabled => [ApiError::ApiDisabled { about: about().into(), message: message() }],
+        ApiDisabled => [
+            ApiError::ApiDisabled { about: about().into(), message: message() },
+            ApiError::ApiDisabled { about: secret().into(), message: message() },
+        ],
         Unauthenticated => [ApiError::Unauthenticated { about: about().into(), message: message() }],
-        Conflict => [ApiError::Conflict { about: about().into(), message: message() }],
+        Conflict => [
+            ApiError::Conflict { about: about().into(), message: message() },
+            ApiError::Conflict { about: secret().into(), message: message() },
+        ],
         QuotaExceeded => [ApiError::QuotaExceeded { about: about().into(), message: message() }],
         InvalidArgument => [ApiError::InvalidArgument { about: about().into(), message: message() }],
         Unavailable => [ApiError::Unavailable { about: about().into(), status: 503, message: message() }],
@@ -237,6 +257,7 @@ fn of_probing() {
     let token = samples!(TokenError:
         Unsigned => [TokenError::Unsigned { user: "user-001".to_owned(), cause: "invalid key".to_owned() }],
         Claim => [TokenError::Claim { claim: "role".to_owned(), cause: "unknown place {{usr}}".to_owned() }],
+        Missing => [TokenError::Missing { user: "user-001".to_owned() }],
     );
     assert_engine_errors("probe_token", token);
     let campaign = samples!(CampaignError:

@@ -14,6 +14,8 @@ use std::process::Command;
 
 /// The packages of the `FastAPI` backend.
 const FASTAPI: &str = include_str!("../backends/fastapi/requirements.txt");
+/// What the backend that verifies tokens needs besides.
+const TOKENS: &str = include_str!("../backends/tokens/requirements.txt");
 /// The packages of the schema validators.
 const VALIDATORS: &str = include_str!("validators.txt");
 /// The Node that is used where the machine has none that fits: the same binary, as a Python package.
@@ -74,6 +76,29 @@ pub fn fastapi_command(mode: &str) -> String {
     let words = [Path::new("env"), &PathBuf::from(format!("BACKEND_MODE={mode}")), &python()];
     let app = ["-m", "uvicorn", "--app-dir"].map(Path::new);
     let quoted = quote(words.into_iter().chain(app).chain([folder.as_path()]));
+    format!("{quoted} app:app --host 127.0.0.1 --port $PORT")
+}
+
+/// The Python interpreter that can sign and verify tokens of every kind.
+///
+/// # Panics
+/// When it cannot be installed.
+pub fn tokens_python() -> PathBuf {
+    python_with("tokens", &format!("{FASTAPI}{TOKENS}"))
+}
+
+/// The command line that starts the backend that verifies tokens, with these variables; `$PORT` stands for the port.
+///
+/// # Panics
+/// When it cannot be installed.
+pub fn tokens_command(variables: &[(&str, &str)]) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/tokens");
+    let variables: Vec<PathBuf> =
+        variables.iter().map(|(name, value)| PathBuf::from(format!("{name}={value}"))).collect();
+    let python = tokens_python();
+    let app = ["-m", "uvicorn", "--app-dir"].map(Path::new);
+    let words = std::iter::once(Path::new("env")).chain(variables.iter().map(PathBuf::as_path));
+    let quoted = quote(words.chain([python.as_path()]).chain(app).chain([folder.as_path()]));
     format!("{quoted} app:app --host 127.0.0.1 --port $PORT")
 }
 

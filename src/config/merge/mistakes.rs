@@ -44,8 +44,41 @@ const MISTAKES: &[(&str, &str)] = &[
     ("users: [1.0]", "4:9: users[0]: this is a bare number with a point"),
     ("token: { secret-env: A, secret-file: b }", "4:38: token.secret-file: excludes `token.secret-env`"),
     ("token: { carry: [subprotocol] }", "4:8: token: a token is described and no secret"),
-    ("token: { algorithm: RS256 }", "4:21: token.algorithm: \"RS256\" is not an algorithm"),
-    ("token: { carry: [cookie] }", "4:18: token.carry[0]: there is no way to carry a token \"cookie\""),
+    ("token: { algorithm: RS512 }", "4:21: token.algorithm: \"RS512\" is not an algorithm"),
+    ("token: { algorithm: RS256 }", "4:8: token: a token is described and no secret"),
+    ("token: { key-id: '' }", "4:18: token.key-id: the value is empty"),
+    (
+        "token: { carry: [cooky] }",
+        "4:18: token.carry[0]: there is no way to carry a token \"cooky\", did you",
+    ),
+    ("token: { carry: [cookie] }", "4:18: token.carry[0]: cookie needs the cookie's name"),
+    (
+        "token: { carry: ['query:a b'] }",
+        "4:18: token.carry[0]: \"a b\" is not the name of a query's parameter",
+    ),
+    (
+        "token: { carry: ['subprotocol:jwt'] }",
+        "4:18: token.carry[0]: the template has no place for the token",
+    ),
+    ("token: { carry: ['first-message:{{tokn}}'] }", "4:18: token.carry[0]: the template has no place"),
+    ("token: { carry: ['first-message:{{token}}{{u}}'] }", "4:18: token.carry[0]: unknown place {{u}}"),
+    (
+        "path: /?t=1\ntoken: { secret-env: A, carry: ['query:t'] }",
+        "5:32: token.carry: the path has a parameter \"t\" already",
+    ),
+    (
+        "headers: { Cookie: a=b }\ntoken: { secret-env: A, carry: ['cookie:a'] }",
+        "5:32: token.carry: a header has a cookie \"a\" already",
+    ),
+    ("token: { secret-manager: my-key }", "4:26: token.secret-manager: this is not the name of a secret's"),
+    ("token: { secret-command: [] }", "4:26: token.secret-command: the command has no program"),
+    ("token: { secret-command: 'a b' }", "4:26: token.secret-command: a text where a list is due"),
+    ("token: { tokens-command: [true, a] }", "4:27: token.tokens-command[0]: this is true or false"),
+    (
+        "token: { tokens-command: [get] }",
+        "4:26: token.tokens-command: a command of the file is run only where",
+    ),
+    ("token: { tokens-env: A, secret-env: B }", "4:22: token.tokens-env: excludes `token.secret-env`"),
     ("token: { carry: [] }", "4:17: token.carry: the token travels nowhere"),
     ("token: { claims: { a: ['{{usr}}'] } }", "4:23: token.claims.a: unknown place {{usr}}"),
     (
@@ -180,6 +213,75 @@ fn each_mistake_is_shown_where_it_was_made() {
         let shown = error.to_string();
         assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
         assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+    }
+}
+
+/// The error about `token: TEXT` in line 4, where the variable A holds `secret`.
+fn token_error(text: &str, secret: &str) -> String {
+    let file = FileConfig::parse("revgate.yaml", format!("{SERVICE}{text}").as_bytes()).unwrap();
+    let mut lookup = Lookup::at(1_000_000);
+    lookup.insert(SecretSource::Environment("A".to_owned()), Ok(Secret::new(secret)));
+    let error = merge(&Typed::default(), Some(&file), &lookup, Purpose::Gate).unwrap_err();
+    assert!(!format!("{error:?} {error} {}", error.help()).contains("s3cret"), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_shown_where_it_was_named() {
+    let expired = "e30.eyJleHAiOjk5OTk5MH0.s3cret";
+    for (text, secret, due) in [
+        (
+            "token: { secret-env: A, algorithm: RS256 }",
+            "s3cret",
+            "4:22: token.secret-env: this is no private key in PEM",
+        ),
+        (
+            "token: { secret-env: A, algorithm: ES256 }",
+            "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----",
+            "4:22: token.secret-env: this is no private key that ES256 can sign with",
+        ),
+        (
+            "token: { secret-env: A }",
+            "-----BEGIN PRIVATE KEY-----\ns3cret",
+            "4:22: token.secret-env: this is a key in PEM",
+        ),
+        ("token: { secret-env: A }", "", "4:22: token.secret-env: the environment variable A is empty"),
+        (
+            "token: { tokens-env: A }",
+            "s3cret s3cret s3cret",
+            "4:22: token.tokens-env: its line 1 is no user and token",
+        ),
+        (
+            "token: { tokens-env: A }",
+            "{\"u\": \"s3cret\"",
+            "4:22: token.tokens-env: it begins like JSON and is none",
+        ),
+        ("token: { tokens-env: A }", expired, "4:22: token.tokens-env: the token has expired 10 s ago"),
+        (
+            "token: { tokens-env: A, lifetime: 5m }",
+            "s3cret",
+            "4:35: token.lifetime: this is for tokens that are minted",
+        ),
+        (
+            "token: { tokens-env: A }\nusers: [a, b]",
+            "a s3cret",
+            "5:12: users[1]: there is no token for the user \"b\"",
+        ),
+    ] {
+        let shown = token_error(text, secret);
+        assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
+    }
+}
+
+#[test]
+fn ready_tokens_bring_their_users() {
+    let file =
+        FileConfig::parse("revgate.yaml", format!("{SERVICE}token: {{ tokens-env: A }}").as_bytes()).unwrap();
+    for (secret, users) in [("b token-b\na token-a", vec!["b", "a"]), ("token", vec!["revgate"])] {
+        let mut lookup = Lookup::default();
+        lookup.insert(SecretSource::Environment("A".to_owned()), Ok(Secret::new(secret)));
+        let merged = merge(&Typed::default(), Some(&file), &lookup, Purpose::Gate).unwrap();
+        assert_eq!(merged.settings.users, users);
     }
 }
 

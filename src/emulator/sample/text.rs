@@ -84,6 +84,7 @@ pub(crate) fn secrets(head: &Head) -> Value {
         "authorization": head.field("authorization"),
         "x_serverless_authorization": head.field("x-serverless-authorization"),
         "subprotocols": head.subprotocols().collect::<Vec<_>>(),
+        "cookie": head.field("cookie"),
         "target": head.target,
     })
 }

@@ -1,7 +1,7 @@
 //! Who is it that opens a socket?
 //!
-//! A JWT comes as `Authorization: Bearer`, as the subprotocol `jwt.<base64url>`, or as `?token=`. With a secret it must
-//! verify; without one its `sub` is believed, because the sample is not there to be safe but to tell users apart.
+//! A JWT comes as `Authorization: Bearer`, as the subprotocol `jwt.<base64url>`, as `?token=`, or as the cookie `token`.
+//! With a secret it must verify; without one its `sub` is believed, because the sample is not there to be safe but to tell users apart.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
@@ -31,7 +31,12 @@ pub(crate) fn presented(head: &Head) -> Option<String> {
         let encoded = head.subprotocols().find_map(|protocol| protocol.strip_prefix("jwt."))?;
         String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
     };
-    head.bearer("authorization").map(str::to_owned).or_else(by_subprotocol).or_else(|| head.query("token"))
+    let by_cookie = || {
+        let cookies = head.field("cookie")?.split(';').filter_map(|pair| pair.trim().split_once('='));
+        cookies.filter(|(name, _)| *name == "token").map(|(_, value)| value.to_owned()).next()
+    };
+    let by_header = head.bearer("authorization").map(str::to_owned);
+    by_header.or_else(by_subprotocol).or_else(|| head.query("token")).or_else(by_cookie)
 }
 
 fn verified(token: &str, secret: &str, now: i64) -> Result<Value, String> {
