@@ -3,15 +3,18 @@
 //! Takes the sources and gives one value for all of them. It decides nothing about the checks that every run has. The
 //! surprising rule: an empty block asks too; a block that is not there does not.
 
+use std::time::Duration;
+
 use super::agent::{self, AgentSettings};
 use super::api::{self, ApiSettings};
 use super::auth::{self, AuthSettings};
 use super::checks::CheckName;
 use super::error::ConfigError;
-use super::frames::{self, FramesSettings};
+use super::frames::{self, FramesSettings, Users};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
 use super::logs::{self, LogsSettings};
+use super::settings::{Limits, TokenSettings};
 use super::sources::Sources;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
@@ -47,17 +50,41 @@ impl ConfiguredChecks {
         ];
         all.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect()
     }
+
+    /// What each of these costs, a line each; `cut` is the age at which the revision ends every request.
+    pub(crate) fn words(&self, names: &[CheckName], cut: Option<Duration>) -> Vec<String> {
+        let words = [
+            (CheckName::Hold, self.hold.as_ref().map(|hold| hold.words(cut))),
+            (CheckName::Auth, self.auth.as_ref().map(AuthSettings::words)),
+            (CheckName::Frames, self.frames.as_ref().map(FramesSettings::words)),
+        ];
+        words.into_iter().filter(|(name, _)| names.contains(name)).filter_map(|(_, words)| words).collect()
+    }
+}
+
+/// What all of them are measured by.
+pub(crate) struct Around<'a> {
+    /// The application's token; `None` where there is none.
+    pub(crate) token: Option<&'a TokenSettings>,
+    /// What the run may cost.
+    pub(crate) limits: &'a Limits,
+    /// How many users there are.
+    pub(crate) users: Users,
 }
 
 /// All of them.
-pub(crate) fn configured(sources: &Sources<'_>) -> Result<ConfiguredChecks, ConfigError> {
+pub(crate) fn configured(
+    sources: &Sources<'_>,
+    around: &Around<'_>,
+) -> Result<ConfiguredChecks, ConfigError> {
+    let &Around { token, limits, users } = around;
     Ok(ConfiguredChecks {
         agent: agent::agent(sources)?,
         isolation: isolation::isolation(sources)?,
-        auth: auth::auth(sources)?,
-        hold: hold::hold(sources)?,
+        auth: auth::auth(sources, token, limits)?,
+        hold: hold::hold(sources, limits, users)?,
         api: api::api(sources)?,
-        frames: frames::frames(sources)?,
+        frames: frames::frames(sources, limits, users)?,
         logs: logs::logs(sources)?,
     })
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::asked::Asked;
 use super::baseline;
 use super::checks::Selection;
-use super::configured;
+use super::configured::{self, Around};
 use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
+use super::frames::Users;
 use super::race;
 use super::secrets::{self, Lookup, SecretSource};
 use super::settings::{ApiAccess, Choice, IdTokenMode, Limits, ServiceName, Settings};
@@ -94,7 +95,10 @@ pub fn merge(
     )?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
-    let configured = configured::configured(&sources)?;
+    let (token, users) = (conversation::token(&sources, lookup)?, conversation::users(&sources)?);
+    let who = Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len());
+    let around = Around { token: token.as_ref(), limits: &limits, users: who };
+    let configured = configured::configured(&sources, &around)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,
@@ -104,8 +108,8 @@ pub fn merge(
         id_token: target.id_token,
         deadline: deadline.map_or(DEFAULT_DEADLINE, |found| found.value),
         conversation,
-        token: conversation::token(&sources, lookup)?,
-        users: conversation::users(&sources)?,
+        token,
+        users,
         echo: conversation::echo(&sources)?,
         instance_echo: conversation::instance_echo(&sources)?,
         timeouts: race::timeouts(&sources)?,

@@ -253,7 +253,13 @@ pub(crate) fn carrier(text: &str) -> Result<Carrier, Flaw> {
     })
 }
 
-fn named<T: Copy>(what: &str, text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, Flaw> {
+/// One of a closed set, by its name.
+pub(crate) fn named<T: Copy>(
+    what: &str,
+    text: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, Flaw> {
     if let Some(found) = all.iter().find(|candidate| name(**candidate) == text) {
         return Ok(*found);
     }

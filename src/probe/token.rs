@@ -63,6 +63,11 @@ impl Purse {
         Self { settings, epoch, epoch_seconds, redactor, minted: Mutex::default() }
     }
 
+    /// From now on this token is never shown.
+    pub(super) fn learn(&self, token: &Secret) {
+        self.redactor.learn(token);
+    }
+
     /// How the tokens travel.
     pub(super) fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
@@ -86,10 +91,23 @@ impl Purse {
     }
 
     fn mint(&self, user: &str) -> Result<Secret, TokenError> {
-        let elapsed = seconds(self.epoch.elapsed());
-        let claims = claims(&self.settings, user, self.epoch_seconds + elapsed)?;
+        self.signed(user, &self.claims_of(user)?)
+    }
+
+    /// What a token for `user` says, were it minted now.
+    pub(super) fn claims_of(&self, user: &str) -> Result<Map<String, Value>, TokenError> {
+        claims(&self.settings, user, self.seconds_now())
+    }
+
+    /// The wall clock, in seconds since 1970.
+    pub(super) fn seconds_now(&self) -> i64 {
+        self.epoch_seconds + seconds(self.epoch.elapsed())
+    }
+
+    /// Any claims at all, signed as good ones are. Whoever asks lets the redactor [`learn`](Self::learn) it.
+    pub(super) fn signed(&self, user: &str, claims: &Map<String, Value>) -> Result<Secret, TokenError> {
         let key = EncodingKey::from_secret(self.settings.secret.expose().as_bytes());
-        encode(&Header::new(Algorithm::HS256), &claims, &key)
+        encode(&Header::new(Algorithm::HS256), claims, &key)
             .map(Secret::new)
             .map_err(|error| TokenError::Unsigned { user: user.to_owned(), cause: error.to_string() })
     }
