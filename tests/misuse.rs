@@ -6,6 +6,8 @@ pub mod backends;
 
 #[path = "misuse/auth.rs"]
 mod auth;
+#[path = "misuse/emulated.rs"]
+mod emulated;
 #[path = "misuse/frames.rs"]
 mod frames;
 #[path = "misuse/hold.rs"]

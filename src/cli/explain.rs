@@ -10,15 +10,19 @@ const PAGES: &[(&str, &str)] = &[
     ("identity", include_str!("../../docs/checks/identity.md")),
     ("serves", include_str!("../../docs/checks/serves.md")),
     ("race", include_str!("../../docs/checks/race.md")),
+    ("auth", include_str!("../../docs/checks/auth.md")),
+    ("hold", include_str!("../../docs/checks/hold.md")),
+    ("frames", include_str!("../../docs/checks/frames.md")),
 ];
 
 /// Prints a page.
 pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let name = matches.get_one::<String>("name").map_or("", String::as_str);
+    let names: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
         return Err(Failure::usage(
             format!("there is no page {}", crate::trust::escape(name)),
-            "there are ready, identity, serves and race, as in: revgate explain race",
+            format!("there are {}, as in: revgate explain race", names.join(", ")),
         ));
     };
     print(page);

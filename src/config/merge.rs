@@ -168,4 +168,6 @@ fn nothing_to_choose_from(sources: &Sources<'_>, spot: &Spot) -> ConfigError {
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod misuse;
+#[cfg(test)]
 mod tests;

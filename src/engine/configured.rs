@@ -43,7 +43,8 @@ impl Run<'_> {
             self.around.note(format!("{part}: begins"));
             let began = self.around.epoch.elapsed();
             let cut = control.and_then(|control| control.request_timeout);
-            self.probe_part(part, prober, cut, &mut series).await?;
+            // Boxed, so that a whole run is no larger than its largest part.
+            Box::pin(self.probe_part(part, prober, cut, &mut series)).await?;
             let ended = self.around.epoch.elapsed();
             self.evidence.times.push((part, milliseconds(ended.saturating_sub(began))));
             let window = Window { check: part, began: milliseconds(began), ended: milliseconds(ended) };

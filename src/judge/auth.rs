@@ -263,3 +263,6 @@ fn opened(observation: &Observation, seen: &AuthSeen, rules: &Rules<'_>, greets_
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,10 @@ fn of_frame(bad: &BadFrameSeen, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
                 Fate::Wrong(format!("a new socket was not served before it: {}", finding.words))
             }
             Class::Infra => Fate::Void(finding.words),
-            Class::Ok => Fate::Void("it did not get so far that it could be sent".to_owned()),
+            Class::Ok => Fate::Wrong(format!(
+                "a new socket was not greeted within {} s before it",
+                seen.patience_ms / 1000
+            )),
         };
     }
     match end_of(bad) {
@@ -269,3 +272,6 @@ fn end_words(end: &EndKind) -> String {
         EndKind::CutByUs => "cut by us".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

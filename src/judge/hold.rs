@@ -111,6 +111,10 @@ fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
     }
     let age = socket.age_ms / 1000;
     if !socket.served {
+        if finding.class == Class::Ok {
+            let patience = seen.patience_ms / 1000;
+            return Fate::Wrong(format!("no answer within {patience} s before a socket could be held"));
+        }
         return Fate::Wrong(format!("a socket was not served before it could be held: {}", finding.words));
     }
     if socket.lost && is_timed_out(socket, seen) {
@@ -158,3 +162,6 @@ fn quiet(socket: &HeldSocket, seen: &HoldSeen) -> Option<String> {
         format!("{missing} of {} pings got no pong within {patience} s", socket.pings)
     })
 }
+
+#[cfg(test)]
+mod tests;
