@@ -119,6 +119,8 @@ struct Control {
     service: Service,
     located: Located,
     capacity: Capacity,
+    /// The age at which the revision ends every request; `None` where it does not say.
+    request_timeout: Option<Duration>,
 }
 
 impl Control {
@@ -262,7 +264,8 @@ impl<'a> Run<'a> {
             concurrency: u32::try_from(revision.max_instance_request_concurrency).ok().filter(|&c| c > 0),
             max_instances: u32::try_from(revision.scaling.max_instance_count).ok().filter(|&m| m > 0),
         });
-        Ok(Control { client, name: name.clone(), service, located, capacity })
+        let request_timeout = candidate.and_then(Revision::request_timeout);
+        Ok(Control { client, name: name.clone(), service, located, capacity, request_timeout })
     }
 
     /// Tags and shares once more: what was said while the service was being reconciled was transient.
@@ -321,7 +324,7 @@ impl<'a> Run<'a> {
                     format!("would add a tag {base}-… at 0 %, and remove it afterwards")
                 }
             });
-            self.plan_only(control.capacity);
+            self.plan_only(Some(control));
             return Ok(None);
         }
         match plan {

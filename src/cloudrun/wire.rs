@@ -6,6 +6,7 @@
 //! fields that did not exist when this was written.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -157,6 +158,12 @@ impl Revision {
     /// The short name.
     pub fn short_name(&self) -> &str {
         short_name(&self.name)
+    }
+
+    /// How long a request, and so a socket, may last; `None` where it is not said.
+    pub fn request_timeout(&self) -> Option<Duration> {
+        let seconds = self.timeout.strip_suffix('s')?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
     }
 
     /// The condition of this type.

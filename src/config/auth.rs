@@ -1,23 +1,234 @@
 //! `auth:` is what it takes to find out whether bad tokens are refused properly, and a good one still works afterwards.
 //!
-//! Takes the sources; gives the settings, or `None` where nobody asks. It opens nothing.
+//! Takes the sources and the token settings; gives the settings, or `None` where nobody asks. It opens and mints nothing.
+//! The surprising rule: a status or a close code that says "I failed" cannot be declared a refusal, since a bad token that
+//! crashes its handler is what the check looks for.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
-use super::sources::Sources;
+use super::scalars::Text;
+use super::settings::{Limits, TokenOrigin, TokenSettings};
+use super::sources::{Sources, Spot};
+use super::values::{self, Flaw, quoted};
 
 /// `auth:` as it was written.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
-pub(crate) struct AuthModel {}
+pub(crate) struct AuthModel {
+    refusals: Option<Vec<Text>>,
+    tries: Option<Text>,
+    kinds: Option<Vec<Text>>,
+    audience: Option<Text>,
+}
 
 /// What the check `auth` is to do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AuthSettings {}
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// What a proper refusal looks like.
+    pub refusals: Vec<Refusals>,
+    /// How often each kind of token is tried. Default 1.
+    pub tries: u32,
+    /// The kinds, in the order of [`BadToken::ALL`].
+    pub kinds: Vec<BadToken>,
+    /// Whom a token of a wrong audience is made out to.
+    pub audience: String,
+    /// Openings a second, at most.
+    pub pace: u32,
+}
+
+/// The ways in which a token can be bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadToken {
+    /// No token at all.
+    Missing,
+    /// Not a JWT.
+    Malformed,
+    /// The first half of a good one.
+    Truncated,
+    /// A good one whose signature is another's.
+    WrongKey,
+    /// The claims of a good one, with `alg: none` and no signature.
+    AlgNone,
+    /// Properly signed; its time is over.
+    Expired,
+    /// Properly signed; its time has not come.
+    NotYetValid,
+    /// Properly signed, for somebody else.
+    WrongAudience,
+    /// 16 KiB long, with a signature that is none.
+    Oversized,
+}
+
+impl BadToken {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: [Self; 9] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Truncated,
+        Self::WrongKey,
+        Self::AlgNone,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::WrongAudience,
+        Self::Oversized,
+    ];
+
+    /// The name in the configuration and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::WrongKey => "wrong-key",
+            Self::AlgNone => "alg-none",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::WrongAudience => "wrong-audience",
+            Self::Oversized => "oversized",
+        }
+    }
+}
+
+impl fmt::Display for BadToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Statuses or close codes that refuse a token: a range with both ends, often of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    /// The lowest.
+    pub from: u16,
+    /// The highest.
+    pub to: u16,
+}
+
+impl Refusals {
+    /// True for a number of the range.
+    pub fn holds(self, number: u16) -> bool {
+        (self.from..=self.to).contains(&number)
+    }
+}
+
+/// What refuses a token where nothing is configured: bad request, unauthorized, forbidden, too large (413, 431), policy
+/// violation, and the codes that applications choose themselves.
+const DEFAULT_REFUSALS: [Refusals; 7] = [
+    Refusals { from: 400, to: 400 },
+    Refusals { from: 401, to: 401 },
+    Refusals { from: 403, to: 403 },
+    Refusals { from: 413, to: 413 },
+    Refusals { from: 431, to: 431 },
+    Refusals { from: 1008, to: 1008 },
+    Refusals { from: 4000, to: 4999 },
+];
+
+/// Codes of a failure, which no refusal may look like: 1006 has no close frame, 1011 to 1014 say that the server failed.
+const FAILURES: [u16; 5] = [1006, 1011, 1012, 1013, 1014];
+
+/// Whom a token of a wrong audience is made out to, where nothing is configured.
+const OTHER_AUDIENCE: &str = "https://another-service.invalid";
 
 /// What is asked for; `None` where nothing is.
-pub(crate) fn auth(sources: &Sources<'_>) -> Result<Option<AuthSettings>, ConfigError> {
-    let _ = &sources.file.model.auth;
-    Ok(None)
+pub(crate) fn auth(
+    sources: &Sources<'_>,
+    token: Option<&TokenSettings>,
+    limits: &Limits,
+) -> Result<Option<AuthSettings>, ConfigError> {
+    let Some(model) = &sources.file.model.auth else { return Ok(None) };
+    let refusals = sources.many(None, model.refusals.as_ref(), &["auth", "refusals"], refusals)?;
+    let tries = |text: &str| values::count(text, 1);
+    let tries = sources.one(None, model.tries.as_ref(), &["auth", "tries"], tries)?;
+    let kinds = sources.many(None, model.kinds.as_ref(), &["auth", "kinds"], kind)?;
+    let audience = sources.one(None, model.audience.as_ref(), &["auth", "audience"], values::text)?;
+    let at = |keys: &[&str], flaw: Flaw| Err(sources.error(&Spot::of(None, keys), flaw));
+    let Some(token) = token else {
+        let flaw = Flaw::new("there is no token of which bad ones could be made")
+            .help("say how good ones are signed: token: { secret-env: NAME }");
+        return at(&["auth"], flaw);
+    };
+    let has_audience = match &token.origin {
+        TokenOrigin::Minted(minted) => minted.claims.contains_key("aud"),
+        TokenOrigin::Ready { .. } => false,
+    };
+    let names = |wanted: BadToken| kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&wanted));
+    if !has_audience && (audience.is_some() || names(BadToken::WrongAudience)) {
+        let flaw = Flaw::new("the claims of good tokens name no audience, so none can be wrong")
+            .help("name it: token: { claims: { aud: AUDIENCE } }");
+        return at(&["auth", if audience.is_some() { "audience" } else { "kinds" }], flaw);
+    }
+    for (empty, keys, what) in [
+        (refusals.as_ref().is_some_and(|found| found.value.is_empty()), ["auth", "refusals"], "refusal"),
+        (kinds.as_ref().is_some_and(|found| found.value.is_empty()), ["auth", "kinds"], "kind of token"),
+    ] {
+        if empty {
+            let flaw = Flaw::new(format!("no {what} is named")).help("leave the key out for the usual ones");
+            return at(&keys, flaw);
+        }
+    }
+    let kinds = kinds.map_or_else(|| BadToken::ALL.to_vec(), |found| found.value);
+    let possible =
+        |kind: &BadToken| kinds.contains(kind) && (has_audience || *kind != BadToken::WrongAudience);
+    Ok(Some(AuthSettings {
+        refusals: refusals.map_or_else(|| DEFAULT_REFUSALS.to_vec(), |found| found.value),
+        tries: tries.map_or(1, |found| found.value),
+        kinds: BadToken::ALL.into_iter().filter(possible).collect(),
+        audience: audience.map_or_else(|| OTHER_AUDIENCE.to_owned(), |found| found.value),
+        pace: limits.openings_per_second,
+    }))
+}
+
+fn kind(text: &str) -> Result<BadToken, Flaw> {
+    values::named("kind of token", text, &BadToken::ALL, BadToken::name)
+}
+
+/// `401`, `1008` or `4000-4999`.
+fn refusals(text: &str) -> Result<Refusals, Flaw> {
+    let flaw = || {
+        Flaw::new(format!("{} is neither a status nor a close code", quoted(text)))
+            .help("write it as 401, 1008 or 4000-4999")
+    };
+    let number = |text: &str| text.trim().parse::<u16>().ok().filter(|n| (300..5000).contains(n));
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let (from, to) = (number(from).ok_or_else(flaw)?, number(to).ok_or_else(flaw)?);
+    let same_sort = (from < 600 && to < 600) || from >= 1000;
+    if from > to || !same_sort {
+        return Err(flaw());
+    }
+    let range = Refusals { from, to };
+    let failed = (500..600).chain(FAILURES).find(|failed| range.holds(*failed));
+    failed.map_or(Ok(range), |failed| {
+        Err(Flaw::new(format!("{failed} says that the server failed: no token is refused with it"))
+            .help("a bad token that fails its handler is to be mended, not declared"))
+    })
+}
+
+impl AuthSettings {
+    /// What it costs, in one line.
+    pub(crate) fn words(&self) -> String {
+        let bad = self.kinds.len() * self.tries as usize;
+        format!("auth: {bad} sockets with bad tokens, one after the other, and two with a good one")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_of_one_sort_and_hold_no_failure() {
+        assert_eq!(refusals("401"), Ok(Refusals { from: 401, to: 401 }));
+        assert_eq!(refusals("4000-4999"), Ok(Refusals { from: 4000, to: 4999 }));
+        assert_eq!(refusals("302-403"), Ok(Refusals { from: 302, to: 403 }));
+        for text in ["", "200", "40", "999", "5000", "403-401", "403-1008", "a", "1-", "-1"] {
+            assert!(refusals(text).unwrap_err().message.contains("neither a status"), "{text}");
+        }
+        for text in ["500", "400-599", "1011", "1000-1015", "1006"] {
+            assert!(refusals(text).unwrap_err().message.contains("the server failed"), "{text}");
+        }
+    }
 }

@@ -3,17 +3,19 @@
 //! Takes the sources and gives one value for all of them. It decides nothing about the checks that every run has. The
 //! surprising rule: an empty block asks too; a block that is not there does not.
 
+use std::time::Duration;
+
 use super::agent::{self, AgentSettings};
 use super::api::{self, ApiSettings};
 use super::auth::{self, AuthSettings};
 use super::checks::CheckName;
 use super::error::ConfigError;
-use super::frames::{self, FramesSettings};
+use super::frames::{self, FramesSettings, Users};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
 use super::logs::{self, LogsSettings};
 use super::secrets::{Lookup, SecretSource};
-use super::settings::Limits;
+use super::settings::{Limits, TokenSettings};
 use super::sources::Sources;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
@@ -50,11 +52,18 @@ impl ConfiguredChecks {
         all.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect()
     }
 
-    /// What each will cost, in one line a check, and what should be known before.
-    pub(crate) fn words(&self) -> Vec<(CheckName, String)> {
+    /// What each of those that `runs` names will cost, a line each, and what should be known before; `cut` is the age at
+    /// which the revision ends every request.
+    pub(crate) fn words(&self, runs: impl Fn(CheckName) -> bool, cut: Option<Duration>) -> Vec<String> {
         let api = self.api.iter().flat_map(|api| [vec![api.words()], api.warnings()].concat());
-        let api = api.map(|words| (CheckName::Api, words));
-        api.chain(self.logs.iter().map(|logs| (CheckName::Logs, logs.words()))).collect()
+        let words = [
+            (CheckName::Hold, self.hold.iter().map(|hold| hold.words(cut)).collect()),
+            (CheckName::Api, api.collect()),
+            (CheckName::Auth, self.auth.iter().map(AuthSettings::words).collect()),
+            (CheckName::Frames, self.frames.iter().map(FramesSettings::words).collect()),
+            (CheckName::Logs, self.logs.iter().map(LogsSettings::words).collect::<Vec<_>>()),
+        ];
+        words.into_iter().filter(|(name, _)| runs(*name)).flat_map(|(_, words)| words).collect()
     }
 }
 
@@ -63,19 +72,31 @@ pub(crate) fn needed(sources: &Sources<'_>) -> Result<Vec<SecretSource>, ConfigE
     api::needed(sources)
 }
 
+/// What all of them are measured by.
+pub(crate) struct Around<'a> {
+    /// What was read from outside.
+    pub(crate) lookup: &'a Lookup,
+    /// The application's token; `None` where there is none.
+    pub(crate) token: Option<&'a TokenSettings>,
+    /// What the run may cost.
+    pub(crate) limits: &'a Limits,
+    /// How many users there are.
+    pub(crate) users: Users,
+}
+
 /// All of them.
 pub(crate) fn configured(
     sources: &Sources<'_>,
-    lookup: &Lookup,
-    limits: &Limits,
+    around: &Around<'_>,
 ) -> Result<ConfiguredChecks, ConfigError> {
+    let &Around { lookup, token, limits, users } = around;
     Ok(ConfiguredChecks {
         agent: agent::agent(sources)?,
         isolation: isolation::isolation(sources)?,
-        auth: auth::auth(sources)?,
-        hold: hold::hold(sources)?,
+        auth: auth::auth(sources, token, limits)?,
+        hold: hold::hold(sources, limits, users)?,
         api: api::api(sources, lookup, limits)?,
-        frames: frames::frames(sources)?,
+        frames: frames::frames(sources, limits, users)?,
         logs: logs::logs(sources)?,
     })
 }

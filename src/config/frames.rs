@@ -1,23 +1,246 @@
-//! `frames:` is what it takes to find out whether malformed frames are answered properly, and harm nobody else.
+//! `frames:` is what it takes to find out whether bad frames are answered properly, and nobody else suffers from them.
 //!
-//! Takes the sources; gives the settings, or `None` where nobody asks. It opens nothing.
+//! Takes the sources, and whether sockets have users; gives the settings, or `None` where nobody asks. It opens nothing.
+//! The surprising rule: messages that are too large are sent only where the largest is stated, since nobody here knows what
+//! is too large for a server.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
-use super::sources::Sources;
+use super::scalars::Text;
+use super::settings::Limits;
+use super::sources::{Sources, Spot};
+use super::values::{self, Flaw, quoted};
 
 /// `frames:` as it was written.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
-pub(crate) struct FramesModel {}
+pub(crate) struct FramesModel {
+    largest: Option<Text>,
+    kinds: Option<Vec<Text>>,
+    bystanders: Option<Text>,
+}
 
 /// What the check `frames` is to do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct FramesSettings {}
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FramesSettings {
+    /// The largest message that the service states to take, in bytes; `None` where it states none.
+    pub largest: Option<usize>,
+    /// The kinds, in the order of [`BadFrame::ALL`].
+    pub kinds: Vec<BadFrame>,
+    /// Sockets of other users that must not suffer. Default 2.
+    pub bystanders: u32,
+    /// Pings within a second of the flood: inside the rate that the service states.
+    pub pings: u32,
+    /// Openings a second, at most.
+    pub pace: u32,
+}
+
+/// What is sent that no well-behaved client sends, or seldom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadFrame {
+    /// A text that begins like JSON and is none.
+    MalformedJson,
+    /// JSON of a type that nobody knows.
+    UnknownType,
+    /// An empty text.
+    Empty,
+    /// Bytes that are no text.
+    Binary,
+    /// The usual message in several frames with a ping between them. It is legal, and must be answered.
+    Fragments,
+    /// Many pings within a second.
+    PingFlood,
+    /// One byte more than the largest message.
+    JustOver,
+    /// Eight times the largest message, at most 16 MiB.
+    FarOver,
+    /// The end of what we send, while we still listen.
+    HalfClose,
+}
+
+impl BadFrame {
+    /// All of them, in the order in which they are sent.
+    pub const ALL: [Self; 9] = [
+        Self::MalformedJson,
+        Self::UnknownType,
+        Self::Empty,
+        Self::Binary,
+        Self::Fragments,
+        Self::PingFlood,
+        Self::JustOver,
+        Self::FarOver,
+        Self::HalfClose,
+    ];
+
+    /// The name in the configuration and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed-json",
+            Self::UnknownType => "unknown-type",
+            Self::Empty => "empty",
+            Self::Binary => "binary",
+            Self::Fragments => "fragments",
+            Self::PingFlood => "ping-flood",
+            Self::JustOver => "just-over",
+            Self::FarOver => "far-over",
+            Self::HalfClose => "half-close",
+        }
+    }
+
+    /// Bytes of a message that is far too large.
+    pub(crate) fn far_over(largest: usize) -> usize {
+        largest.saturating_mul(8).min(LARGEST)
+    }
+
+    /// True for a message that is larger than the largest.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::JustOver | Self::FarOver)
+    }
+}
+
+impl fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Pings of a flood, where the service states no rate.
+const DEFAULT_PINGS: u32 = 60;
+/// The largest size that may be stated: eight times as much is no more than what a far too large message may have.
+const LARGEST: usize = 16 << 20;
 
 /// What is asked for; `None` where nothing is.
-pub(crate) fn frames(sources: &Sources<'_>) -> Result<Option<FramesSettings>, ConfigError> {
-    let _ = &sources.file.model.frames;
-    Ok(None)
+pub(crate) fn frames(
+    sources: &Sources<'_>,
+    limits: &Limits,
+    users: Users,
+) -> Result<Option<FramesSettings>, ConfigError> {
+    let Some(model) = &sources.file.model.frames else { return Ok(None) };
+    let largest = sources.one(None, model.largest.as_ref(), &["frames", "largest"], size)?;
+    let kinds = sources.many(None, model.kinds.as_ref(), &["frames", "kinds"], kind)?;
+    let count = |text: &str| values::count(text, 1);
+    let given = sources.one(None, model.bystanders.as_ref(), &["frames", "bystanders"], count)?;
+    let at = |keys: &[&str], flaw: Flaw| Err(sources.error(&Spot::of(None, keys), flaw));
+    if let Some(found) = &kinds {
+        if found.value.is_empty() {
+            let flaw = Flaw::new("no kind of frame is named").help("leave the key out for all of them");
+            return at(&["frames", "kinds"], flaw);
+        }
+        if largest.is_none() && found.value.iter().any(|kind| kind.is_over()) {
+            let flaw = Flaw::new("what is too large is not stated")
+                .help("state the largest message that the server takes: frames: { largest: 64KiB }");
+            return at(&["frames", "kinds"], flaw);
+        }
+    }
+    let others = users.others();
+    if others == 0 {
+        let flaw = Flaw::new("the bystanders are sockets of other users, and there is one user only")
+            .help("name more of them: users: [user-001, user-002, user-003]");
+        return at(&["frames"], flaw);
+    }
+    let most = others.min(limits.sockets_at_once.saturating_sub(1));
+    let bystanders = given.as_ref().map_or_else(|| DEFAULT_BYSTANDERS.min(most), |found| found.value);
+    if bystanders > most || most == 0 {
+        let flaw =
+            Flaw::new(format!("{bystanders} bystanders are more than users and limits allow ({most})"))
+                .help("name more users, or raise limits.sockets-at-once");
+        return at(&["frames", "bystanders"], flaw);
+    }
+    let kinds = kinds.map_or_else(|| BadFrame::ALL.to_vec(), |found| found.value);
+    let possible = |kind: &BadFrame| kinds.contains(kind) && (largest.is_some() || !kind.is_over());
+    Ok(Some(FramesSettings {
+        kinds: BadFrame::ALL.into_iter().filter(possible).collect(),
+        largest: largest.map(|found| found.value),
+        bystanders,
+        pings: DEFAULT_PINGS,
+        pace: limits.openings_per_second,
+    }))
+}
+
+/// Bystanders where nothing is configured.
+const DEFAULT_BYSTANDERS: u32 = 2;
+
+/// How many users there are; sockets that do not tell theirs can be as many as one likes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Users {
+    /// Sockets tell theirs, of so many.
+    Named(u32),
+    /// Sockets do not.
+    Nobody,
+}
+
+impl Users {
+    /// How many of these settings' sockets can be of distinct users.
+    pub(crate) fn of(
+        token: bool,
+        path: &super::Template,
+        send: Option<&super::Template>,
+        users: usize,
+    ) -> Self {
+        let named = token || path.names_user() || send.is_some_and(super::Template::names_user);
+        if named { Self::Named(u32::try_from(users).unwrap_or(u32::MAX)) } else { Self::Nobody }
+    }
+
+    /// The most sockets of distinct users.
+    pub(crate) fn distinct(self) -> u32 {
+        match self {
+            Self::Named(users) => users,
+            Self::Nobody => u32::MAX,
+        }
+    }
+
+    fn others(self) -> u32 {
+        self.distinct().saturating_sub(1)
+    }
+}
+
+fn kind(text: &str) -> Result<BadFrame, Flaw> {
+    values::named("kind of frame", text, &BadFrame::ALL, BadFrame::name)
+}
+
+/// `512B`, `64KiB` or `1MiB`, at most 16 MiB.
+fn size(text: &str) -> Result<usize, Flaw> {
+    let flaw =
+        || Flaw::new(format!("{} is not a size: write it as 512B, 64KiB or 1MiB, up to 16MiB", quoted(text)));
+    let (number, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)]
+        .into_iter()
+        .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), bytes)))
+        .ok_or_else(flaw)?;
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(flaw());
+    }
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(flaw)?;
+    if (1..LARGEST).contains(&bytes) { Ok(bytes) } else { Err(flaw()) }
+}
+
+impl FramesSettings {
+    /// What it costs, in one line.
+    pub(crate) fn words(&self) -> String {
+        let kinds = self.kinds.len();
+        let over = match self.largest {
+            Some(largest) => format!(", one of them {} KiB", BadFrame::far_over(largest) >> 10),
+            None => ", none too large (frames.largest is not stated)".to_owned(),
+        };
+        format!(
+            "frames: {kinds} sockets with a bad frame each{over}, beside {} of other users",
+            self.bystanders
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!((size("64KiB"), size("1 MiB"), size("512B")), (Ok(65536), Ok(1 << 20), Ok(512)));
+        for text in ["", "64", "KiB", "64KB", "1.5MiB", "0B", "16MiB", "-1B", "99999999999999999999B"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::asked::Asked;
 use super::baseline;
 use super::checks::Selection;
-use super::configured;
+use super::configured::{self, Around};
 use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
+use super::frames::Users;
 use super::race;
 use super::secrets::{self, Lookup, SecretSource};
 use super::settings::{ApiAccess, Choice, IdTokenMode, Limits, ServiceName, Settings};
@@ -113,7 +114,10 @@ pub fn merge(
     let token = token::token(&sources, lookup, &conversation)?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
-    let configured = configured::configured(&sources, lookup, &limits)?;
+    let users = conversation::users(&sources, token.as_ref())?;
+    let who = Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len());
+    let around = Around { lookup, token: token.as_ref(), limits: &limits, users: who };
+    let configured = configured::configured(&sources, &around)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,
@@ -123,8 +127,8 @@ pub fn merge(
         id_token: target.id_token,
         deadline: deadline.map_or(DEFAULT_DEADLINE, |found| found.value),
         conversation,
-        users: conversation::users(&sources, token.as_ref())?,
         token,
+        users,
         echo: conversation::echo(&sources)?,
         instance_echo: conversation::instance_echo(&sources)?,
         timeouts: race::timeouts(&sources)?,
@@ -182,5 +186,7 @@ fn nothing_to_choose_from(sources: &Sources<'_>, spot: &Spot) -> ConfigError {
 
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod misuse;
 #[cfg(test)]
 mod tests;

@@ -249,7 +249,13 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, Flaw> {
     named("pattern", text, &Pattern::ALL, Pattern::name)
 }
 
-fn named<T: Copy>(what: &str, text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, Flaw> {
+/// One of a closed set, by its name.
+pub(crate) fn named<T: Copy>(
+    what: &str,
+    text: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, Flaw> {
     if let Some(found) = all.iter().find(|candidate| name(**candidate) == text) {
         return Ok(*found);
     }

@@ -132,6 +132,11 @@ pub(crate) fn harmless(text: &str) -> Result<Expect, Flaw> {
     pattern("the harmless frame", "frame", text)
 }
 
+/// A pattern as [`expect`] has it, of what an application says by itself again and again.
+pub(crate) fn heartbeat(text: &str) -> Result<Expect, Flaw> {
+    pattern("the expected heartbeat", "frame", text)
+}
+
 fn pattern(what: &str, each: &str, text: &str) -> Result<Expect, Flaw> {
     let template = template(text)?;
     if text.trim_start().starts_with(['{', '[']) {

@@ -81,6 +81,9 @@ pub struct RevisionEntry {
     pub jwt_refusal: JwtRefusal,
     /// Which subprotocol the 101 echoes.
     pub subprotocol_echo: SubprotocolEcho,
+    /// Time between two heartbeats of the application; zero or absent is 25 s.
+    #[serde(with = "wait")]
+    pub heartbeat: Duration,
     /// The WebSocket's path; `/ws` without it.
     pub path: Option<String>,
     /// How long before the start it says it was created.
@@ -182,6 +185,12 @@ impl RevisionEntry {
             jwt_secret: self.jwt_secret.clone(),
             jwt_refusal: self.jwt_refusal,
             subprotocol_echo: self.subprotocol_echo,
+            heartbeat: if self.heartbeat.is_zero() {
+                defaults.heartbeat
+            } else {
+                // A clock cannot be set beyond its end.
+                self.heartbeat.min(Duration::from_hours(24))
+            },
             seed: self.seed.unwrap_or(defaults.seed),
             ..SampleBackend::default()
         }

@@ -3,6 +3,10 @@
 //! Takes the prober of a campaign that is over; fills in the evidence. The surprising rule: what no well-behaved client
 //! does comes last, so that nothing before it suffers from it, and the log can tell the two apart.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
 use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
 use crate::judge::{ConfiguredEvidence, Window};
@@ -13,6 +17,9 @@ use crate::probe::{
 /// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
 const PARTS: [CheckName; 5] =
     [CheckName::Agent, CheckName::Hold, CheckName::Api, CheckName::Auth, CheckName::Frames];
+
+/// How often something long is said to be under way.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 impl Run<'_> {
     /// Runs what is configured; of what needs a socket nothing where single sockets are not even served.
@@ -35,7 +42,9 @@ impl Run<'_> {
             }
             self.around.note(format!("{part}: begins"));
             let began = self.around.epoch.elapsed();
-            self.probe_part(part, prober, &mut series).await?;
+            let cut = control.and_then(|control| control.request_timeout);
+            // Boxed, so that a whole run is no larger than its largest part.
+            Box::pin(self.probe_part(part, prober, cut, &mut series)).await?;
             let ended = self.around.epoch.elapsed();
             self.evidence.times.push((part, milliseconds(ended.saturating_sub(began))));
             let window = Window { check: part, began: milliseconds(began), ended: milliseconds(ended) };
@@ -53,10 +62,12 @@ impl Run<'_> {
         &mut self,
         part: CheckName,
         prober: &Prober,
+        request_timeout: Option<Duration>,
         series: &mut Series,
     ) -> Result<(), EngineError> {
         let cut = self.halt();
         let ConfiguredChecks { agent, hold, api, auth, frames, .. } = &self.settings.configured;
+        let learned = self.evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
         let mut seen = ConfiguredEvidence::default();
         let probing = async {
             match part {
@@ -67,7 +78,8 @@ impl Run<'_> {
                 }
                 CheckName::Hold => {
                     if let Some(hold) = hold {
-                        seen.hold = Some(hold_sockets(prober, hold, series, &cut).await);
+                        let holding = hold_sockets(prober, hold, learned, request_timeout, series, &cut);
+                        seen.hold = Some(self.telling("hold", holding).await);
                     }
                 }
                 CheckName::Api => {
@@ -77,12 +89,12 @@ impl Run<'_> {
                 }
                 CheckName::Auth => {
                     if let Some(auth) = auth {
-                        seen.auth = Some(send_bad_tokens(prober, auth, series, &cut).await);
+                        seen.auth = Some(send_bad_tokens(prober, auth, learned, series, &cut).await);
                     }
                 }
                 _ => {
                     if let Some(frames) = frames {
-                        seen.frames = Some(send_bad_frames(prober, frames, series, &cut).await);
+                        seen.frames = Some(send_bad_frames(prober, frames, learned, series, &cut).await);
                     }
                 }
             }
@@ -90,5 +102,17 @@ impl Run<'_> {
         self.unless_interrupted(probing).await?;
         self.evidence.configured.add(seen);
         Ok(())
+    }
+
+    /// Says every now and then that something long is still under way.
+    async fn telling<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        tokio::pin!(work);
+        loop {
+            match timeout(TOLD_EVERY, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.around.note(format!("{what}: {} s so far", began.elapsed().as_secs())),
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Run<'_> {
         if self.evidence.identity.address == AddressKind::None {
             self.evidence.identity.address = AddressKind::Url;
         }
-        let plan = self.plan_only(control.map_or_else(Capacity::default, |control| control.capacity));
+        let plan = self.plan_only(control);
         let configured = &self.settings.checks.configured;
         let talks = configured.iter().any(|check| self.settings.checks.runs(*check));
         if self.settings.dry_run || (plan.strata.is_empty() && !talks) {
@@ -138,17 +138,18 @@ impl Run<'_> {
     }
 
     /// Makes the plan and says what it may cost.
-    pub(super) fn plan_only(&self, capacity: Capacity) -> Plan {
+    pub(super) fn plan_only(&self, control: Option<&Control>) -> Plan {
+        let capacity = control.map_or_else(Capacity::default, |control| control.capacity);
         let mut plan = Plan::new(self.settings, capacity, self.seed());
         plan.race.baseline.asked = self.opponent.is_some();
         self.announce(&plan);
         if let Some(opponent) = &self.opponent {
             self.around.note(opponent.plan.words());
         }
-        for (check, words) in self.settings.configured.words() {
-            if self.settings.checks.runs(check) {
-                self.around.note(words);
-            }
+        let checks = &self.settings.checks;
+        let cut = control.and_then(|control| control.request_timeout);
+        for words in self.settings.configured.words(|check| checks.runs(check), cut) {
+            self.around.note(words);
         }
         plan
     }

@@ -1,10 +1,277 @@
-//! The check `frames`.
+//! The check `frames`: are bad frames answered properly, and does nobody else suffer from them?
+//!
+//! Takes the evidence and gives the check. The surprising rule: a connection that is reset counts as a proper end where a
+//! message was too large or we had said that nothing more comes, since a server that stops reading resets what is under way;
+//! everywhere else it is a crash.
+
+use serde_json::{Value, json};
 
 use super::check::{Check, Outcome};
+use super::classify::{Class, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
-use crate::config::CheckName;
+use super::seen::classify;
+use crate::config::{BadFrame, CheckName};
+use crate::probe::{BadFrameSeen, Bystander, End, EndKind, FramesSeen, Opening, Phase};
+
+/// What became of a bad frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// Answered, ignored or closed as may be.
+    Right(String),
+    /// A crash, a hang, or another's loss.
+    Wrong(String),
+    /// Nothing is known.
+    Void(String),
+}
 
 /// The check.
-pub(super) fn frames(_: &Evidence) -> Check {
-    Check::bare(CheckName::Frames, Outcome::Inconclusive, "asked for, and not run")
+pub(super) fn frames(evidence: &Evidence) -> Check {
+    let name = CheckName::Frames;
+    let Some(seen) = &evidence.configured.frames else {
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run")
+            .with_help("see the checks above");
+    };
+    let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
+    let platform_counts = evidence.target.behind_front_end;
+    let rules = Rules { declared: seen.declared, learned, closes: &seen.closes, platform_counts };
+    let kinds: Vec<(BadFrame, Fate)> =
+        seen.bad.iter().map(|bad| (bad.kind, of_frame(bad, seen, &rules))).collect();
+    let bystanders: Vec<Fate> = seen.bystanders.iter().map(|one| of_bystander(one, seen, &rules)).collect();
+    let numbers = numbers(seen, &kinds, &bystanders);
+    decide(seen, &kinds, &bystanders, &rules).with_evidence(numbers)
 }
+
+fn decide(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate], rules: &Rules<'_>) -> Check {
+    let bare = |outcome, summary: String| Check::bare(CheckName::Frames, outcome, summary);
+    let right = kinds.iter().filter(|(_, fate)| matches!(fate, Fate::Right(_))).count();
+    let alive = bystanders.iter().filter(|fate| matches!(fate, Fate::Right(_))).count();
+    let counts = format!(
+        "{right} of {} bad frames answered properly, {alive} of {} bystanders alive{}",
+        kinds.len(),
+        bystanders.len(),
+        left_out(seen)
+    );
+    let good = classify(&seen.good, rules);
+    if good.class != Class::Ok {
+        let summary = format!("a socket is not served to begin with: {}; {counts}", good.words);
+        return bare(Outcome::Inconclusive, summary)
+            .with_help("see serves: what bad frames do shows little where a good one is not served");
+    }
+    let wrong = |fate: &Fate| if let Fate::Wrong(words) = fate { Some(words.clone()) } else { None };
+    let mut failures: Vec<String> = bystanders.iter().filter_map(wrong).collect();
+    let lost = !failures.is_empty();
+    let of_kinds = kinds.iter().filter_map(|(kind, fate)| Some(format!("{kind}: {}", wrong(fate)?)));
+    failures.extend(of_kinds);
+    if let Some(first) = failures.first() {
+        let more = match failures.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let check = bare(Outcome::Fail, format!("{first}{more}; {counts}"));
+        let check = if lost {
+            check.with_help(
+                "one user's frame must not end another's socket; if a healthy server closes sockets that say \
+                 nothing for so long, declare it: closes: [1000]",
+            )
+        } else {
+            check.with_help(
+                "catch what the handler raises: answer with an error, or close with 1003, 1007 or 1008",
+            )
+        };
+        return check.with_help("what it means: revgate explain frames");
+    }
+    let void = kinds.iter().find_map(|(kind, fate)| match fate {
+        Fate::Void(words) => Some(format!("{kind}: {words}")),
+        _ => None,
+    });
+    let void = void.or_else(|| {
+        bystanders.iter().find_map(|fate| match fate {
+            Fate::Void(words) => Some(format!("a bystander: {words}")),
+            _ => None,
+        })
+    });
+    match void {
+        Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
+            .with_help("run the check again; see serves where single sockets fail too"),
+        None if kinds.is_empty() || bystanders.is_empty() => {
+            bare(Outcome::Inconclusive, format!("too little was sent: {counts}"))
+                .with_help("name more kinds: frames: { kinds: [malformed-json, binary] }")
+        }
+        None => bare(Outcome::Pass, counts),
+    }
+}
+
+fn left_out(seen: &FramesSeen) -> String {
+    let mut words = String::new();
+    if seen.largest.is_none() {
+        words.push_str("; none too large, since frames.largest is not stated");
+    }
+    if !seen.left_out.is_empty() {
+        let names: Vec<&str> = seen.left_out.iter().map(|kind| kind.name()).collect();
+        words.push_str("; without a text to `send` there is no ");
+        words.push_str(&names.join(", "));
+    }
+    words
+}
+
+fn numbers(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate]) -> Value {
+    let told = |fate: &Fate| match fate {
+        Fate::Right(words) => ("right", words.clone()),
+        Fate::Wrong(words) => ("wrong", words.clone()),
+        Fate::Void(words) => ("void", words.clone()),
+    };
+    let frames: Vec<Value> = kinds
+        .iter()
+        .zip(&seen.bad)
+        .map(|((kind, fate), bad)| {
+            let (word, words) = told(fate);
+            json!({ "kind": kind, "fate": word, "words": words, "pongs": bad.pongs })
+        })
+        .collect();
+    let others: Vec<Value> = bystanders
+        .iter()
+        .map(|fate| {
+            let (word, words) = told(fate);
+            json!({ "fate": word, "words": words })
+        })
+        .collect();
+    json!({ "frames": frames, "bystanders": others, "largest": seen.largest,
+        "answers_again": seen.answers_again, "left_out": seen.left_out })
+}
+
+/// The end that the server made of a socket.
+fn end_of(bad: &BadFrameSeen) -> Option<&End> {
+    bad.observation.end.as_ref().filter(|end| end.phase != Phase::Closing)
+}
+
+fn of_frame(bad: &BadFrameSeen, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
+    if bad.observation.timeline.cut.is_some() {
+        return Fate::Void("cut by us, for the time of the run was over".to_owned());
+    }
+    if !bad.sent {
+        let finding = classify(&bad.observation, rules);
+        return match finding.class {
+            Class::AppFail => {
+                Fate::Wrong(format!("a new socket was not served before it: {}", finding.words))
+            }
+            Class::Infra => Fate::Void(finding.words),
+            Class::Ok => Fate::Wrong(format!(
+                "a new socket was not greeted within {} s before it",
+                seen.patience_ms / 1000
+            )),
+        };
+    }
+    match end_of(bad) {
+        Some(end) => of_end(bad.kind, &end.kind, rules),
+        None if bad.kind == BadFrame::HalfClose => kept_open(seen, rules),
+        None if bad.answered => {
+            let how = if bad.reacted { "answered" } else { "ignored" };
+            Fate::Right(format!("{how}, and the next message was served"))
+        }
+        None => {
+            let what = if seen.declared.send { "the next proper message" } else { "a ping" };
+            let patience = seen.patience_ms / 1000;
+            Fate::Wrong(match bad.kind {
+                BadFrame::Fragments => format!("no answer to a message in fragments within {patience} s"),
+                _ => format!("hangs: no answer to {what} within {patience} s"),
+            })
+        }
+    }
+}
+
+/// Behind a front end it is the front end whose side stays open.
+fn kept_open(seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
+    let patience = seen.patience_ms / 1000;
+    let words = format!("the socket was still open {patience} s after we said that nothing more comes");
+    if rules.platform_counts {
+        Fate::Right(format!("{words}, as the front end keeps it"))
+    } else {
+        Fate::Wrong(words)
+    }
+}
+
+fn of_end(kind: BadFrame, end: &EndKind, rules: &Rules<'_>) -> Fate {
+    let forgiven = kind.is_over() || kind == BadFrame::HalfClose;
+    match end {
+        EndKind::CloseFrame { code, reason } => {
+            let known = code.unwrap_or(WITHOUT_CODE);
+            let words = close_words(*code, reason.as_str());
+            if kind == BadFrame::Fragments {
+                return Fate::Wrong(format!("{words} for a legal message in fragments"));
+            }
+            if is_proper(kind, known) || rules.closes.contains(&known) {
+                return Fate::Right(words);
+            }
+            Fate::Wrong(words)
+        }
+        EndKind::NoCloseFrame if kind == BadFrame::HalfClose => Fate::Right("ended".to_owned()),
+        EndKind::Reset if forgiven => Fate::Right("cut while we were sending".to_owned()),
+        EndKind::NoCloseFrame => Fate::Wrong("TCP ended without a close frame (1006)".to_owned()),
+        EndKind::Reset => Fate::Wrong("TCP reset (1006)".to_owned()),
+        EndKind::TooLarge { limit } => {
+            Fate::Wrong(format!("a message larger than the {} MiB that are read", limit >> 20))
+        }
+        EndKind::Violation { what } => Fate::Wrong(format!("protocol violation \"{what}\"")),
+        EndKind::CutByUs => Fate::Void("cut by us".to_owned()),
+    }
+}
+
+/// Codes that a server may rightly choose: normal, going away, protocol error, unsupported, invalid, policy, too big, the
+/// applications' own. Going away and "try again later" are a proper answer to a flood only where they are meant for one.
+fn is_proper(kind: BadFrame, code: u16) -> bool {
+    match code {
+        1000 | 1001 | 1003 | 1005 | 1007..=1010 | 3000..=4999 => true,
+        1002 => kind != BadFrame::PingFlood,
+        1013 => kind == BadFrame::PingFlood,
+        _ => false,
+    }
+}
+
+fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
+    let observation = &bystander.observation;
+    let user = observation.user.as_deref().unwrap_or_default();
+    if let Some(at) = bystander.lost {
+        let words = classify(observation, rules);
+        if words.class == Class::Infra {
+            return Fate::Void(words.words);
+        }
+        if words.class == Class::Ok {
+            return Fate::Void(format!("closed as declared while others were sent: {}", words.words));
+        }
+        let how = observation.end.as_ref().map_or_else(String::new, |end| end_words(&end.kind));
+        let during = seen.bad.iter().rev().find(|bad| bad.began <= at);
+        let during = during.map_or("before any bad frame", |bad| bad.kind.name());
+        return Fate::Wrong(format!("{during}: another user's socket was lost ({user}): {how}"));
+    }
+    if observation.timeline.cut.is_some() {
+        return Fate::Void("cut by us, for the time of the run was over".to_owned());
+    }
+    if !bystander.served {
+        let what = match &observation.opening {
+            Opening::Opened { .. } => "not served",
+            _ => "not opened",
+        };
+        return Fate::Void(format!(
+            "{what} before anything bad was sent: {}",
+            classify(observation, rules).words
+        ));
+    }
+    match (bystander.pong, bystander.answered) {
+        (Some(false), _) => Fate::Wrong(format!("another user's socket no longer answers pings ({user})")),
+        (_, Some(false)) => Fate::Wrong(format!("another user's socket no longer answers ({user})")),
+        _ => Fate::Right("alive".to_owned()),
+    }
+}
+
+fn end_words(end: &EndKind) -> String {
+    match end {
+        EndKind::CloseFrame { code, reason } => close_words(*code, reason.as_str()),
+        EndKind::NoCloseFrame => "TCP ended without a close frame (1006)".to_owned(),
+        EndKind::Reset => "TCP reset (1006)".to_owned(),
+        EndKind::TooLarge { .. } | EndKind::Violation { .. } => "it broke the protocol".to_owned(),
+        EndKind::CutByUs => "cut by us".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,167 @@
-//! The check `hold`.
+//! The check `hold`: do sockets last, with their pongs and heartbeats?
+//!
+//! Takes the evidence and gives the check. The surprising rule: an end at the age at which the revision ends every request
+//! is nobody's failure, however it looks, since the front end makes it; it is said, and no more.
+
+use serde_json::{Value, json};
 
 use super::check::{Check, Outcome};
+use super::classify::{Class, Rules};
 use super::evidence::Evidence;
+use super::seen::classify;
 use crate::config::CheckName;
+use crate::probe::{EndKind, HeldSocket, HoldSeen};
+
+/// How far from the request time-out an end may lie that it made, in milliseconds: before and after.
+const AROUND: (u64, u64) = (1000, 5000);
+
+/// What became of a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// It lasted.
+    Held,
+    /// The revision's own request time-out ended it.
+    TimedOut,
+    /// It was lost, or something due did not come.
+    Wrong(String),
+    /// Nothing is known.
+    Void(String),
+}
 
 /// The check.
-pub(super) fn hold(_: &Evidence) -> Check {
-    Check::bare(CheckName::Hold, Outcome::Inconclusive, "asked for, and not run")
+pub(super) fn hold(evidence: &Evidence) -> Check {
+    let name = CheckName::Hold;
+    let Some(seen) = &evidence.configured.hold else {
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run")
+            .with_help("see the checks above");
+    };
+    let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
+    let platform_counts = evidence.target.behind_front_end;
+    let rules = Rules { declared: seen.declared, learned, closes: &seen.closes, platform_counts };
+    let fates: Vec<Fate> = seen.sockets.iter().map(|socket| fate(socket, seen, &rules)).collect();
+    decide(seen, &fates).with_evidence(numbers(seen, &fates))
 }
+
+fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
+    let bare = |outcome, summary: String| Check::bare(CheckName::Hold, outcome, summary);
+    let held = fates.iter().filter(|fate| **fate == Fate::Held).count();
+    let timed_out = fates.iter().filter(|fate| **fate == Fate::TimedOut).count();
+    let mut counts = format!("{held} of {} sockets held {} s", fates.len(), seen.time_ms / 1000);
+    if timed_out > 0 {
+        let limit = seen.request_timeout_ms.unwrap_or_default() / 1000;
+        counts = format!("{counts}, {timed_out} until the revision's own request time-out of {limit} s");
+    }
+    let sum = |count: fn(&HeldSocket) -> u32| seen.sockets.iter().map(count).sum::<u32>();
+    counts = format!("{counts}; {} of {} pongs", sum(|socket| socket.pongs), sum(|socket| socket.pings));
+    if seen.heartbeat_every_ms.is_some() {
+        counts = format!("{counts}; {} heartbeats", sum(|socket| socket.heartbeats));
+    }
+    let wrong: Vec<&String> = fates
+        .iter()
+        .filter_map(|fate| if let Fate::Wrong(words) = fate { Some(words) } else { None })
+        .collect();
+    if let Some(first) = wrong.first() {
+        let more = match wrong.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        return bare(Outcome::Fail, format!("{first}{more}; {counts}"))
+            .with_help(
+                "if a healthy server closes sockets so that were served, declare it: closes: [1000]; if its \
+                 heartbeat looks otherwise or comes less often, describe it: hold: { heartbeat: { … } }",
+            )
+            .with_help("what it means: revgate explain hold");
+    }
+    let void = fates.iter().find_map(|fate| if let Fate::Void(words) = fate { Some(words) } else { None });
+    match void {
+        Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
+            .with_help("nothing is known of a socket that was not kept to the end: run the check again"),
+        None if fates.is_empty() => bare(Outcome::Inconclusive, "no socket was held".to_owned())
+            .with_help("name more users, or raise limits.sockets-at-once"),
+        None => bare(Outcome::Pass, counts),
+    }
+}
+
+fn numbers(seen: &HoldSeen, fates: &[Fate]) -> Value {
+    let sockets: Vec<Value> = seen
+        .sockets
+        .iter()
+        .zip(fates)
+        .map(|(socket, fate)| {
+            let (word, words) = match fate {
+                Fate::Held => ("held", None),
+                Fate::TimedOut => ("request-timeout", None),
+                Fate::Wrong(words) => ("lost", Some(words)),
+                Fate::Void(words) => ("void", Some(words)),
+            };
+            json!({ "fate": word, "words": words, "age_ms": socket.age_ms, "pings": socket.pings,
+                "pongs": socket.pongs, "slowest_pong_ms": socket.slowest_pong_ms,
+                "heartbeats": socket.heartbeats, "longest_gap_ms": socket.longest_gap_ms })
+        })
+        .collect();
+    json!({ "time_ms": seen.time_ms, "ping_every_ms": seen.ping_every_ms,
+        "heartbeat_every_ms": seen.heartbeat_every_ms, "request_timeout_ms": seen.request_timeout_ms,
+        "sockets": sockets })
+}
+
+fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
+    let finding = classify(&socket.observation, rules);
+    if finding.class == Class::Infra {
+        return Fate::Void(finding.words);
+    }
+    let age = socket.age_ms / 1000;
+    if !socket.served {
+        if finding.class == Class::Ok {
+            let patience = seen.patience_ms / 1000;
+            return Fate::Wrong(format!("no answer within {patience} s before a socket could be held"));
+        }
+        return Fate::Wrong(format!("a socket was not served before it could be held: {}", finding.words));
+    }
+    if socket.lost && is_timed_out(socket, seen) {
+        return quiet(socket, seen).map_or(Fate::TimedOut, Fate::Wrong);
+    }
+    // A close that is declared has held; every other end by the server has not.
+    if socket.lost && finding.class != Class::Ok {
+        return Fate::Wrong(format!("lost after {age} s: {}", finding.words));
+    }
+    quiet(socket, seen).map_or(Fate::Held, Fate::Wrong)
+}
+
+/// True for an end that the front end makes of a request that has lasted as long as it may.
+fn is_timed_out(socket: &HeldSocket, seen: &HoldSeen) -> bool {
+    let Some(limit) = seen.request_timeout_ms else { return false };
+    let at_the_age = (limit.saturating_sub(AROUND.0)..=limit + AROUND.1).contains(&socket.age_ms);
+    let end = socket.observation.end.as_ref().map(|end| &end.kind);
+    at_the_age
+        && match end {
+            Some(EndKind::NoCloseFrame | EndKind::Reset) => true,
+            Some(EndKind::CloseFrame { code, .. }) => matches!(code, None | Some(1000 | 1001 | 1006)),
+            _ => false,
+        }
+}
+
+/// What did not come of a socket that was there; a stall of our own is taken off.
+fn quiet(socket: &HeldSocket, seen: &HoldSeen) -> Option<String> {
+    let stalled = socket.observation.timeline.stalled.unwrap_or_default() / 1000;
+    if let Some(every) = seen.heartbeat_every_ms {
+        let most = every + every / 2;
+        let gap = socket.longest_gap_ms.saturating_sub(stalled);
+        if gap > most && socket.heartbeats == 0 {
+            return Some(format!("heartbeat never sent in {} s", socket.longest_gap_ms / 1000));
+        }
+        if gap > most {
+            let (gap, every) = (socket.longest_gap_ms / 1000, every / 1000);
+            return Some(format!("no heartbeat for {gap} s, where one is due every {every} s"));
+        }
+    }
+    let missing = socket.pings.saturating_sub(socket.pongs);
+    // A stall as long as the patience itself explains one pong that we did not see in time.
+    let forgiven = u32::from(stalled * 2 >= seen.patience_ms);
+    (missing > forgiven && !socket.lost).then(|| {
+        let patience = seen.patience_ms / 1000;
+        format!("{missing} of {} pings got no pong within {patience} s", socket.pings)
+    })
+}
+
+#[cfg(test)]
+mod tests;

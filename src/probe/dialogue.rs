@@ -8,16 +8,23 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::expectation::Declared;
 use super::frame::FrameKind;
+use super::learned::Learned;
 use super::line::Line;
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
-use super::socket::{Armed, answered, arm};
+use super::socket::{Armed, Life, answered, arm};
 use super::spec::SocketSpec;
+use crate::config::Values;
+
+/// After so many messages others have their turn.
+const TURNS: u32 = 32;
 
 /// What came on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +43,7 @@ pub(super) enum Heard {
 pub(super) struct Dialogue<'a> {
     line: Box<Line<'a>>,
     cut: CancellationToken,
+    turns: u32,
 }
 
 impl<'a> Dialogue<'a> {
@@ -53,7 +61,7 @@ impl<'a> Dialogue<'a> {
         };
         let released = written.await.is_ok().then(Instant::now);
         let line = answered(prober, wire, pending, released, opening_time, cut).await?;
-        Ok(Self { line, cut: cut.clone() })
+        Ok(Self { line, cut: cut.clone(), turns: 0 })
     }
 
     /// What was seen of it so far.
@@ -64,6 +72,11 @@ impl<'a> Dialogue<'a> {
     /// The next thing that comes until then. Pings are answered and passed over.
     pub(super) async fn hear(&mut self, until: Instant) -> Heard {
         loop {
+            // Others that are listened to by the same task have their turn, however much this one says.
+            self.turns = self.turns.wrapping_add(1);
+            if self.turns.is_multiple_of(TURNS) {
+                yield_now().await;
+            }
             // A server that never falls silent always has something ready, and then the timer is not even looked at.
             if Instant::now() >= until {
                 return Heard::Nothing;
@@ -95,6 +108,46 @@ impl<'a> Dialogue<'a> {
         self.line.send(message, until).await
     }
 
+    /// Says the usual text; from now on an answer to it is due. Nothing, where there is none to say.
+    pub(super) async fn ask(&mut self) -> Result<(), EndKind> {
+        let Some(text) = self.text() else { return Ok(()) };
+        self.asked();
+        self.say(Message::text(text)).await
+    }
+
+    /// The usual text, with this socket's values.
+    pub(super) fn text(&self) -> Option<String> {
+        let Life { user, nonce, .. } = &self.line.life;
+        self.line.prober.text(Values { user, nonce, round: 1 })
+    }
+
+    /// Whatever is said now asks for an answer.
+    pub(super) fn asked(&mut self) {
+        let observation = &mut self.line.life.observation;
+        observation.sent_after = Some(u32::try_from(observation.frames.len()).unwrap_or(u32::MAX));
+    }
+
+    /// What is known of greetings at the time.
+    pub(super) fn knows(&mut self, learned: Option<&Learned>) {
+        self.line.life.observation.knew_greeting = learned.is_some();
+    }
+
+    /// Says that nothing more comes from us (TLS: `close_notify`; TCP: FIN), and goes on listening.
+    pub(super) async fn half_close(&mut self) {
+        let until = Instant::now() + self.line.prober.timeouts.answer;
+        let _ = timeout_at(until, self.line.stream.get_mut().shutdown()).await;
+    }
+
+    /// What the configuration declares.
+    pub(super) fn declared(&self) -> Declared {
+        self.line.prober.declared()
+    }
+
+    /// How long each thing that is due may take.
+    pub(super) fn answer_time(&self) -> Duration {
+        self.line.prober.timeouts.answer
+    }
+
     /// True when the run is over.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.is_cancelled()
@@ -102,6 +155,9 @@ impl<'a> Dialogue<'a> {
 
     /// Closes it cleanly and reads to the very end.
     pub(super) async fn close(mut self) -> Observation {
+        if self.is_cut() {
+            self.line.life.observation.timeline.cut = Some(self.line.prober.now());
+        }
         let end = self.line.close().await;
         self.line.ended(end).await
     }

@@ -73,7 +73,8 @@ fn is_declared(frames: &[Frame], declared: Declared) -> bool {
     !declared.expect || frames.iter().any(|frame| frame.expected == Some(true))
 }
 
-fn is_answered(frames: &[Frame], before: u32, learned: Option<&Learned>) -> bool {
+/// True when, after `before` frames, one came that answers.
+pub(crate) fn is_answered(frames: &[Frame], before: u32, learned: Option<&Learned>) -> bool {
     let mut after = before as usize..frames.len();
     match learned {
         None => after.any(|index| frames.get(index).is_some_and(|frame| frame.answer_kind().is_some())),

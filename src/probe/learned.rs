@@ -71,6 +71,11 @@ impl Learned {
             && self.due.iter().all(|(shape, &due)| came(shape) >= due as usize)
     }
 
+    /// True when something is due unasked, and all of it came.
+    pub(crate) fn greets(&self, frames: &[Frame], before: Option<u32>) -> bool {
+        self.at_least > 0 && self.is_greeted(frames, before)
+    }
+
     /// True when this socket, which nothing ended, got something after it had sent that may have been its answer and may not:
     /// binary frames and numbers have one shape each, and here they come by themselves, too.
     pub(super) fn hides_answer(&self, observation: &Observation) -> bool {

@@ -36,6 +36,7 @@ mod response;
 mod round;
 mod schedule;
 mod series;
+mod served;
 mod shape;
 mod socket;
 mod spec;
@@ -52,14 +53,17 @@ pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
 pub(crate) use deadline::Deadline;
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
+pub(crate) use expectation::is_answered;
 pub use expectation::{Declared, Standing, standing};
 pub use flow::{AgentSeen, run_flows};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
-pub use hold::{HoldSeen, hold_sockets};
+pub use hold::{HeldSocket, HoldSeen, hold_sockets};
 pub use http::{Answer, Answered, ApiSeen, EndpointSeen, Sentinel, ask_endpoints, send_sentinel};
 pub use learned::{Learned, learn};
-pub use misuse::{AuthSeen, FramesSeen, send_bad_frames, send_bad_tokens};
+pub use misuse::{
+    AuthSeen, BadFrameSeen, BadTokenSeen, Bystander, FramesSeen, send_bad_frames, send_bad_tokens,
+};
 pub use observation::{
     Company, End, EndKind, Freeze, Observation, Opening, Phase, Round, Stage, TcpFailure, Timeline,
 };

@@ -244,7 +244,7 @@ async fn open(
 
 impl Prober {
     /// The text that a socket sends, with its values.
-    fn text(&self, values: Values<'_>) -> Option<String> {
+    pub(super) fn text(&self, values: Values<'_>) -> Option<String> {
         self.conversation.send.as_ref().map(|template| {
             let json = template.source().trim_start().starts_with(['{', '[']);
             template.fill(values, if json { Escaping::Json } else { Escaping::None })

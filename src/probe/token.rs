@@ -38,6 +38,9 @@ pub enum TokenError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Tokens that are given ready have no key to sign another with.
+    #[error("the tokens are given ready, and there is no key to sign another with")]
+    NoKey,
     /// Of the tokens that were given ready, none is this user's.
     #[error("there is no token for user {user}")]
     Missing {
@@ -86,6 +89,11 @@ impl Purse {
             TokenOrigin::Ready { tokens, .. } => purse.learn(tokens.all()),
         }
         purse
+    }
+
+    /// From now on this token is never shown.
+    pub(super) fn teach(&self, token: &Secret) {
+        self.redactor.learn(token);
     }
 
     /// How the tokens travel.
@@ -154,6 +162,24 @@ impl Purse {
     /// What redacts all that is known here.
     pub(super) fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// What a token for `user` says, were it minted now.
+    pub(super) fn claims_of(&self, user: &str) -> Result<Map<String, Value>, TokenError> {
+        claims(self.minting()?, user, self.now())
+    }
+
+    /// Any claims at all, signed as good ones are. Whoever asks lets the redactor [`teach`](Self::teach) it.
+    pub(super) fn signed(&self, user: &str, claims: &Map<String, Value>) -> Result<Secret, TokenError> {
+        let signed = self.minting()?.key.sign(claims);
+        signed.map_err(|cause| TokenError::Unsigned { user: user.to_owned(), cause })
+    }
+
+    fn minting(&self) -> Result<&MintSettings, TokenError> {
+        match &self.settings.origin {
+            TokenOrigin::Minted(minted) => Ok(minted),
+            TokenOrigin::Ready { .. } => Err(TokenError::NoKey),
+        }
     }
 }
 

@@ -16,7 +16,12 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{settings::Behaviour, state::Sample, text};
+use super::{
+    refusal::{Refused, refuse},
+    settings::Behaviour,
+    state::Sample,
+    text,
+};
 use crate::emulator::front::Head;
 
 /// Time between a correct answer and the 1011 of pong-then-1011.
@@ -43,9 +48,11 @@ pub(crate) struct Socket<'a> {
 
 /// How a conversation ends.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The client has left, or is gone.
     Left,
+    /// The server is gone, without a close frame.
+    Gone,
     /// The server closes.
     Close(u16, &'static str),
 }
@@ -54,13 +61,14 @@ enum End {
 pub(crate) async fn run(mut socket: Socket<'_>, user: Result<String, String>) {
     let end = match &user {
         Ok(user) => behave(&mut socket, user).await,
-        Err(reason) => {
-            socket.send(&text::error(reason)).await;
-            End::Close(1008, "authentication failed")
-        }
+        Err(reason) => match refuse(&mut socket, reason).await {
+            Refused::End(end) => end,
+            Refused::Accepted => behave(&mut socket, "anonymous").await,
+        },
     };
     match end {
         End::Left => socket.sample.say("WebSocket left"),
+        End::Gone => socket.sample.log().push("stderr", "ERROR WebSocket handler raised".to_owned()),
         End::Close(code, reason) => socket.close(code, reason).await,
     }
 }
@@ -70,7 +78,7 @@ async fn behave(socket: &mut Socket<'_>, user: &str) -> End {
         Behaviour::StartupRace if !socket.set_up => End::Close(1011, "service not ready"),
         Behaviour::CheckThenAct => race(socket, user, user).await,
         Behaviour::LazySingleton => race(socket, "the one and only", user).await,
-        Behaviour::Silent => listen(socket).await,
+        Behaviour::Silent => socket.listen().await,
         Behaviour::Close1000 => End::Close(1000, ""),
         Behaviour::Close1008 => End::Close(1008, "policy violation"),
         Behaviour::Close1011 => End::Close(1011, "internal error"),
@@ -107,12 +115,6 @@ async fn race(socket: &mut Socket<'_>, key: &str, user: &str) -> End {
     }
 }
 
-/// Reads and says nothing.
-async fn listen(socket: &mut Socket<'_>) -> End {
-    while matches!(socket.stream.next().await, Some(Ok(_))) {}
-    End::Left
-}
-
 async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
     for frame in text::welcome(socket.sample, user) {
         if !socket.send(&frame).await {
@@ -128,6 +130,9 @@ async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
         tokio::select! {
             message = socket.stream.next() => {
                 let Some(Ok(message)) = message else { return End::Left };
+                if socket.behaviour == Behaviour::BinaryCrash && message.is_binary() {
+                    return End::Gone;
+                }
                 if !reply(socket, message).await {
                     return End::Left;
                 }
@@ -135,7 +140,7 @@ async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
                     doom = Instant::now() + SECOND_THOUGHT;
                 }
             }
-            _ = heartbeat.tick() => {
+            _ = heartbeat.tick(), if socket.behaviour != Behaviour::HeartbeatNever => {
                 let now = socket.sample.now().to_string();
                 if !socket.send(&json!({"type": "heartbeat", "timestamp": now})).await {
                     return End::Left;
@@ -170,7 +175,13 @@ async fn reply(socket: &mut Socket<'_>, message: Message) -> bool {
 }
 
 impl Socket<'_> {
-    async fn send(&mut self, frame: &Value) -> bool {
+    /// Reads and says nothing.
+    pub(super) async fn listen(&mut self) -> End {
+        while matches!(self.stream.next().await, Some(Ok(_))) {}
+        End::Left
+    }
+
+    pub(super) async fn send(&mut self, frame: &Value) -> bool {
         self.send_text(frame.to_string()).await
     }
 

@@ -7,6 +7,7 @@
 mod conversation;
 mod opening;
 mod race;
+mod refusal;
 mod serve;
 mod settings;
 mod state;

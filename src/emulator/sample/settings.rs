@@ -65,6 +65,10 @@ pub enum Behaviour {
     HostileText,
     /// Says back every secret that it was sent.
     EchoSecrets,
+    /// Healthy, but for its heartbeat, which never comes.
+    HeartbeatNever,
+    /// A binary message ends the connection without a close frame.
+    BinaryCrash,
 }
 
 /// What the 101 says about the subprotocols that were offered.
@@ -93,6 +97,15 @@ pub enum JwtRefusal {
     /// The upgrade, an error frame, and close 1008.
     #[serde(rename = "close-1008")]
     Close1008,
+    /// Not properly: the upgrade, and close 1011.
+    #[serde(rename = "close-1011")]
+    Close1011,
+    /// Not properly: the upgrade, and the connection ends without a close frame.
+    Abort,
+    /// Not at all: the upgrade, and nothing ever comes.
+    Silence,
+    /// Not at all: it is served like a good one.
+    Accept,
 }
 
 /// The settings of one sample backend.

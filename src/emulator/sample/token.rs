@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::state::Sample;
 use crate::emulator::front::Head;
 
-/// Seconds for which an expired token is still good: clocks differ.
+/// Seconds for which an expired token is still good, and one is good before its time: clocks differ.
 const LEEWAY: i64 = 60;
 
 /// The user of a request, or why its token is refused.
@@ -49,9 +49,16 @@ fn verified(token: &str, secret: &str, now: i64) -> Result<Value, String> {
         .claims;
     match claims.get("exp").and_then(Value::as_i64) {
         Some(expiry) if expiry + LEEWAY < now => Err("expired token".to_owned()),
+        Some(_) if is_early(&claims, now) => Err("token that is not valid yet".to_owned()),
         Some(_) => Ok(claims),
         None => Err("token without exp".to_owned()),
     }
+}
+
+/// True for a token whose time has not come.
+fn is_early(claims: &Value, now: i64) -> bool {
+    let after = |name: &str| claims.get(name).and_then(Value::as_i64).is_some_and(|at| at > now + LEEWAY);
+    after("nbf") || after("iat")
 }
 
 fn unverified(token: &str) -> Option<Value> {

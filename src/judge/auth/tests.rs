@@ -1,0 +1,105 @@
+use super::*;
+use crate::probe::{Declared, End, Frame, FrameKind, PlatformPage, Timeline};
+use crate::trust::Excerpt;
+
+fn frame(text: &str, error: bool) -> Frame {
+    let (shape, text) = (Excerpt::new(text), Excerpt::new(text));
+    Frame { at: 0, kind: FrameKind::Text, size: 1, shape, error, expected: None, text }
+}
+
+fn open(frames: Vec<Frame>, sent_after: Option<u32>, end: Option<EndKind>) -> Observation {
+    let (kind, phase) = end.map_or((EndKind::CutByUs, Phase::Closing), |kind| (kind, Phase::Answer));
+    Observation {
+        socket: 1,
+        user: None,
+        opening: Opening::Opened { subprotocol: None },
+        frames_total: u32::try_from(frames.len()).unwrap(),
+        frames,
+        sent_after,
+        knew_greeting: false,
+        end: Some(End { kind, phase }),
+        echo: None,
+        instance: None,
+        timeline: Timeline::default(),
+    }
+}
+
+fn status(status: u16, platform: Option<PlatformPage>) -> Observation {
+    let opening = Opening::Refused { status, body: Excerpt::default(), location: None, platform };
+    Observation { opening, end: None, ..open(Vec::new(), None, None) }
+}
+
+fn close(code: Option<u16>) -> EndKind {
+    EndKind::CloseFrame { code, reason: Excerpt::default() }
+}
+
+fn fate_of(kind: BadToken, observation: Observation, control: Option<Observation>) -> Fate {
+    let refusals = vec![Refusals { from: 401, to: 401 }, Refusals { from: 1008, to: 1008 }];
+    let bad = BadTokenSeen { kind, observation, control };
+    let seen = AuthSeen {
+        declared: Declared { send: true, expect: false },
+        closes: Vec::new(),
+        refusals,
+        patience_ms: 3000,
+        before: open(Vec::new(), None, None),
+        bad: Vec::new(),
+        after: None,
+        left_out: Vec::new(),
+    };
+    let rules = Rules { declared: seen.declared, learned: None, closes: &[], platform_counts: true };
+    fate(&bad, &seen, &rules, false)
+}
+
+#[test]
+fn a_refusal_is_what_the_configuration_names_and_a_failure_never() {
+    let fate = |observation| fate_of(BadToken::Expired, observation, None);
+    let error = || vec![frame("error no", true)];
+    for refused in [status(401, None), open(error(), None, Some(close(Some(1008))))] {
+        assert!(matches!(fate(refused.clone()), Fate::Refused(_)), "{refused:?}");
+    }
+    for (observation, words) in [
+        (status(500, None), "HTTP 500 instead of a refusal"),
+        (status(404, None), "HTTP 404, which is not among the refusals"),
+        (
+            open(error(), None, Some(close(Some(1011)))),
+            "close 1011 instead of a refusal behind the error frame \"error no\"",
+        ),
+        (open(Vec::new(), None, Some(close(Some(1000)))), "close 1000, which is not among the refusals"),
+        (open(Vec::new(), None, Some(close(None))), "close without a code, which is not among the refusals"),
+        (open(Vec::new(), None, Some(EndKind::NoCloseFrame)), "TCP ended without a close frame (1006)"),
+        (open(Vec::new(), None, Some(EndKind::Reset)), "TCP reset (1006)"),
+        (
+            open(error(), None, None),
+            "neither served nor refused: the error frame \"error no\", and no close within 3 s",
+        ),
+        (
+            open(vec![frame("hello", false)], Some(1), None),
+            "neither served nor refused: greeted, and no close within 3 s",
+        ),
+        (open(Vec::new(), Some(0), None), "accepted, and silent: neither a frame nor a close within 3 s"),
+        (open(vec![frame("pong", false)], Some(0), None), "accepted, and served like a good one"),
+        (
+            open(vec![frame("pong", false)], Some(0), Some(close(Some(1008)))),
+            "served like a good one, and then close 1008",
+        ),
+    ] {
+        assert_eq!(fate(observation), Fate::Wrong(words.to_owned()));
+    }
+    for void in [status(429, None), status(401, Some(PlatformPage::NotAllowed))] {
+        assert!(matches!(fate(void.clone()), Fate::Void(_)), "{void:?}");
+    }
+}
+
+#[test]
+fn an_oversized_token_that_nobody_reads_is_no_failure_where_a_good_one_is_not_read_either() {
+    let unanswered = || Observation {
+        opening: Opening::TimedOut { phase: Phase::Opening },
+        end: None,
+        ..open(Vec::new(), None, None)
+    };
+    let served = open(vec![frame("pong", false)], Some(0), None);
+    let fate = |control| fate_of(BadToken::Oversized, unanswered(), control);
+    assert!(matches!(fate(Some(unanswered())), Fate::Unread(_)));
+    assert!(matches!(fate(Some(served)), Fate::Wrong(_)), "only the token was not read");
+    assert!(matches!(fate(None), Fate::Wrong(words) if words.contains("neither accepted nor refused")));
+}

@@ -1,0 +1,393 @@
+//! Bad frames, one kind a socket, beside sockets of other users that must not suffer from them.
+//!
+//! Takes the settings and gives what was seen of each socket, with the times. It judges nothing. The surprising rule: one
+//! socket first shows whether a second message on it is answered at all, since a server that answers once may rightly be
+//! silent when a bystander asks again.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::super::dialogue::{Dialogue, Heard};
+use super::super::expectation::Declared;
+use super::super::learned::Learned;
+use super::super::observation::{EndKind, Observation, Phase};
+use super::super::prober::Prober;
+use super::super::series::Series;
+use super::super::served::Came;
+use super::super::spec::SocketSpec;
+use crate::config::{BadFrame, FramesSettings};
+
+/// How long a server may take to react before the next proper message is sent.
+const REACTION_TIME: Duration = Duration::from_secs(1);
+/// Between two kinds, so that a bystander's end can be told to be of the one before.
+const PAUSE: Duration = Duration::from_millis(200);
+/// What our own pings carry.
+const PING: &[u8] = b"revgate";
+
+/// What was seen of sockets with bad frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FramesSeen {
+    /// What the configuration declares.
+    pub declared: Declared,
+    /// Codes with which a healthy server may close a socket that it has served.
+    pub closes: Vec<u16>,
+    /// How long an answer, or an end, was waited for, in milliseconds.
+    pub patience_ms: u64,
+    /// The largest message that the service states to take, in bytes.
+    pub largest: Option<u64>,
+    /// A socket with nothing bad on it, before all others.
+    pub good: Observation,
+    /// Whether its second message was answered, too.
+    pub answers_again: bool,
+    /// One for each kind, in their order.
+    pub bad: Vec<BadFrameSeen>,
+    /// The sockets of other users.
+    pub bystanders: Vec<Bystander>,
+    /// Kinds that could not be sent: there is no usual message that could be cut into fragments.
+    pub left_out: Vec<BadFrame>,
+}
+
+/// What was seen of one socket with a bad frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BadFrameSeen {
+    /// What was sent.
+    pub kind: BadFrame,
+    /// False where the socket did not get so far that it could be sent.
+    pub sent: bool,
+    /// A frame or the end came within a second.
+    pub reacted: bool,
+    /// The next proper message was answered; where there is none, a ping was.
+    pub answered: bool,
+    /// Pongs that came.
+    pub pongs: u32,
+    /// Microseconds since the start of the run.
+    pub began: u64,
+    /// Microseconds since the start of the run.
+    pub ended: u64,
+    /// Its socket.
+    pub observation: Observation,
+}
+
+/// What was seen of a socket that stood by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bystander {
+    /// It was served before anything bad was sent.
+    pub served: bool,
+    /// When the server ended it, in microseconds since the start of the run; `None` where it did not.
+    pub lost: Option<u64>,
+    /// Its ping was answered afterwards; `None` where it was lost before.
+    pub pong: Option<bool>,
+    /// Its message was answered afterwards; `None` where it was lost before, or no second message is ever answered.
+    pub answered: Option<bool>,
+    /// Its socket.
+    pub observation: Observation,
+}
+
+/// Sends each of the bad frames.
+pub async fn send_bad_frames(
+    prober: &Prober,
+    settings: &FramesSettings,
+    learned: Option<&Learned>,
+    series: &mut Series,
+    cut: &CancellationToken,
+) -> FramesSeen {
+    let pause = Duration::from_secs(1) / settings.pace.max(1);
+    let (good, answers_again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
+    let mut standing = Vec::new();
+    for index in 0..settings.bystanders as usize {
+        sleep(pause).await;
+        standing.push(series.socket(Some(index + 1)));
+    }
+    let standing = standing.iter().map(|spec| stand_by(prober, spec, learned, cut));
+    let mut standing = join_all(standing).await;
+    let over = CancellationToken::new();
+    let work = async {
+        let mut bad = Vec::new();
+        for kind in settings.kinds.iter().filter(|kind| is_possible(**kind, prober)) {
+            if cut.is_cancelled() {
+                break;
+            }
+            let bystander = PAUSE.max(pause);
+            let began = prober.now();
+            let spec = series.socket(Some(0));
+            let seen = misbehave(prober, settings, *kind, &spec, learned, cut).await;
+            bad.push(BadFrameSeen { began, ..seen });
+            sleep(bystander).await;
+        }
+        over.cancel();
+        bad
+    };
+    let staying = join_all(standing.iter_mut().map(|standing| standing.stay(&over)));
+    let (bad, _) = tokio::join!(work, staying);
+    let leaving = standing.into_iter().map(|standing| standing.leave(learned, answers_again));
+    FramesSeen {
+        declared: prober.declared(),
+        closes: prober.conversation.closes.clone(),
+        patience_ms: u64::try_from(prober.timeouts.answer.as_millis()).unwrap_or(u64::MAX),
+        largest: settings.largest.and_then(|largest| u64::try_from(largest).ok()),
+        good,
+        answers_again,
+        bad,
+        bystanders: join_all(leaving).await,
+        left_out: settings.kinds.iter().copied().filter(|kind| !is_possible(*kind, prober)).collect(),
+    }
+}
+
+fn is_possible(kind: BadFrame, prober: &Prober) -> bool {
+    kind != BadFrame::Fragments || prober.declared().send
+}
+
+/// A socket with nothing bad on it, and whether its second message is answered.
+async fn reference(
+    prober: &Prober,
+    spec: &SocketSpec,
+    learned: Option<&Learned>,
+    cut: &CancellationToken,
+) -> (Observation, bool) {
+    let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+        Err(unopened) => return (*unopened, false),
+        Ok(dialogue) => dialogue,
+    };
+    let came = dialogue.be_served(learned).await;
+    if came != Came::Far || !prober.declared().send {
+        return (dialogue.leave(came, Phase::Answer).await, false);
+    }
+    // What becomes of the second message is no part of what was seen: it is no healthy client's to send it.
+    let served = dialogue.seen().clone();
+    let again = match dialogue.ask().await {
+        Ok(()) => dialogue.be_answered(learned).await,
+        Err(kind) => Came::End(kind),
+    };
+    let answered = again == Came::Far;
+    let left = dialogue.leave(again, Phase::Closing).await;
+    (if answered { left } else { served }, answered)
+}
+
+/// A socket that stands by.
+enum Standing<'a> {
+    Open { dialogue: Box<Dialogue<'a>>, came: Came, prober: &'a Prober, lost: Option<u64> },
+    Unopened(Box<Observation>),
+}
+
+async fn stand_by<'a>(
+    prober: &'a Prober,
+    spec: &SocketSpec,
+    learned: Option<&Learned>,
+    cut: &CancellationToken,
+) -> Standing<'a> {
+    match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+        Err(unopened) => Standing::Unopened(unopened),
+        Ok(mut dialogue) => {
+            let came = dialogue.be_served(learned).await;
+            Standing::Open { dialogue: Box::new(dialogue), came, prober, lost: None }
+        }
+    }
+}
+
+impl Standing<'_> {
+    /// Listens until the others are done with what they do.
+    async fn stay(&mut self, over: &CancellationToken) {
+        let Self::Open { dialogue, came: came @ Came::Far, prober, lost } = self else { return };
+        let forever = Instant::now() + Duration::from_hours(24);
+        while let Some(heard) = over.run_until_cancelled(dialogue.hear(forever)).await {
+            match heard {
+                Heard::End(kind) => {
+                    *lost = Some(prober.now());
+                    *came = Came::End(kind);
+                    return;
+                }
+                Heard::Nothing => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether it is still alive, and then goes.
+    async fn leave(self, learned: Option<&Learned>, again: bool) -> Bystander {
+        let (mut dialogue, mut came, lost) = match self {
+            Self::Unopened(observation) => {
+                let observation = *observation;
+                return Bystander { served: false, lost: None, pong: None, answered: None, observation };
+            }
+            Self::Open { dialogue, came, lost, .. } => (dialogue, came, lost),
+        };
+        let (mut pong, mut answered) = (None, None);
+        let served = lost.is_some() || came == Came::Far;
+        if came == Came::Far {
+            let (came_back, heard) = dialogue.ping().await;
+            pong = Some(came_back == Came::Far && heard);
+            came = came_back;
+        }
+        if came == Came::Far && again {
+            came = match dialogue.ask().await {
+                Ok(()) => dialogue.be_answered(learned).await,
+                Err(kind) => Came::End(kind),
+            };
+            answered = Some(came == Came::Far);
+        }
+        let observation = dialogue.leave(came, Phase::Hold).await;
+        Bystander { served, lost, pong, answered, observation }
+    }
+}
+
+impl Dialogue<'_> {
+    /// Pings, and waits for the pong: whether it came.
+    async fn ping(&mut self) -> (Came, bool) {
+        if let Err(kind) = self.say(Message::Ping(Bytes::from_static(PING))).await {
+            return (Came::End(kind), false);
+        }
+        let until = Instant::now() + self.answer_time();
+        loop {
+            match self.hear(until).await {
+                Heard::Pong(bytes) if bytes == PING => return (Came::Far, true),
+                Heard::End(kind) => return (Came::End(kind), false),
+                Heard::Nothing => return (Came::Far, false),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is bad about the frame, on the wire.
+    async fn commit(&mut self, kind: BadFrame, settings: &FramesSettings) -> Result<(), EndKind> {
+        let text = |text: &str| Message::text(text.to_owned());
+        let largest = settings.largest.unwrap_or_default();
+        match kind {
+            BadFrame::MalformedJson => self.say(text(r#"{"type":"ping","payload":{"#)).await,
+            BadFrame::UnknownType => self.say(text(r#"{"type":"revgate-unknown-type"}"#)).await,
+            BadFrame::Empty => self.say(text("")).await,
+            BadFrame::Binary => {
+                self.say(Message::Binary(Bytes::from_static(b"\x00\xff\xfe\x80revgate"))).await
+            }
+            BadFrame::JustOver => self.say(padded(largest.saturating_add(1))).await,
+            BadFrame::FarOver => self.say(padded(BadFrame::far_over(largest))).await,
+            BadFrame::Fragments => self.fragments().await,
+            BadFrame::PingFlood => {
+                for _ in 0..settings.pings {
+                    self.say(Message::Ping(Bytes::from_static(PING))).await?;
+                }
+                Ok(())
+            }
+            BadFrame::HalfClose => {
+                self.half_close().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The usual text in three frames, with a ping before the last.
+    async fn fragments(&mut self) -> Result<(), EndKind> {
+        let Some(text) = self.text() else { return Ok(()) };
+        self.asked();
+        let bytes = text.into_bytes();
+        let (first, rest) = bytes.split_at(bytes.len() / 3);
+        let (second, third) = rest.split_at(rest.len() / 2);
+        let frame = |part: &[u8], code: Data, last: bool| {
+            Message::Frame(Frame::message(part.to_vec(), OpCode::Data(code), last))
+        };
+        self.say(frame(first, Data::Text, false)).await?;
+        self.say(frame(second, Data::Continue, false)).await?;
+        self.say(Message::Ping(Bytes::from_static(PING))).await?;
+        self.say(frame(third, Data::Continue, true)).await
+    }
+}
+
+/// JSON of exactly so many bytes; of very few, a text that is none.
+fn padded(bytes: usize) -> Message {
+    let (head, tail) = (r#"{"type":"revgate-too-large","padding":""#, r#""}"#);
+    let padding = bytes.saturating_sub(head.len() + tail.len());
+    let mut text = format!("{head}{}{tail}", "x".repeat(padding));
+    text.truncate(bytes);
+    Message::text(text)
+}
+
+/// One socket: greeted, then a bad frame, then a proper message.
+async fn misbehave(
+    prober: &Prober,
+    settings: &FramesSettings,
+    kind: BadFrame,
+    spec: &SocketSpec,
+    learned: Option<&Learned>,
+    cut: &CancellationToken,
+) -> BadFrameSeen {
+    let seen = |sent, observation| BadFrameSeen {
+        kind,
+        sent,
+        reacted: false,
+        answered: false,
+        pongs: 0,
+        began: 0,
+        ended: prober.now(),
+        observation,
+    };
+    let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+        Err(unopened) => return seen(false, *unopened),
+        Ok(dialogue) => dialogue,
+    };
+    let ready = match kind {
+        BadFrame::HalfClose => dialogue.be_served(learned).await,
+        _ => dialogue.be_greeted(learned).await,
+    };
+    if ready != Came::Far {
+        return seen(false, dialogue.leave(ready, Phase::Greeting).await);
+    }
+    let (mut reacted, mut pongs) = (false, 0);
+    let came = match dialogue.commit(kind, settings).await {
+        Err(end) => Came::End(end),
+        Ok(()) => react(&mut dialogue, kind, learned, &mut reacted, &mut pongs).await,
+    };
+    let answered = came == Came::Far;
+    // What is due after a half-close is the end, and no answer.
+    let phase = if answered { Phase::Hold } else { Phase::Answer };
+    let ended = prober.now();
+    let observation = dialogue.leave(came, phase).await;
+    BadFrameSeen { reacted, answered, pongs, ended, ..seen(true, observation) }
+}
+
+/// What the server does about it, and then with a proper message.
+async fn react(
+    dialogue: &mut Dialogue<'_>,
+    kind: BadFrame,
+    learned: Option<&Learned>,
+    reacted: &mut bool,
+    pongs: &mut u32,
+) -> Came {
+    if kind == BadFrame::Fragments {
+        return dialogue.be_answered(learned).await;
+    }
+    let until =
+        Instant::now() + if kind == BadFrame::HalfClose { dialogue.answer_time() } else { REACTION_TIME };
+    loop {
+        match dialogue.hear(until).await {
+            Heard::End(end) => {
+                *reacted = true;
+                return Came::End(end);
+            }
+            Heard::Pong(_) => *pongs += 1,
+            Heard::Nothing => break,
+            // What comes during a flood may be anything; behind a half-close only the end is of interest.
+            Heard::Message(..) if matches!(kind, BadFrame::PingFlood | BadFrame::HalfClose) => {}
+            Heard::Message(..) => {
+                *reacted = true;
+                break;
+            }
+        }
+    }
+    if kind == BadFrame::HalfClose || dialogue.is_cut() {
+        return Came::Short;
+    }
+    if !dialogue.declared().send {
+        let (came, heard) = dialogue.ping().await;
+        return if came == Came::Far && !heard { Came::Short } else { came };
+    }
+    match dialogue.ask().await {
+        Ok(()) => dialogue.be_answered(learned).await,
+        Err(end) => Came::End(end),
+    }
+}

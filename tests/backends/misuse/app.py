@@ -1,0 +1,196 @@
+"""A WebSocket backend on FastAPI that treats bad tokens or bad frames wrongly, or properly, by BACKEND_MODE.
+
+properly by how a bad token is refused; each writes an error into its log, as a healthy server does:
+refuse-401            401 before the upgrade
+refuse-403            close before the accept, which the server makes a 403
+refuse-1008           the upgrade, an error frame, and close 1008
+refuse-4001           the upgrade, and close 4001
+hello-then-1008       a first frame for everybody, before the token is looked at; then close 1008
+
+wrongly, with a bad token:
+bad-1011              the upgrade, and close 1011
+bad-1006              the handler raises behind the upgrade: the connection ends without a close frame
+bad-500               the handler raises before the upgrade
+bad-accepted          served like a good one
+bad-silence           accepted, and nothing ever comes
+bad-mute              an error frame, and the socket stays open
+bad-poisons           refused with 403; from then on good tokens are refused, too
+expired-accepted      what is expired is served; everything else is refused with 403
+welcome-then-1008     the welcome comes for every token that has claims; then close 1008
+
+wrongly, with a bad frame:
+text-only             reads texts alone: a binary frame raises
+json-only             what is no JSON raises
+kills-everybody       what is no JSON ends the sockets of all users
+hangs                 after what is no JSON nothing is ever answered
+half-close-kills      a connection that is not closed with 1000 ends the process
+
+wrongly, while a socket is held:
+drops                 every socket ends after BACKEND_DROP_MS (default 6000) without a close frame
+heartbeat-never       no heartbeat comes; every other mode sends one each BACKEND_HEARTBEAT_MS (default 500)
+
+Run: BACKEND_JWT_SECRET=... python -m uvicorn app:app --host 127.0.0.1 --port $PORT
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import os
+
+import jwt
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from starlette.responses import PlainTextResponse
+
+MODE = os.environ.get("BACKEND_MODE") or "refuse-403"
+SECRET = os.environ.get("BACKEND_JWT_SECRET") or "a-signing-key-that-is-long-enough-for-hs256"
+AUDIENCE = os.environ.get("BACKEND_AUDIENCE")
+HEARTBEAT = float(os.environ.get("BACKEND_HEARTBEAT_MS") or 500) / 1000
+DROP = float(os.environ.get("BACKEND_DROP_MS") or 6000) / 1000
+
+log = logging.getLogger("backend")
+app = FastAPI()
+sockets = set()
+poisoned = False
+
+
+class Refused(Exception):
+    """The client may not open a socket."""
+
+
+def verified(token):
+    options = {"require": ["sub", "exp"], "verify_aud": bool(AUDIENCE), "verify_exp": MODE != "expired-accepted"}
+    return jwt.decode(token, SECRET, algorithms=["HS256"], audience=AUDIENCE, options=options)["sub"]
+
+
+def user_of(websocket):
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    if poisoned:
+        raise Refused("somebody came with a bad token")
+    if scheme.lower() != "bearer" or not token:
+        raise Refused("no token")
+    try:
+        return verified(token)
+    except jwt.PyJWTError as error:
+        raise Refused(str(error)) from error
+
+
+def has_claims(websocket):
+    """Whether the token has claims that can be read, whoever signed them."""
+    try:
+        token = websocket.headers["authorization"].partition(" ")[2]
+        claims = token.split(".")[1]
+        return "sub" in json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    except (KeyError, IndexError, ValueError):
+        return False
+
+
+async def refuse(websocket, error):
+    global poisoned
+    log.error("refused a token: %s", error)
+    if MODE == "refuse-401":
+        await websocket.send_denial_response(PlainTextResponse("unauthorized", status_code=401))
+        return
+    if MODE == "bad-500":
+        raise RuntimeError("the token could not be read")
+    poisoned = MODE == "bad-poisons"
+    after = {"refuse-1008", "refuse-4001", "hello-then-1008", "welcome-then-1008"}
+    if MODE not in after and not MODE.startswith("bad-") or poisoned:
+        await websocket.close()
+        return
+    await websocket.accept()
+    if MODE == "hello-then-1008":
+        await websocket.send_json({"type": "hello"})
+    elif MODE == "welcome-then-1008" and has_claims(websocket):
+        await websocket.send_json({"type": "hello"})
+        await websocket.send_json({"type": "welcome", "user": "somebody"})
+    elif MODE in ("refuse-1008", "bad-mute"):
+        await websocket.send_json({"type": "error", "error": "authentication failed"})
+    elif MODE == "bad-1006":
+        raise RuntimeError("the token could not be read")
+    elif MODE == "bad-accepted":
+        await converse(websocket, "anonymous")
+        return
+    if MODE in ("bad-silence", "bad-mute"):
+        while (await websocket.receive())["type"] == "websocket.receive":
+            pass
+        return
+    code = {"bad-1011": 1011, "refuse-4001": 4001}.get(MODE, 1008)
+    await websocket.close(code, "authentication failed")
+
+
+async def heartbeats(websocket):
+    while MODE != "heartbeat-never":
+        await asyncio.sleep(HEARTBEAT)
+        await websocket.send_json({"type": "heartbeat"})
+
+
+async def messages(websocket):
+    """Every message of the client as text, until it goes."""
+    while True:
+        if MODE == "text-only":
+            yield await websocket.receive_text()
+            continue
+        event = await websocket.receive()
+        if event["type"] != "websocket.receive":
+            if MODE == "half-close-kills" and event.get("code") != 1000:
+                os._exit(1)
+            return
+        text = event.get("text")
+        yield (event.get("bytes") or b"").decode(errors="replace") if text is None else text
+
+
+async def answer(websocket, text):
+    try:
+        message = json.loads(text)
+        if not isinstance(message, dict):
+            raise ValueError("not an object")
+    except ValueError:
+        if MODE == "json-only":
+            raise
+        if MODE == "kills-everybody":
+            for other in list(sockets):
+                await other.close(1011, "internal error")
+            return False
+        if MODE == "hangs":
+            return False
+        await websocket.send_json({"type": "error", "error": "a message is a JSON object"})
+        return True
+    if message.get("type") == "ping":
+        await websocket.send_json({"type": "pong", "nonce": message.get("nonce")})
+    else:
+        await websocket.send_json({"type": "error", "error": "unknown type"})
+    return True
+
+
+async def converse(websocket, user):
+    sockets.add(websocket)
+    beating = asyncio.create_task(heartbeats(websocket))
+    try:
+        await websocket.send_json({"type": "hello"})
+        await websocket.send_json({"type": "welcome", "user": user})
+        answers = True
+        async for text in messages(websocket):
+            answers = answers and await answer(websocket, text)
+    finally:
+        sockets.discard(websocket)
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await beating
+
+
+@app.websocket("/ws")
+async def endpoint(websocket: WebSocket):
+    try:
+        user = user_of(websocket)
+    except Refused as error:
+        await refuse(websocket, error)
+        return
+    await websocket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        if MODE == "drops":
+            async with asyncio.timeout(DROP):
+                await converse(websocket, user)
+        else:
+            await converse(websocket, user)

@@ -1,0 +1,101 @@
+//! The emulator's sample backend in the same roles, and what a plan says of them.
+
+use std::process::Command;
+
+use revgate::emulator::{Emulator, Scenario};
+use serde_json::Value;
+
+use crate::support::{SECRET, revgate, side_by_side};
+
+/// What is asked of the sample backend.
+const ASKED: &str = r#"
+path: /ws
+send: '{"type":"ping","nonce":"{{nonce}}"}'
+expect: '{"type":"pong"}'
+identity: { header: x-revision }
+users: [u01, u02, u03, u04, u05, u06]
+token: { secret-env: APP_SECRET }
+timeouts: { opening: 4s, answer: 3s, serves-hold: 300ms }
+race: { tolerated: 25%, noise: 1% }
+"#;
+
+/// A candidate of these settings, and the binary aimed at it.
+fn check(candidate: &str, asked: &str, arguments: &[&str]) -> (i32, String, String) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let scenario = format!(
+        "revisions: [{{created_minutes_ago: 60}}, {{echo_revision: true, jwt_secret: {SECRET}, heartbeat: 500ms{candidate}}}]"
+    );
+    let scenario = Scenario::parse(&scenario).expect("a scenario");
+    #[expect(clippy::disallowed_methods, reason = "the emulator is told the wall clock")]
+    let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap();
+    let emulator = runtime.block_on(Emulator::start_scenario(&scenario, None, now)).expect("an emulator");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("revgate.yaml"), format!("{ASKED}{asked}\n")).unwrap();
+    let mut check: Command = revgate(folder.path(), "check");
+    check.args([
+        "--project",
+        "demo-project",
+        "--region",
+        "us-central1",
+        "--service",
+        "demo",
+        "--tag",
+        "gate",
+    ]);
+    let output = check.arg("--api-endpoint").arg(emulator.api_endpoint()).args(arguments).output().unwrap();
+    runtime.block_on(emulator.shutdown());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_samples_misdeeds_are_blocked_each_by_its_own_check() {
+    let auth = "auth: {}";
+    let frames = "frames: {}";
+    let hold = "hold: { for: 4s, sockets: 2, heartbeat: { expect: { type: heartbeat }, every: 1s } }";
+    let cases = [
+        (", jwt_refusal: close-1011", auth, "auth", "missing: close 1011"),
+        (", jwt_refusal: abort", auth, "auth", "missing: TCP ended without a close frame (1006)"),
+        (", jwt_refusal: silence", auth, "auth", "missing: accepted, and silent"),
+        (", jwt_refusal: accept", auth, "auth", "missing: accepted, and served like a good one"),
+        (", behaviour: binary-crash", frames, "frames", "binary: TCP ended without a close frame (1006)"),
+        (", behaviour: heartbeat-never", hold, "hold", "heartbeat never sent"),
+    ];
+    side_by_side(&cases, |(candidate, asked, name, words)| {
+        let (code, out, err) = check(candidate, asked, &["--skip", "race", "--format", "json"]);
+        assert_eq!(code, 10, "{candidate}\n{out}{err}");
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let failed: Vec<&Value> =
+            report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] == "fail").collect();
+        assert_eq!((failed.len(), failed[0]["name"].as_str()), (1, Some(*name)), "{candidate}\n{err}");
+        assert!(
+            failed[0]["summary"].as_str().unwrap().contains(words),
+            "{candidate}: {}",
+            failed[0]["summary"]
+        );
+    });
+}
+
+#[test]
+fn the_healthy_sample_is_approved_behind_its_front_end() {
+    let asked = "auth: {}\nframes: {}\n\
+                 hold: { for: 4s, sockets: 2, heartbeat: { expect: { type: heartbeat }, every: 1s } }";
+    side_by_side(&["", ", jwt_refusal: close-1008"], |candidate| {
+        let (code, out, err) = check(candidate, asked, &[]);
+        assert_eq!(code, 0, "{out}{err}");
+    });
+}
+
+#[test]
+fn a_plan_says_what_these_checks_cost_and_what_cannot_be() {
+    let asked = "auth: {}\nframes: { largest: 64KiB }\nhold: { for: 10m }";
+    let (code, _, err) = check("", asked, &["--dry-run", "--progress", "plain"]);
+    assert_eq!(code, 11, "{err}");
+    for words in [
+        "hold: 5 sockets for 600 s, a ping every 20 s, held for at most 300 s, which is the revision's request time-out",
+        "auth: 8 sockets with bad tokens, one after the other, and two with a good one",
+        "frames: 9 sockets with a bad frame each, one of them 512 KiB, beside 2 of other users",
+    ] {
+        assert!(err.contains(words), "{words}\n{err}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Bad frames on real servers, beside sockets of other users.
+
+use crate::support::{Backend, side_by_side};
+
+/// Everything but what needs a control plane, and the rounds.
+const SINGLE: [&str; 2] = ["--skip", "ready,identity,race"];
+/// Everything but what needs a control plane.
+const WHOLE: [&str; 2] = ["--skip", "ready,identity"];
+
+#[test]
+fn a_frame_that_fails_its_handler_is_blocked() {
+    let cases = [
+        (Backend::fastapi("text-only"), "binary: TCP ended without a close frame (1006)"),
+        (Backend::fastapi("json-only"), "malformed-json: TCP ended without a close frame (1006)"),
+        (Backend::fastapi("hangs"), "malformed-json: hangs: no answer to the next proper message within 3 s"),
+        (Backend::node("json-only"), "malformed-json: TCP ended without a close frame (1006)"),
+        (Backend::node("hangs"), "malformed-json: hangs: no answer to the next proper message within 3 s"),
+        (Backend::node("leaks-half-open"), "half-close: the socket was still open 3 s after"),
+    ];
+    side_by_side(&cases, |(backend, words)| {
+        let checked = backend.check("frames: { largest: 64KiB }", &SINGLE);
+        checked.assert_blocked_by("frames", words);
+        assert!(checked.of("frames").1.contains("2 of 2 bystanders alive"), "{}", checked.text);
+    });
+}
+
+#[test]
+fn a_frame_that_ends_the_sockets_of_others_is_blocked_and_names_the_user() {
+    let cases = [
+        (
+            Backend::fastapi("kills-everybody"),
+            "malformed-json: another user's socket was lost (u02): close 1011",
+        ),
+        (Backend::node("crash"), "malformed-json: another user's socket was lost (u02)"),
+        (Backend::fastapi("half-close-kills"), "half-close: another user's socket was lost (u02)"),
+    ];
+    side_by_side(&cases, |(backend, words)| {
+        let checked = backend.check("frames: {}", &SINGLE);
+        checked.assert_blocked_by("frames", words);
+        assert!(checked.of("frames").1.contains("0 of 2 bystanders alive"), "{}", checked.text);
+    });
+}
+
+#[test]
+fn servers_that_answer_or_close_properly_are_approved() {
+    let cases = [Backend::fastapi("refuse-403"), Backend::node("refuse-401")];
+    side_by_side(&cases, |backend| {
+        let checked = backend.check("frames: { largest: 64KiB, bystanders: 3 }", &WHOLE);
+        checked.assert_approved();
+        let due = ("pass", "9 of 9 bad frames answered properly, 3 of 3 bystanders alive");
+        assert_eq!(checked.of("frames"), due);
+    });
+}
+
+#[test]
+fn what_is_too_large_is_sent_only_where_the_largest_is_stated() {
+    let checked = Backend::node("refuse-401")
+        .check("frames: { kinds: [malformed-json, binary] }", &["--only", "frames"]);
+    // Alone it approves nothing.
+    assert_eq!(checked.code, 11, "{}", checked.text);
+    let due = (
+        "pass",
+        "2 of 2 bad frames answered properly, 2 of 2 bystanders alive; none too large, since frames.largest is not stated",
+    );
+    assert_eq!(checked.of("frames"), due);
+    let closed = Backend::node("refuse-401")
+        .check("frames: { largest: 64KiB, kinds: [just-over, far-over] }", &["--only", "frames"]);
+    assert_eq!(closed.of("frames").0, "pass", "{}", closed.text);
+    let frames =
+        closed.report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "frames").unwrap();
+    assert_eq!(frames["evidence"]["frames"][0]["words"], "close 1009", "{frames}");
+}

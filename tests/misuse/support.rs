@@ -1,0 +1,202 @@
+//! A backend on a free port, and the binary aimed at it.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::backends;
+
+/// The key of good tokens.
+pub(crate) const SECRET: &str = "a-signing-key-that-is-long-enough-for-hs256";
+
+/// How these backends are spoken to; what is asked of them comes behind it.
+const CONVERSATION: &str = r#"
+path: /ws
+send: '{"type":"ping","nonce":"{{nonce}}"}'
+users: [u01, u02, u03, u04, u05, u06]
+token: { secret-env: APP_SECRET, claims: { aud: us } }
+timeouts: { opening: 4s, answer: 3s, serves-hold: 300ms }
+race: { tolerated: 25%, noise: 1% }
+limits: { openings-per-second: 200 }
+"#;
+
+/// A backend process; dropping it ends the process.
+pub(crate) struct Backend {
+    child: Child,
+    port: u16,
+    log: File,
+}
+
+impl Backend {
+    /// `tests/backends/misuse/app.py` in `mode`.
+    pub(crate) fn fastapi(mode: &str) -> Self {
+        let mut command = Command::new(backends::python());
+        command.args(["-m", "uvicorn", "--app-dir"]).arg(folder());
+        command.args(["app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"]);
+        Self::start(command, mode, true)
+    }
+
+    /// `tests/backends/misuse/server.js` in `mode`.
+    pub(crate) fn node(mode: &str) -> Self {
+        let (node, modules) = backends::node();
+        let mut command = Command::new(node);
+        command.arg(folder().join("server.js")).env("BACKEND_MODULES", modules);
+        Self::start(command, mode, false)
+    }
+
+    /// `tests/backends/misuse/hostile.py` in `mode`.
+    pub(crate) fn hostile(mode: &str) -> Self {
+        let mut command = Command::new(backends::python());
+        command.arg(folder().join("hostile.py"));
+        Self::start(command, mode, false)
+    }
+
+    fn start(mut command: Command, mode: &str, by_argument: bool) -> Self {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        if by_argument {
+            command.arg(port.to_string());
+        }
+        let log = tempfile::tempfile().unwrap();
+        command.env("PORT", port.to_string()).env("BACKEND_MODE", mode).env("BACKEND_AUDIENCE", "us");
+        command.env("BACKEND_JWT_SECRET", SECRET).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
+        let mut backend = Self { child: command.spawn().unwrap(), port, log };
+        for _ in 0..1500 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return backend;
+            }
+            let ended = backend.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{mode} does not listen: {ended:?}\n{}", backend.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{mode} never listens\n{}", backend.said());
+    }
+
+    /// What the process has said on standard error.
+    pub(crate) fn said(&mut self) -> String {
+        let mut text = String::new();
+        self.log.rewind().unwrap();
+        self.log.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// A check of what `asked` configures, with these arguments; its record, judged again, must give the same.
+    pub(crate) fn check(&self, asked: &str, arguments: &[&str]) -> Checked {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml =
+            if asked.contains("path:") { asked.to_owned() } else { format!("{CONVERSATION}{asked}\n") };
+        std::fs::write(folder.path().join("revgate.yaml"), yaml).unwrap();
+        let mut check = revgate(folder.path(), "check");
+        check.args(["--url", &format!("ws://127.0.0.1:{}", self.port), "--format", "json"]);
+        check.args(["--record", "run.json"]).args(arguments);
+        let (code, out, err, peak) = measured(&mut check, folder.path());
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}\n{out}{err}"));
+        let mut judge = revgate(folder.path(), "judge");
+        let again = run(judge.args(["run.json", "--format", "json"]));
+        assert_eq!((again.0, again.1 == out), (code, true), "judge says something else\n{err}");
+        let text = run(revgate(folder.path(), "judge").arg("run.json")).1;
+        let record = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+        for shown in [&out, &err, &text, &record] {
+            assert!(!shown.contains(SECRET), "the key is shown\n{text}");
+        }
+        Checked { code, report, text, peak }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a check came to.
+pub(crate) struct Checked {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
+    pub(crate) text: String,
+    /// The most memory that the run took, in KiB; 0 where the system does not tell.
+    pub(crate) peak: u64,
+}
+
+impl Checked {
+    /// Outcome and summary of a check.
+    pub(crate) fn of(&self, name: &str) -> (&str, &str) {
+        let checks = self.report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name).unwrap();
+        (check["outcome"].as_str().unwrap(), check["summary"].as_str().unwrap())
+    }
+
+    /// Blocked by this check alone, in these words.
+    pub(crate) fn assert_blocked_by(&self, name: &str, words: &str) {
+        assert_eq!(self.code, 10, "{}", self.text);
+        let checks = self.report["checks"].as_array().unwrap();
+        let failed: Vec<&Value> = checks.iter().filter(|check| check["outcome"] == "fail").collect();
+        assert_eq!(failed.len(), 1, "{}", self.text);
+        let (outcome, summary) = self.of(name);
+        assert_eq!(outcome, "fail", "{}", self.text);
+        assert!(summary.contains(words), "{words:?} is not in {summary:?}\n{}", self.text);
+    }
+
+    pub(crate) fn assert_approved(&self) {
+        assert_eq!(self.code, 0, "{}", self.text);
+    }
+}
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/misuse")
+}
+
+/// The binary without any variable that could change what it does.
+pub(crate) fn revgate(folder: &Path, command: &str) -> Command {
+    let mut revgate = Command::new(env!("CARGO_BIN_EXE_revgate"));
+    #[expect(clippy::disallowed_methods, reason = "the binary must not inherit settings")]
+    for (name, _) in std::env::vars() {
+        if name.starts_with("REVGATE_") || name.starts_with("GITHUB_") || name.starts_with("GOOGLE_") {
+            revgate.env_remove(name);
+        }
+    }
+    revgate.env("APP_SECRET", SECRET).env("REVGATE_PROGRESS", "none").env("REVGATE_COLOR", "never");
+    revgate.current_dir(folder).arg(command);
+    revgate
+}
+
+fn run(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().expect("the binary");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// The same, with the most memory that it took, in KiB.
+fn measured(command: &mut Command, folder: &Path) -> (i32, String, String, u64) {
+    let [out, err] = ["out", "err"].map(|name| folder.join(name));
+    command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+    let mut child = command.spawn().expect("the binary");
+    let status = Path::new("/proc").join(child.id().to_string()).join("status");
+    let mut peak = 0;
+    let code = loop {
+        let told = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = now.unwrap_or(0).max(peak);
+        match child.try_wait().unwrap() {
+            Some(status) => break status.code().unwrap_or(-1),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    (code, read(&out), read(&err), peak)
+}
+
+/// Runs each case on a thread of its own, a few at once.
+pub(crate) fn side_by_side<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        for part in cases.chunks(cases.len().div_ceil(4)) {
+            scope.spawn(|| part.iter().for_each(&run));
+        }
+    });
+}
