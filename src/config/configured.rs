@@ -12,6 +12,7 @@ use super::frames::{self, FramesSettings};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
 use super::logs::{self, LogsSettings};
+use super::settings::Limits;
 use super::sources::Sources;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
@@ -34,6 +35,14 @@ pub struct ConfiguredChecks {
 }
 
 impl ConfiguredChecks {
+    /// What each of them will cost, in one line; of those that `runs` names.
+    pub(crate) fn words(&self, users: usize, runs: impl Fn(CheckName) -> bool) -> Vec<String> {
+        let agent = self.agent.as_ref().map(|agent| (CheckName::Agent, agent.words(users)));
+        let isolation = self.isolation.as_ref().map(|own| (CheckName::Isolation, own.words(users)));
+        let all = [agent, isolation].into_iter().flatten();
+        all.filter(|(name, _)| runs(*name)).map(|(_, words)| words).collect()
+    }
+
     /// The checks that are asked for.
     pub fn names(&self) -> Vec<CheckName> {
         let all = [
@@ -50,10 +59,11 @@ impl ConfiguredChecks {
 }
 
 /// All of them.
-pub(crate) fn configured(sources: &Sources<'_>) -> Result<ConfiguredChecks, ConfigError> {
+pub(crate) fn configured(sources: &Sources<'_>, limits: &Limits) -> Result<ConfiguredChecks, ConfigError> {
+    let agent = agent::agent(sources, limits)?;
     Ok(ConfiguredChecks {
-        agent: agent::agent(sources)?,
-        isolation: isolation::isolation(sources)?,
+        isolation: isolation::isolation(sources, limits, agent.as_ref())?,
+        agent,
         auth: auth::auth(sources)?,
         hold: hold::hold(sources)?,
         api: api::api(sources)?,

@@ -94,7 +94,7 @@ pub fn merge(
     )?;
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
-    let configured = configured::configured(&sources)?;
+    let configured = configured::configured(&sources, &limits)?;
     let settings = Settings {
         service: target.service,
         choice: target.choice,

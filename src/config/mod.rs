@@ -15,6 +15,7 @@ mod conversation;
 mod duplicates;
 mod error;
 mod file;
+mod flow;
 mod frames;
 mod hold;
 mod isolation;
@@ -35,7 +36,7 @@ mod typed;
 mod values;
 mod wire;
 
-pub use agent::AgentSettings;
+pub use agent::{AgentSettings, Costs, Latency};
 pub use api::ApiSettings;
 pub use asked::Asked;
 pub use auth::AuthSettings;
@@ -44,9 +45,10 @@ pub use checks::{CheckName, Selection};
 pub use configured::ConfiguredChecks;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
+pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
 pub use frames::FramesSettings;
 pub use hold::HoldSettings;
-pub use isolation::IsolationSettings;
+pub use isolation::{IsolationSettings, OwnConversation};
 pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, merge, needed};
 pub use pattern::Pattern;
@@ -55,7 +57,7 @@ pub use settings::{
     ApiAccess, Carrier, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
     RaceSettings, ServiceName, Settings, Timeouts, TokenSettings,
 };
-pub use template::{Escaping, Template, TemplateError, Values};
+pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
 pub use typed::{Given, Origin, Typed, variable};
 
 pub(crate) use values::in_percent;

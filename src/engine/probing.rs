@@ -119,6 +119,10 @@ impl Run<'_> {
         let mut plan = Plan::new(self.settings, capacity, self.seed());
         plan.race.baseline.asked = self.opponent.is_some();
         self.announce(&plan);
+        let runs = |check| self.settings.checks.runs(check);
+        for words in self.settings.configured.words(self.settings.users.len(), runs) {
+            self.around.note(words);
+        }
         if let Some(opponent) = &self.opponent {
             self.around.note(opponent.plan.words());
         }

@@ -378,7 +378,7 @@ fn closes_at_limit(code: u16, reason: &str) -> bool {
     matches!(code, 1013 | 4429) || (code != 1011 && names_limit(reason))
 }
 
-fn close_words(code: Option<u16>, reason: &str) -> String {
+pub(super) fn close_words(code: Option<u16>, reason: &str) -> String {
     let code = code.map_or_else(|| "close without a code".to_owned(), |code| format!("close {code}"));
     if reason.is_empty() { code } else { format!("{code} \"{reason}\"") }
 }

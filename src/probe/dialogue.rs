@@ -12,10 +12,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::envelope::Envelope;
 use super::frame::FrameKind;
 use super::line::Line;
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
+use super::shape::is_error;
 use super::socket::{Armed, answered, arm};
 use super::spec::SocketSpec;
 
@@ -93,6 +95,15 @@ impl<'a> Dialogue<'a> {
         let now = self.line.prober.now();
         self.line.life.observation.timeline.sent.get_or_insert(now);
         self.line.send(message, until).await
+    }
+
+    /// Whether a message reports an error, unless it is declared to report none.
+    pub(super) fn reports_error(&self, payload: &[u8], envelope: Option<&Envelope>) -> bool {
+        let text = String::from_utf8_lossy(&payload[..payload.len().min(64 * 1024)]);
+        let matchers = &self.line.matchers;
+        let said = [&matchers.expect, &matchers.harmless];
+        let excused = said.into_iter().flatten().any(|matcher| matcher.matches(payload));
+        !excused && is_error(&text, envelope)
     }
 
     /// True when the run is over.

@@ -51,7 +51,9 @@ pub use campaign::{Campaign, Campaigned};
 pub(crate) use deadline::Deadline;
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
 pub use expectation::{Declared, Standing, standing};
-pub use flow::{AgentSeen, run_flows};
+pub use flow::{
+    AgentAsked, AgentSeen, Came, Ending, FlowCompany, FlowRun, FlowsAsked, IsolationSeen, Leak, run_flows,
+};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
 pub use hold::{HoldSeen, hold_sockets};
