@@ -10,15 +10,18 @@ const PAGES: &[(&str, &str)] = &[
     ("identity", include_str!("../../docs/checks/identity.md")),
     ("serves", include_str!("../../docs/checks/serves.md")),
     ("race", include_str!("../../docs/checks/race.md")),
+    ("agent", include_str!("../../docs/checks/agent.md")),
+    ("isolation", include_str!("../../docs/checks/isolation.md")),
 ];
 
 /// Prints a page.
 pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let name = matches.get_one::<String>("name").map_or("", String::as_str);
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
         return Err(Failure::usage(
             format!("there is no page {}", crate::trust::escape(name)),
-            "there are ready, identity, serves and race, as in: revgate explain race",
+            format!("there are {}, as in: revgate explain race", known.join(", ")),
         ));
     };
     print(page);

@@ -123,8 +123,7 @@ pub(crate) fn agent(sources: &Sources<'_>, limits: &Limits) -> Result<Option<Age
         let found = sources.one(None, written, &["agent", key], |text| values::count(text, 1))?;
         Ok::<u32, ConfigError>(found.map_or(default, |found| found.value))
     };
-    let within =
-        sources.one(None, file.within.as_ref(), &["agent", "within"], values::positive_duration)?;
+    let within = sources.one(None, file.within.as_ref(), &["agent", "within"], values::positive_duration)?;
     let settings = AgentSettings {
         flow,
         runs: number(file.runs.as_ref(), "runs", 3)?,

@@ -8,12 +8,14 @@ use super::api::{self, ApiSettings};
 use super::auth::{self, AuthSettings};
 use super::checks::CheckName;
 use super::error::ConfigError;
+use super::file::FileConfig;
 use super::frames::{self, FramesSettings};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
 use super::logs::{self, LogsSettings};
 use super::settings::Limits;
 use super::sources::Sources;
+use super::typed::Typed;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,16 @@ impl ConfiguredChecks {
         ];
         all.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect()
     }
+}
+
+/// What a rehearsal on the sample backend asks for: the reference flow, in a few runs, and what they show of each other.
+const REHEARSED: &str = "agent: { flow: reference-agent, runs: 1, at-once: 3, within: 20s }\nisolation: {}\n";
+
+/// What a rehearsal on the sample backend asks for.
+pub(crate) fn rehearsed(limits: &Limits) -> Result<ConfiguredChecks, ConfigError> {
+    let file = FileConfig::parse("the rehearsal", REHEARSED.as_bytes())?;
+    let typed = Typed::default();
+    configured(&Sources { typed: &typed, file: &file }, limits)
 }
 
 /// All of them.

@@ -13,7 +13,7 @@ use super::flow::{self, Flow, Reading, Rule, RuleModel};
 use super::locate::KeyPath;
 use super::scalars::{Several, Text};
 use super::settings::Limits;
-use super::sources::Sources;
+use super::sources::{Sources, Spot};
 use super::values;
 
 /// `isolation:` as it was written.
@@ -79,7 +79,8 @@ pub(crate) fn isolation(
         (None, Some(agent)) => Some(agent.flow.clone()),
         _ => flow::chosen(sources, &path.key("flow"), named)?,
     };
-    let at_once = sources.one(None, file.at_once.as_ref(), &["isolation", "at-once"], |text| values::count(text, 2))?;
+    let at_once =
+        sources.one(None, file.at_once.as_ref(), &["isolation", "at-once"], |text| values::count(text, 2))?;
     let within =
         sources.one(None, file.within.as_ref(), &["isolation", "within"], values::positive_duration)?;
     let reading = Reading { sources, known: &[], all: &[] };
@@ -97,6 +98,12 @@ pub(crate) fn isolation(
         let enough = at_once.as_ref().map_or(2, |found| found.value);
         agent.at_once >= enough && flow.as_ref() == Some(&agent.flow)
     });
+    let runs = wanted.saturating_add(agent.map_or(0, AgentSettings::total));
+    if !shown && flow.is_some() && runs > costs.agent_runs {
+        let message = format!("{runs} runs are asked for, and {} are allowed", costs.agent_runs);
+        let flaw = values::Flaw::new(message).help("raise `agent-runs:` under `limits:`, or lower at-once");
+        return Err(sources.error(&Spot::File(path.key("at-once")), flaw));
+    }
     let own = OwnConversation {
         flow,
         at_once: wanted,

@@ -43,6 +43,7 @@ pub use auth::AuthSettings;
 pub use baseline::{BaselineSettings, PreExisting};
 pub use checks::{CheckName, Selection};
 pub use configured::ConfiguredChecks;
+pub(crate) use configured::rehearsed;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
 pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};

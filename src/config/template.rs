@@ -161,7 +161,10 @@ fn part_named(word: &str) -> Option<Part> {
         "user" => Some(Part::User),
         "nonce" => Some(Part::Nonce),
         "round" => Some(Part::Round),
-        _ => word.strip_prefix("capture.").filter(|name| !name.is_empty()).map(|name| Part::Capture(name.to_owned())),
+        _ => word
+            .strip_prefix("capture.")
+            .filter(|name| !name.is_empty())
+            .map(|name| Part::Capture(name.to_owned())),
     }
 }
 

@@ -7,7 +7,8 @@ use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
 use crate::judge::{ConfiguredEvidence, Window};
 use crate::probe::{
-    FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames, send_bad_tokens,
+    FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames,
+    send_bad_tokens,
 };
 
 /// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
@@ -67,7 +68,9 @@ impl Run<'_> {
                         agent_counts: runs(CheckName::Agent),
                         isolation: isolation.as_ref().filter(|_| runs(CheckName::Isolation)),
                     };
-                    seen.agent = Some(run_flows(prober, asked, series, &cut).await);
+                    if agent.is_some() || isolation.is_some() {
+                        seen.agent = Some(run_flows(prober, asked, series, &cut).await);
+                    }
                 }
                 CheckName::Hold => {
                     if let Some(hold) = hold {

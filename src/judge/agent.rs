@@ -52,7 +52,8 @@ pub(super) fn agent(evidence: &Evidence) -> Check {
     let runs = Runs::of(seen, evidence);
     let latencies = Latencies::of(&runs.completed);
     let numbers = numbers(asked, &runs, &latencies);
-    let begun = if runs.begun < asked.total() as usize { format!(", {} begun", runs.begun) } else { String::new() };
+    let begun =
+        if runs.begun < asked.total() as usize { format!(", {} begun", runs.begun) } else { String::new() };
     let counts = format!("{} of {} runs completed{begun}", runs.completed.len(), asked.total());
     let slow = latencies.over(&asked.latency);
     let check = if let Some((run, words)) = runs.failed.first() {
@@ -91,12 +92,18 @@ pub(super) fn not_run(name: CheckName, evidence: &Evidence) -> Check {
         return Check::bare(name, Outcome::Inconclusive, "asked for, and not run: a dry run")
             .with_help(format!("run it: {}", evidence.asked.line("check", &["dry-run"], &[])));
     }
+    if !evidence.selection.configured.contains(&name) {
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not configured")
+            .with_help(format!("write a block `{name}:` into revgate.yaml: revgate explain {name}"));
+    }
     let (why, help) = unfinished(evidence.probing.as_ref());
     Check::bare(name, Outcome::Inconclusive, format!("asked for, and not run: {why}")).with_help(help)
 }
 
 fn again(evidence: &Evidence) -> String {
-    format!("run the conversations again: {}", evidence.asked.repeat(&[("only", "serves,agent,isolation")]))
+    let asked = evidence.selection.is_asked(CheckName::Isolation);
+    let only = if asked { "serves,agent,isolation" } else { "serves,agent" };
+    format!("run the conversations again: {}", evidence.asked.repeat(&[("only", only)]))
 }
 
 /// A run, as reports call it.
@@ -111,7 +118,9 @@ pub(super) fn called(run: &FlowRun) -> String {
 /// What a failed run suggests.
 fn advice(run: &FlowRun) -> &'static str {
     match &run.ending {
-        Ending::NotOpened => "its socket did not open: see serves, and the limits under `limits:` in revgate.yaml",
+        Ending::NotOpened => {
+            "its socket did not open: see serves, and the limits under `limits:` in revgate.yaml"
+        }
         Ending::Forbidden { .. } => {
             "if a healthy server says this, take the rule out of `forbid:` of the flow; else find out why it is degraded"
         }
@@ -122,7 +131,9 @@ fn advice(run: &FlowRun) -> &'static str {
         Ending::OutOfOrder { .. } => {
             "if a healthy server may send them in this order, put both under `any-order:` of the flow"
         }
-        Ending::Unexpected { .. } => "a strict flow expects every frame: name it under `ignore:`, or leave out `strict`",
+        Ending::Unexpected { .. } => {
+            "a strict flow expects every frame: name it under `ignore:`, or leave out `strict`"
+        }
         Ending::Missing { .. } | Ending::TooLong { .. } => {
             "if a healthy one takes longer, allow it: `within:` of the step, and of `agent:`, in revgate.yaml"
         }
@@ -176,4 +187,4 @@ fn after_start(run: &FlowRun) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -130,10 +130,9 @@ fn beside_its_packages(installed: &Path) -> PathBuf {
         let _ = std::fs::remove_file(&packages);
         std::os::unix::fs::symlink(&target, &packages).unwrap();
     }
-    for (name, text) in [
-        ("package.json", r#"{"type":"module"}"#),
-        ("server.js", include_str!("../backends/agent/server.js")),
-    ] {
+    for (name, text) in
+        [("package.json", r#"{"type":"module"}"#), ("server.js", include_str!("../backends/agent/server.js"))]
+    {
         std::fs::write(folder.join(name), text).unwrap();
     }
     folder.join("server.js")

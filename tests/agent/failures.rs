@@ -1,12 +1,14 @@
 //! One backend for each failure of an agent: each is blocked by the check that should see it; the healthy one is approved.
 
+use serde_json::Value;
+
 use crate::backend::{Backend, CONFIG, check_of, first_failed};
 
 /// `serves` runs, and the race, which single users cannot tell from an agent's failure, does not.
 const WITHOUT_RACE: [&str; 2] = ["--skip", "ready,identity,race"];
 
 /// The failing check and words of its summary.
-fn assert_blocked(backend: &Backend, name: &str, words: &[&str]) {
+fn assert_blocked(backend: &Backend, name: &str, words: &[&str]) -> Value {
     let (code, document) = backend.check(CONFIG, &WITHOUT_RACE);
     assert_eq!((code, first_failed(&document)), (10, Some(name)), "{document:#}");
     assert_eq!(check_of(&document, "serves").0, "pass", "{document:#}");
@@ -14,6 +16,7 @@ fn assert_blocked(backend: &Backend, name: &str, words: &[&str]) {
     for word in words {
         assert!(summary.contains(word), "{word} is not in: {summary}");
     }
+    document
 }
 
 #[test]
@@ -33,8 +36,12 @@ fn a_healthy_agent_is_approved_without_the_race() {
 
 #[test]
 fn an_agent_that_dies_after_seven_seconds_is_blocked_with_its_close() {
-    let words = ["close 1011 \"orchestrator is None\"", "7.0 s after its start", "agent_thinking was due"];
-    assert_blocked(&Backend::fastapi("dies", &[]), "agent", &words);
+    let words = ["close 1011 \"orchestrator is None\" 7.", " s after its start", "agent_thinking was due"];
+    let document = assert_blocked(&Backend::fastapi("dies", &[]), "agent", &words);
+    let agent = document["checks"].as_array().unwrap().iter().find(|check| check["name"] == "agent").unwrap();
+    let failure = &agent["evidence"]["failures"][0];
+    assert_eq!(failure["end"]["code"], 1011, "{failure:#}");
+    assert!(failure["after_start_us"].as_u64().unwrap() >= 7_000_000, "{failure:#}");
     let soon = [("BACKEND_DELAY_MS", "300")];
     assert_blocked(&Backend::node("dies", &soon), "agent", &["close 1011 \"orchestrator is None\"", "0.3 s"]);
 }
@@ -42,7 +49,11 @@ fn an_agent_that_dies_after_seven_seconds_is_blocked_with_its_close() {
 #[test]
 fn a_fallback_that_plays_the_agent_is_blocked() {
     for backend in [Backend::fastapi("fallback", &[]), Backend::node("fallback", &[])] {
-        assert_blocked(&backend, "agent", &["forbidden frame", "fallback_active", "a fallback plays the agent"]);
+        assert_blocked(
+            &backend,
+            "agent",
+            &["forbidden frame", "fallback_active", "a fallback plays the agent"],
+        );
     }
 }
 
@@ -85,7 +96,8 @@ fn a_leak_between_runs_that_overlap_is_blocked_and_none_is_seen_alone() {
     for backend in [Backend::fastapi("leak", &[]), Backend::node("leak", &[])] {
         assert_blocked(&backend, "isolation", &["got ", " of gate-user-", "in a frame"]);
         // The same server where nothing overlaps: no leak can be seen, and so nothing is shown.
-        let (code, document) = backend.check(CONFIG, &["--skip", "ready,identity,race", "--user", "gate-user-1"]);
+        let (code, document) =
+            backend.check(CONFIG, &["--skip", "ready,identity,race", "--user", "gate-user-1"]);
         assert_eq!((code, check_of(&document, "isolation").0), (11, "inconclusive"), "{document:#}");
         assert_eq!(check_of(&document, "agent").0, "pass", "{document:#}");
     }

@@ -8,3 +8,4 @@ mod backend;
 mod examples;
 mod failures;
 mod positions;
+mod rehearsed;

@@ -20,7 +20,8 @@ const BEHAVIOURS: [&str; 12] = [
 
 /// Checks each behaviour at a position: `agent` itself fails.
 fn assert_none_passes(position: &str) {
-    let config = CONFIG.replace("within: 20s", "within: 2s").replace("first-contact: 5s", "first-contact: 2s");
+    let config =
+        CONFIG.replace("within: 20s", "within: 2s").replace("first-contact: 5s", "first-contact: 2s");
     for behaviour in BEHAVIOURS {
         let backend = Backend::node(behaviour, &[("BACKEND_POSITION", position)]);
         let (code, document) = backend.check(&config, &["--only", "agent,isolation"]);

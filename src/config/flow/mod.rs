@@ -3,6 +3,8 @@
 //! Takes the sources and gives flows by name, those of the file and those that come with revgate. It holds no
 //! conversation. The surprising rule: a flow of the file beats one of ours of the same name.
 
+#[cfg(test)]
+mod mistakes;
 mod model;
 mod named;
 mod parse;

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::super::scalars::{Pairs, Several, Text, TextOrJson};

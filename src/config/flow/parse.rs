@@ -29,7 +29,8 @@ pub(crate) fn flow(
     let mut known: Vec<String> = welcome.iter().flat_map(captures_of).collect();
     let Some(models) = model.steps.as_ref().filter(|steps| !steps.is_empty()) else {
         let spot = if model.steps.is_some() { path.key("steps") } else { path.clone() };
-        let flaw = Flaw::new("this flow has no steps").help("steps: [ { send: TEXT }, { expect: { type: NAME } } ]");
+        let flaw =
+            Flaw::new("this flow has no steps").help("steps: [ { send: TEXT }, { expect: { type: NAME } } ]");
         return Err(reading.error(&spot, flaw));
     };
     let mut steps = Vec::new();
@@ -40,7 +41,8 @@ pub(crate) fn flow(
         steps.push(step);
     }
     if !steps.iter().any(|step| step.wanted().iter().any(|wanted| wanted.at_least > 0)) {
-        let flaw = Flaw::new("no step expects anything, so that this flow completes whatever the server does");
+        let flaw =
+            Flaw::new("no step expects anything, so that this flow completes whatever the server does");
         return Err(reading.error(&path.key("steps"), flaw.help("add a step: expect: { type: NAME }")));
     }
     let later = Reading { known: &all, ..reading };
@@ -64,7 +66,8 @@ fn captures_of(wanted: &Wanted) -> impl Iterator<Item = String> {
 /// The names of all captures of a flow, as written.
 fn written(model: &FlowModel) -> impl Iterator<Item = &str> {
     let of_steps = model.steps.iter().flatten();
-    let of_steps = of_steps.flat_map(|step| step.expect.iter().chain(step.any_order.iter().flat_map(|several| &several.values)));
+    let of_steps = of_steps
+        .flat_map(|step| step.expect.iter().chain(step.any_order.iter().flat_map(|several| &several.values)));
     let welcome = model.welcome.iter().flat_map(|welcome| &welcome.values);
     let captures = welcome.chain(of_steps).filter_map(|expect| expect.capture.as_ref());
     captures.flat_map(|pairs| &pairs.0).map(|(name, _)| name.as_str())
@@ -129,7 +132,8 @@ impl Reading<'_> {
                 .map(Step::Wait)
                 .map_err(|flaw| self.error(&path.key("wait"), flaw)),
             _ => {
-                let flaw = Flaw::new("this step does nothing").help("it has one of send, expect, any-order and wait");
+                let flaw = Flaw::new("this step does nothing")
+                    .help("it has one of send, expect, any-order and wait");
                 Err(self.error(path, flaw))
             }
         }

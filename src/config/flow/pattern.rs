@@ -41,7 +41,8 @@ impl Reading<'_> {
             Flaw::new(format!("{{{{capture.{name}}}}} is used before it is captured"))
                 .help("capture it in an earlier step")
         } else {
-            let help = format!("capture it in an earlier step: expect: {{ …, capture: {{ {name}: /run_id }} }}");
+            let help =
+                format!("capture it in an earlier step: expect: {{ …, capture: {{ {name}: /run_id }} }}");
             Flaw::new(format!("{{{{capture.{name}}}}} is captured nowhere in this flow")).help(help)
         };
         Err(self.error(path, flaw))
@@ -89,11 +90,7 @@ impl Reading<'_> {
     }
 
     /// JSON pointers, at least one.
-    pub(crate) fn pointers(
-        &self,
-        path: &KeyPath,
-        texts: &Several<Text>,
-    ) -> Result<Vec<String>, ConfigError> {
+    pub(crate) fn pointers(&self, path: &KeyPath, texts: &Several<Text>) -> Result<Vec<String>, ConfigError> {
         let pointers =
             each(path, texts, |path, text| wire::pointer(text).map_err(|flaw| self.error(path, flaw)))?;
         if pointers.is_empty() {
@@ -124,17 +121,19 @@ impl Reading<'_> {
         let regex = regex.map(|Text(text)| self.regex(&path.key("regex"), text)).transpose()?;
         let Some(pointer) = pointer else {
             if equals.is_some() {
-                let flaw = Flaw::new("equals what? There is no pointer").help("name the place: pointer: /data/event");
+                let flaw = Flaw::new("equals what? There is no pointer")
+                    .help("name the place: pointer: /data/event");
                 return Err(self.error(&path.key("equals"), flaw));
             }
             return Ok(FramePattern { types: types.unwrap_or_default(), json, regex, pointed: None });
         };
         let pointers = self.pointers(&path.key("pointer"), pointer)?;
-        let equals =
-            equals.map(|value| self.json(&path.key("equals"), &value.to_string())).transpose()?;
+        let equals = equals.map(|value| self.json(&path.key("equals"), &value.to_string())).transpose()?;
         let holds = match (equals, regex) {
             (Some(_), Some(_)) => {
-                return Err(self.error(&path.key("regex"), Flaw::new("excludes `equals`: give one of the two")));
+                return Err(
+                    self.error(&path.key("regex"), Flaw::new("excludes `equals`: give one of the two"))
+                );
             }
             (Some(json), None) => Holds::Json(json),
             (None, Some(regex)) => Holds::Regex(regex),

@@ -28,7 +28,7 @@ impl Latencies {
         for run in runs {
             let Some(started) = run.started else { continue };
             if let (Some(histogram), Some(completed)) = (&mut completion, run.completed) {
-                histogram.saturating_record(completed.saturating_sub(started));
+                record(histogram, completed.saturating_sub(started));
             }
             // Each event by its first coming; the welcome came before the start.
             let mut seen = Vec::new();
@@ -38,10 +38,11 @@ impl Latencies {
                 }
                 seen.push(came.name.as_str());
                 if !events.contains_key(&came.name) {
-                    events.extend(Histogram::new(DIGITS).ok().map(|histogram| (came.name.clone(), histogram)));
+                    events
+                        .extend(Histogram::new(DIGITS).ok().map(|histogram| (came.name.clone(), histogram)));
                 }
                 if let Some(histogram) = events.get_mut(&came.name) {
-                    histogram.saturating_record(came.at.saturating_sub(started));
+                    record(histogram, came.at.saturating_sub(started));
                 }
             }
         }
@@ -80,6 +81,13 @@ impl Latencies {
     pub(super) fn events(&self) -> Value {
         let of = |(name, histogram): (&String, &Histogram<u64>)| (name.clone(), percentiles(histogram));
         Value::Object(self.events.iter().map(of).collect::<Map<_, _>>())
+    }
+}
+
+/// The histogram grows with what is recorded, up to what 64 bits hold.
+fn record(histogram: &mut Histogram<u64>, time: u64) {
+    if histogram.record(time).is_err() {
+        histogram.saturating_record(time);
     }
 }
 

@@ -36,7 +36,11 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
         Ending::Cut => Conclusion::Void("cut by us: the run was over".to_owned()),
         Ending::NotOpened => {
             let finding = classify(&run.observation, &rules);
-            if finding.class == Class::Infra { Conclusion::Void(finding.words) } else { Conclusion::Failed(finding.words) }
+            if finding.class == Class::Infra {
+                Conclusion::Void(finding.words)
+            } else {
+                Conclusion::Failed(finding.words)
+            }
         }
         Ending::Completed => closed(run),
         Ending::Ended { due: None, .. } => match run.observation.end.as_ref().map(|end| &end.kind) {
@@ -54,7 +58,10 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
 fn closed(run: &FlowRun) -> Conclusion {
     match run.observation.end.as_ref().map(|end| &end.kind) {
         Some(EndKind::CloseFrame { code: Some(code), reason }) if FAILED.contains(code) => {
-            Conclusion::Failed(format!("{} in answer to our close", close_words(Some(*code), reason.as_str())))
+            Conclusion::Failed(format!(
+                "{} in answer to our close",
+                close_words(Some(*code), reason.as_str())
+            ))
         }
         _ => Conclusion::Completed,
     }
@@ -120,7 +127,9 @@ fn last(run: &FlowRun) -> String {
 fn then(run: &FlowRun) -> String {
     match run.observation.end.as_ref().map(|end| &end.kind) {
         Some(EndKind::CloseFrame { code: Some(code), .. }) if *code == 1000 => String::new(),
-        Some(EndKind::CloseFrame { code, reason }) => format!(", then {}", close_words(*code, reason.as_str())),
+        Some(EndKind::CloseFrame { code, reason }) => {
+            format!(", then {}", close_words(*code, reason.as_str()))
+        }
         Some(EndKind::NoCloseFrame | EndKind::Reset) => ", then the end of TCP (1006)".to_owned(),
         _ => String::new(),
     }
@@ -131,7 +140,9 @@ fn end_words(run: &FlowRun) -> String {
         Some(EndKind::CloseFrame { code, reason }) => close_words(*code, reason.as_str()),
         Some(EndKind::NoCloseFrame) => "TCP ended without a close frame (1006)".to_owned(),
         Some(EndKind::Reset) => "TCP reset (1006)".to_owned(),
-        Some(EndKind::TooLarge { limit }) => format!("a message larger than the {} MiB that are read", limit >> 20),
+        Some(EndKind::TooLarge { limit }) => {
+            format!("a message larger than the {} MiB that are read", limit >> 20)
+        }
         Some(EndKind::Violation { what }) => format!("protocol violation \"{what}\""),
         Some(EndKind::CutByUs) | None => "the end".to_owned(),
     }

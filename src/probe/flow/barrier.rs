@@ -32,7 +32,9 @@ pub(super) fn places(number: usize) -> Vec<Place> {
 impl Place {
     /// Arrives; gives what is cancelled once all have.
     pub(super) fn arrive(&mut self) -> CancellationToken {
-        if !std::mem::replace(&mut self.arrived, true) && self.shared.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if !std::mem::replace(&mut self.arrived, true)
+            && self.shared.missing.fetch_sub(1, Ordering::AcqRel) == 1
+        {
             self.shared.open.cancel();
         }
         self.shared.open.clone()

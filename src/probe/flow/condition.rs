@@ -73,9 +73,8 @@ enum Pointed {
 impl Condition {
     /// The test of one socket; `None` while something that the pattern names was not captured.
     pub(super) fn new(pattern: &FramePattern, values: Values<'_>, captured: &Captured) -> Option<Self> {
-        let filled = |template: &crate::config::Template, escaping| {
-            template.fill_captured(values, captured, escaping)
-        };
+        let filled =
+            |template: &crate::config::Template, escaping| template.fill_captured(values, captured, escaping);
         let json_of = |template| serde_json::from_str::<Value>(&filled(template, Escaping::Json)?).ok();
         let regex_of = |template| Regex::new(&filled(template, Escaping::Regex)?).ok();
         let types: Option<Vec<String>> =
@@ -175,7 +174,10 @@ mod tests {
         let pattern = FramePattern { types: vec![template("end")], pointed, ..FramePattern::default() };
         assert!(matches(&pattern, r#"{"type":"end","done":true}"#));
         assert!(matches(&pattern, r#"{"type":"end","data":{"done":true}}"#));
-        assert!(!matches(&pattern, r#"{"type":"end","data":{"done":false},"done":true}"#), "the first that exists");
+        assert!(
+            !matches(&pattern, r#"{"type":"end","data":{"done":false},"done":true}"#),
+            "the first that exists"
+        );
         assert!(!matches(&pattern, "{\"type\":\"end\"}\u{1e}{\"done\":true}\u{1e}"), "two messages");
         let pattern = FramePattern { regex: Some(template("^pong {{nonce}}$")), ..FramePattern::default() };
         assert!(matches(&pattern, "pong n.1") && !matches(&pattern, "pong nx1"));
@@ -183,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_pattern_waits_for_what_it_names() {
-        let pattern = FramePattern { json: Some(template(r#"{"id":"{{capture.id}}"}"#)), ..Default::default() };
+        let pattern =
+            FramePattern { json: Some(template(r#"{"id":"{{capture.id}}"}"#)), ..Default::default() };
         assert!(Condition::new(&pattern, VALUES, &Captured::new()).is_none());
         let incoming = Incoming::new(br#"{"payload":{"id":7}}"#);
         let id = incoming.captured(&["/id".to_owned(), "/payload/id".to_owned()]).unwrap();

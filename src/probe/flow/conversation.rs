@@ -10,6 +10,10 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::super::dialogue::{Dialogue, Heard};
+use super::super::observation::{EndKind, Observation, Phase};
+use super::super::prober::Prober;
+use super::super::spec::SocketSpec;
 use super::barrier::Place;
 use super::condition::{Condition, Incoming};
 use super::marks::Lookout;
@@ -17,10 +21,6 @@ use super::pace::Pace;
 use super::progress::{Due, Meaning, Progress};
 use super::seen::{Came, Company, Ending, FlowRun};
 use super::transcript::Transcript;
-use super::super::dialogue::{Dialogue, Heard};
-use super::super::observation::{EndKind, Observation, Phase};
-use super::super::prober::Prober;
-use super::super::spec::SocketSpec;
 use crate::config::{Captured, Flow, Values};
 use crate::trust::Excerpt;
 
@@ -55,12 +55,7 @@ pub(super) struct Held {
 }
 
 /// Holds one conversation.
-pub(super) async fn hold(
-    errand: Errand<'_>,
-    mut place: Place,
-    pace: Pace,
-    cut: &CancellationToken,
-) -> Held {
+pub(super) async fn hold(errand: Errand<'_>, mut place: Place, pace: Pace, cut: &CancellationToken) -> Held {
     let user = errand.prober.user_name(errand.spec.user).to_owned();
     let nonce = errand.spec.nonce.clone();
     if !errand.delay.is_zero() {

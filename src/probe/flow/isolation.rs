@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::observation::EndKind;
+use super::super::prober::Prober;
 use super::conversation::Held;
 use super::marks::{Lookout, Mark, is_short};
 use super::seen::{Company, IsolationSeen, Leak};
-use super::super::observation::EndKind;
-use super::super::prober::Prober;
 use crate::config::{Flow, IsolationSettings};
 use crate::trust::Excerpt;
 
@@ -91,7 +91,12 @@ fn at_once(held: &[Held]) -> u32 {
 }
 
 /// What conversations are known by; what says nothing is counted instead.
-fn marks(settings: &IsolationSettings, held: &[Held], nonce_sent: bool, seen: &mut IsolationSeen) -> Vec<Mark> {
+fn marks(
+    settings: &IsolationSettings,
+    held: &[Held],
+    nonce_sent: bool,
+    seen: &mut IsolationSeen,
+) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut users = BTreeSet::new();
     for held in held {

@@ -71,7 +71,8 @@ impl Lookout {
             if !stands_alone(text, found.start(), found.end()) {
                 continue;
             }
-            let Some(mark) = self.owners.get(found.pattern().as_usize()).and_then(|&o| self.marks.get(o)) else {
+            let Some(mark) = self.owners.get(found.pattern().as_usize()).and_then(|&o| self.marks.get(o))
+            else {
                 continue;
             };
             let span = (found.start(), found.end());

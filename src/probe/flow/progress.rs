@@ -302,4 +302,4 @@ fn names_capture(pattern: &FramePattern) -> bool {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -9,6 +9,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::super::prober::Prober;
+use super::super::series::Series;
+use super::super::spec::SocketSpec;
 use super::barrier;
 use super::condition::Condition;
 use super::conversation::{Errand, Held, hold};
@@ -16,9 +19,6 @@ use super::isolation::{nonce_is_sent, searched};
 use super::marks::{Lookout, Mark};
 use super::pace::Pace;
 use super::seen::{AgentAsked, AgentSeen, Company};
-use super::super::prober::Prober;
-use super::super::series::Series;
-use super::super::spec::SocketSpec;
 use crate::config::{AgentSettings, Captured, Costs, Flow, IsolationSettings, Values};
 
 /// Which of the configured checks are to run.

@@ -93,7 +93,12 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_looked_at_once() {
-        let mark = |text: &str| Mark { text: text.to_owned(), run: 2, user: "b".to_owned(), kind: "nonce".to_owned() };
+        let mark = |text: &str| Mark {
+            text: text.to_owned(),
+            run: 2,
+            user: "b".to_owned(),
+            kind: "nonce".to_owned(),
+        };
         let lookout = Lookout::new(vec![mark("nonce-2")]);
         let mut transcript = Transcript::default();
         let add = |transcript: &mut Transcript, text: &str| {
@@ -105,7 +110,8 @@ mod tests {
         add(&mut transcript, "late nonce-2");
         assert!(transcript.cut && transcript.bytes <= KEPT);
         let known = Lookout::new(vec![mark("nonce-2"), mark("run-77")]);
-        let found: Vec<String> = transcript.foreign(&known, "a").into_iter().map(|(_, _, m)| m.text).collect();
+        let found: Vec<String> =
+            transcript.foreign(&known, "a").into_iter().map(|(_, _, m)| m.text).collect();
         assert_eq!(found, ["run-77", "nonce-2"]);
         assert!(transcript.foreign(&known, "b").iter().all(|(_, _, mark)| mark.text == "nonce-2"));
     }
