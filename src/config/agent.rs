@@ -135,13 +135,10 @@ pub(crate) fn agent(sources: &Sources<'_>, limits: &Limits) -> Result<Option<Age
     };
     at_most(sources, &path.key("at-once"), settings.at_once, costs)?;
     if settings.total() > costs.agent_runs {
-        let flaw = Flaw::new(format!(
-            "{} runs are asked for, and {} are allowed",
-            settings.total(),
-            costs.agent_runs
-        ));
+        let message =
+            format!("{} runs are asked for, and {} are allowed", settings.total(), costs.agent_runs);
         let help = "raise `agent-runs:` under `limits:`, or lower runs, at-once and rounds";
-        return Err(sources.error(&Spot::File(path), flaw.help(help)));
+        return Err(sources.error(&Spot::File(path), Flaw::new(message).help(help)));
     }
     Ok(Some(settings))
 }

@@ -101,8 +101,8 @@ pub(crate) fn isolation(
     let runs = wanted.saturating_add(agent.map_or(0, AgentSettings::total));
     if !shown && flow.is_some() && runs > costs.agent_runs {
         let message = format!("{runs} runs are asked for, and {} are allowed", costs.agent_runs);
-        let flaw = values::Flaw::new(message).help("raise `agent-runs:` under `limits:`, or lower at-once");
-        return Err(sources.error(&Spot::File(path.key("at-once")), flaw));
+        let excess = values::Flaw::new(message).help("raise `agent-runs:` under `limits:`, or lower at-once");
+        return Err(sources.error(&Spot::File(path.key("at-once")), excess));
     }
     let own = OwnConversation {
         flow,

@@ -11,8 +11,7 @@ use crate::backend::{CONFIG, check_of, first_failed, revgate};
 fn check(behaviour: &str) -> (i32, Value) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("revgate.yaml"), CONFIG.replace("within: 20s", "within: 2s")).unwrap();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let scenario = format!(
         "revisions: [{{created_minutes_ago: 60}}, {{behaviour: {behaviour}, agent_dies_after: 500ms, tag: gate}}]"
     );
@@ -47,5 +46,8 @@ fn each_failure_of_the_sample_is_blocked_and_the_healthy_sample_is_not() {
     }
     // Without `serves` nothing is approved; the two checks themselves pass.
     let (code, document) = check("fixed");
-    assert_eq!((code, check_of(&document, "agent").0, check_of(&document, "isolation").0), (11, "pass", "pass"));
+    assert_eq!(
+        (code, check_of(&document, "agent").0, check_of(&document, "isolation").0),
+        (11, "pass", "pass")
+    );
 }

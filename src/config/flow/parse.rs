@@ -118,7 +118,7 @@ impl Reading<'_> {
                     let help = "follows: is for the frames of one `any-order:`";
                     return Err(self.error(&path.key("follows"), flaw.help(help)));
                 }
-                self.wanted(&path, expect).map(Step::Expect)
+                self.wanted(&path, expect).map(|wanted| Step::Expect(Box::new(wanted)))
             }
             StepModel { any_order: Some(expects), .. } => {
                 let path = path.key("any-order");

@@ -48,7 +48,7 @@ impl Reading<'_> {
         Err(self.error(path, flaw))
     }
 
-    fn filled(&self, template: &Template, escaping: Escaping) -> String {
+    fn filled(template: &Template, escaping: Escaping) -> String {
         let captured: Captured = template.captures().map(|name| (name.to_owned(), "1".to_owned())).collect();
         template.fill_captured(TRIAL, &captured, escaping).unwrap_or_default()
     }
@@ -59,7 +59,7 @@ impl Reading<'_> {
             return Err(self.error(path, flaw));
         }
         let template = self.template(path, text)?;
-        match regex::Regex::new(&self.filled(&template, Escaping::Regex)) {
+        match regex::Regex::new(&Self::filled(&template, Escaping::Regex)) {
             Ok(_) => Ok(template),
             Err(error) => {
                 let reason = error.to_string();
@@ -71,7 +71,7 @@ impl Reading<'_> {
 
     fn json(&self, path: &KeyPath, text: &str) -> Result<Template, ConfigError> {
         let template = self.template(path, text)?;
-        match serde_json::from_str::<serde_json::Value>(&self.filled(&template, Escaping::Json)) {
+        match serde_json::from_str::<serde_json::Value>(&Self::filled(&template, Escaping::Json)) {
             Ok(_) => Ok(template),
             Err(error) => Err(self.error(
                 path,
@@ -139,8 +139,8 @@ impl Reading<'_> {
             (None, Some(regex)) => Holds::Regex(regex),
             (None, None) => Holds::Anything,
         };
-        let pointed = Some(Pointed { pointers, holds });
-        Ok(FramePattern { types: types.unwrap_or_default(), json, regex: None, pointed })
+        let place = Some(Pointed { pointers, holds });
+        Ok(FramePattern { types: types.unwrap_or_default(), json, regex: None, pointed: place })
     }
 
     /// Frames that are forbidden, passed over or shared.

@@ -33,7 +33,7 @@ pub enum Step {
     /// A text is sent.
     Send(Message),
     /// A frame is waited for.
-    Expect(Wanted),
+    Expect(Box<Wanted>),
     /// Several are waited for, in any order.
     AnyOrder(Vec<Wanted>),
     /// So long it is only listened.
@@ -137,7 +137,7 @@ impl Flow {
             name: "send and expect".to_owned(),
             strict: false,
             welcome: Vec::new(),
-            steps: send.into_iter().chain([Step::Expect(answer)]).collect(),
+            steps: send.into_iter().chain([Step::Expect(Box::new(answer))]).collect(),
             forbid: Vec::new(),
             ignore: Vec::new(),
             cleanup: Vec::new(),
@@ -163,7 +163,7 @@ impl Step {
     /// The frames that it waits for.
     pub fn wanted(&self) -> &[Wanted] {
         match self {
-            Self::Expect(wanted) => std::slice::from_ref(wanted),
+            Self::Expect(wanted) => std::slice::from_ref(&**wanted),
             Self::AnyOrder(wanted) => wanted,
             Self::Send(_) | Self::Wait(_) => &[],
         }

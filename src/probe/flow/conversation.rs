@@ -55,7 +55,7 @@ pub(super) struct Held {
 }
 
 /// Holds one conversation.
-pub(super) async fn hold(errand: Errand<'_>, mut place: Place, pace: Pace, cut: &CancellationToken) -> Held {
+pub(super) async fn hold(errand: Errand<'_>, mut turn: Place, pace: Pace, cut: &CancellationToken) -> Held {
     let user = errand.prober.user_name(errand.spec.user).to_owned();
     let nonce = errand.spec.nonce.clone();
     if !errand.delay.is_zero() {
@@ -65,15 +65,15 @@ pub(super) async fn hold(errand: Errand<'_>, mut place: Place, pace: Pace, cut: 
     let values = Values { user: &user, nonce: &nonce, round: errand.number };
     let mut talk = match opening.await {
         Err(observation) => {
-            drop(place);
+            drop(turn);
             let mut run = empty(&errand, &user, *observation);
             run.ending = if cut.is_cancelled() { Ending::Cut } else { Ending::NotOpened };
             return Held { run, nonce, captured: Captured::new(), transcript: Transcript::default(), pace };
         }
         Ok(dialogue) => Talk::new(&errand, values, dialogue, pace),
     };
-    let ending = talk.converse(&mut place).await;
-    drop(place);
+    let ending = talk.converse(&mut turn).await;
+    drop(turn);
     talk.finish(ending, cut).await
 }
 
@@ -141,12 +141,12 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
     }
 
     /// From the welcome to the last step, and a little longer.
-    async fn converse(&mut self, place: &mut Place) -> Ending {
+    async fn converse(&mut self, barrier: &mut Place) -> Ending {
         let stopped = loop {
             let due = self.progress.due();
             let done = match due {
                 Due::Nothing => break self.hold_on().await,
-                Due::Begin => self.begin(place).await,
+                Due::Begin => self.begin(barrier).await,
                 Due::Send(text) => self.send(text).await,
                 Due::Unfilled(due) => Err(Stopped::By(Ending::Uncaptured { due })),
                 Due::Wait(time) => self.wait(time).await,
@@ -185,8 +185,8 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
     }
 
     /// Waits for the others of its round.
-    async fn begin(&mut self, place: &mut Place) -> Result<(), Stopped> {
-        let open = place.arrive();
+    async fn begin(&mut self, barrier: &mut Place) -> Result<(), Stopped> {
+        let open = barrier.arrive();
         // Each of the others is bounded by its own opening and welcome.
         let longest = self.errand.prober.timeouts.first_contact + self.errand.within;
         let until = Instant::now() + longest;
@@ -358,7 +358,10 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         let stopped = loop {
             let done = match self.progress.due() {
                 Due::Nothing => break None,
-                Due::Begin => Ok(self.pass()),
+                Due::Begin => {
+                    self.pass();
+                    Ok(())
+                }
                 Due::Send(text) => self.send(text).await,
                 Due::Unfilled(name) => break Some(format!("{name} was never captured")),
                 Due::Wait(time) => self.wait(time).await,

@@ -143,7 +143,9 @@ impl<'f> Progress<'f> {
         };
         for stop in &mut self.stops {
             if let Stop::Frames(awaited) = stop {
-                awaited.iter_mut().for_each(|one| made(&mut one.condition, &one.wanted.pattern));
+                for one in awaited {
+                    made(&mut one.condition, &one.wanted.pattern);
+                }
             }
         }
         for ruled in self.forbid.iter_mut().chain(&mut self.ignore) {

@@ -4,8 +4,6 @@
 //! by then. It never judges. The surprising rule: it keeps bytes, and not excerpts, since what is captured in one
 //! conversation may have come on another's socket long before anybody knew it.
 
-use std::ops::Deref as _;
-
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::condition::Incoming;
@@ -66,7 +64,7 @@ impl Transcript {
         for (at, payload) in &self.frames {
             let incoming = Incoming::new(payload);
             let plain = incoming.unescaped();
-            for text in [Some(incoming.text.deref()), plain.as_deref()].into_iter().flatten() {
+            for text in [Some(&*incoming.text), plain.as_deref()].into_iter().flatten() {
                 for mark in lookout.foreign(text, user) {
                     if !found.iter().any(|(when, _, other)| when == at && other == mark) {
                         found.push((*at, around(text, &mark.text).to_owned(), mark.clone()));

@@ -78,18 +78,21 @@ fn every_healthy_order_of_the_reference_completes() {
 
 #[test]
 fn every_wrong_order_of_the_reference_is_told() {
-    let (s, t, x, c, e) =
-        ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed");
-    assert_eq!(reference_run(&[t, s]), out_of_order(t, s));
-    assert_eq!(reference_run(&[e]), out_of_order(e, s));
-    assert_eq!(reference_run(&[s, e]), out_of_order(e, t));
-    assert_eq!(reference_run(&[s, x]), out_of_order(x, t));
-    assert_eq!(reference_run(&[s, t, c]), out_of_order(c, x));
-    assert_eq!(reference_run(&[s, t, x, e]), out_of_order(e, c), "a tool that never came back");
-    let due = |name: &str| {
-        reference_run(&[s, t, x, c]).map(|due| matches!(due, Due::Frame { name: n, .. } if n == name))
-    };
-    assert_eq!(due(e), Ok(true), "only the completion is missing");
+    let [started, thinking, executing, completed, end] =
+        ["agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed"];
+    for (events, came, due) in [
+        (&[thinking, started][..], thinking, started),
+        (&[end], end, started),
+        (&[started, end], end, thinking),
+        (&[started, executing], executing, thinking),
+        (&[started, thinking, completed], completed, executing),
+        // A tool that never came back.
+        (&[started, thinking, executing, end], end, completed),
+    ] {
+        assert_eq!(reference_run(events), out_of_order(came, due), "{events:?}");
+    }
+    let unfinished = reference_run(&[started, thinking, executing, completed]);
+    assert!(matches!(&unfinished, Ok(Due::Frame { name, .. }) if name == end), "{unfinished:?}");
 }
 
 #[test]
