@@ -25,7 +25,7 @@ use super::sequential::Decision;
 use super::statistics;
 use super::watch;
 use crate::config::{CheckName, Echo, Pattern};
-use crate::probe::{Calibration, HELD_SOCKETS, Opening, StopReason};
+use crate::probe::{Calibration, HELD_SOCKETS, StopReason};
 
 /// One check of a run.
 pub(super) fn check(
@@ -120,15 +120,7 @@ fn identity(evidence: &Evidence) -> Check {
         );
     }
     if let Some(echo) = &identity.echo {
-        let opened: Vec<Option<&str>> = probing
-            .rounds
-            .iter()
-            .filter(|round| round.stage.is_judged())
-            .flat_map(|round| &round.observations)
-            .filter(|o| matches!(o.opening, Opening::Opened { .. }))
-            .map(|o| o.echo.as_ref().map(crate::trust::Excerpt::as_str))
-            .collect();
-        return by_echo(echo, &opened, revision);
+        return by_echo(echo, &evidence.echoes(probing), revision);
     }
     match &identity.address {
         AddressKind::FreshTag { tag } => Check::bare(

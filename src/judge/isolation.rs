@@ -14,8 +14,9 @@ use crate::probe::{IsolationSeen, Leak};
 /// The check.
 pub(super) fn isolation(evidence: &Evidence) -> Check {
     let name = CheckName::Isolation;
-    let seen = evidence.configured.agent.as_ref().and_then(|seen| seen.isolation.as_ref());
-    let Some(seen) = seen else { return not_run(name, evidence) };
+    let agent = evidence.configured.agent.as_ref();
+    let Some(seen) = agent.and_then(|seen| seen.isolation.as_ref()) else { return not_run(name, evidence) };
+    let failed = agent.is_some_and(|agent| agent.runs.iter().any(|run| !run.is_whole()));
     let IsolationSeen { conversations, users, at_once, marks, frames, .. } = *seen;
     let looked = format!(
         "{marks} marks of {conversations} conversations of {users} users, looked for in {frames} frames and all closes"
@@ -28,6 +29,10 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
         Check::bare(name, Outcome::Fail, format!("{}{more}", words(leak)))
             .with_help("if these frames may show others, as a list of who is there does, name them under `isolation: shared:`")
             .with_help("what it means: revgate explain isolation")
+    } else if at_once < 2 && failed {
+        let words =
+            format!("{looked}; a run failed before two users' conversations ran at once and to their end");
+        Check::bare(name, Outcome::Inconclusive, words).with_help("see agent")
     } else if users < 2 {
         Check::bare(name, Outcome::Inconclusive, format!("{looked}; it takes two users"))
             .with_help("name more users: users: [a, b, c] in revgate.yaml, or --user a,b,c")

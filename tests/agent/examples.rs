@@ -29,6 +29,8 @@ fn every_example_is_a_whole_configuration_with_its_plan() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(11), "{name}\n{told}");
         assert!(told.contains(&format!("agent: flow {name}, 3 runs alone")), "{name}\n{told}");
+        let stated = told.contains("limits: 10 runs, 100 messages a minute of one user");
+        assert_eq!(stated, name == "reference-agent", "{told}");
     }
 }
 

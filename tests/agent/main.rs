@@ -7,5 +7,7 @@ pub mod backends;
 mod backend;
 mod examples;
 mod failures;
+mod hostile;
+mod isolated;
 mod positions;
 mod rehearsed;

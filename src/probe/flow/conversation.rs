@@ -20,7 +20,7 @@ use super::marks::Lookout;
 use super::pace::Pace;
 use super::progress::{Due, Meaning, Progress};
 use super::seen::{Came, Company, Ending, FlowRun};
-use super::transcript::Transcript;
+use super::transcript::{Own, Transcript};
 use crate::config::{Captured, Flow, Values};
 use crate::trust::Excerpt;
 
@@ -320,7 +320,8 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         if self.errand.shared.iter().any(|condition| condition.matches(incoming)) {
             self.transcript.shared += 1;
         } else {
-            self.transcript.add(at, payload, incoming, lookout, self.values.user);
+            let own = Own { user: self.values.user, redactor: &self.errand.prober.redactor };
+            self.transcript.add(at, payload, incoming, lookout, own);
         }
     }
 

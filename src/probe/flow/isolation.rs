@@ -11,6 +11,7 @@ use super::super::prober::Prober;
 use super::conversation::Held;
 use super::marks::{Lookout, Mark, is_short};
 use super::seen::{Company, IsolationSeen, Leak};
+use super::transcript::Own;
 use crate::config::{Flow, IsolationSettings};
 use crate::trust::Excerpt;
 
@@ -36,16 +37,16 @@ pub(super) fn searched(
     };
     let users: BTreeSet<&str> = held.iter().map(|held| held.run.user.as_str()).collect();
     seen.users = u32::try_from(users.len()).unwrap_or(u32::MAX);
-    let marks = marks(settings, held, nonce_sent, &mut seen);
+    let shown = |text: &str| Excerpt::new(&prober.redactor.redact_cut(text));
+    let marks = marks(settings, held, nonce_sent, &mut seen, &shown);
     let lookout = Lookout::new(marks);
     seen.marks = u32::try_from(lookout.len()).unwrap_or(u32::MAX);
-    let shown = |text: &str| Excerpt::new(&prober.redactor.redact_cut(text));
     for held in held {
         seen.frames += held.transcript.seen;
         seen.shared += held.transcript.shared;
         seen.cut += u32::from(held.transcript.cut);
         let user = held.run.user.as_str();
-        let leak = |mark: &Mark, at: u64, in_close: bool, text: &str| Leak {
+        let leak = |mark: &Mark, at: u64, in_close: bool, text: Excerpt| Leak {
             run: held.run.number,
             user: user.to_owned(),
             of_run: mark.run,
@@ -53,15 +54,15 @@ pub(super) fn searched(
             mark: mark.kind.clone(),
             at,
             in_close,
-            text: shown(text),
+            text,
         };
-        for (at, text, mark) in held.transcript.foreign(&lookout, user) {
-            add(&mut seen, leak(&mark, at, false, &text));
+        for (at, text, mark) in held.transcript.foreign(&lookout, Own { user, redactor: &prober.redactor }) {
+            add(&mut seen, leak(&mark, at, false, text));
         }
         let end = held.run.observation.end.as_ref().map(|end| &end.kind);
         if let Some(EndKind::CloseFrame { reason, .. }) = end {
             for mark in lookout.foreign(reason.as_str(), user) {
-                add(&mut seen, leak(mark, held.run.observation.timeline.ended, true, reason.as_str()));
+                add(&mut seen, leak(mark, held.run.observation.timeline.ended, true, reason.clone()));
             }
         }
     }
@@ -96,6 +97,7 @@ fn marks(
     held: &[Held],
     nonce_sent: bool,
     seen: &mut IsolationSeen,
+    shown: &impl Fn(&str) -> Excerpt,
 ) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut users = BTreeSet::new();
@@ -115,12 +117,17 @@ fn marks(
             marks.push(mark(&run.user, "user"));
         }
     }
-    marks.extend(captures(settings, held, seen));
+    marks.extend(captures(settings, held, seen, shown));
     marks
 }
 
 /// The captured texts that mark a conversation. Those of several users that are not everybody's are leaks.
-fn captures(settings: &IsolationSettings, held: &[Held], seen: &mut IsolationSeen) -> Vec<Mark> {
+fn captures(
+    settings: &IsolationSettings,
+    held: &[Held],
+    seen: &mut IsolationSeen,
+    shown: &impl Fn(&str) -> Excerpt,
+) -> Vec<Mark> {
     let wanted = |name: &String| settings.captures.as_ref().is_none_or(|names| names.contains(name));
     let mut of_name: BTreeMap<&str, Vec<(&str, &Held)>> = BTreeMap::new();
     for held in held {
@@ -144,7 +151,7 @@ fn captures(settings: &IsolationSettings, held: &[Held], seen: &mut IsolationSee
             let mut holders = texts.iter().filter(|(text, _)| *text == value).map(|(_, held)| *held);
             let Some(first) = holders.next() else { continue };
             for other in holders.filter(|other| other.run.user != first.run.user) {
-                add(seen, common(name, value, first, other));
+                add(seen, common(name, shown(value), first, other));
             }
             marks.push(Mark {
                 text: value.to_owned(),
@@ -158,7 +165,7 @@ fn captures(settings: &IsolationSettings, held: &[Held], seen: &mut IsolationSee
 }
 
 /// A captured text that two users have in common.
-fn common(name: &str, value: &str, first: &Held, other: &Held) -> Leak {
+fn common(name: &str, text: Excerpt, first: &Held, other: &Held) -> Leak {
     Leak {
         run: other.run.number,
         user: other.run.user.clone(),
@@ -167,6 +174,6 @@ fn common(name: &str, value: &str, first: &Held, other: &Held) -> Leak {
         mark: name.to_owned(),
         at: other.run.completed.unwrap_or(other.run.observation.timeline.ended),
         in_close: false,
-        text: Excerpt::new(value),
+        text,
     }
 }

@@ -2,6 +2,9 @@
 //
 // fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
 // mute-heartbeats  correct, and heartbeats and progress come in between all the time
+// presence         correct, and tells everybody who is there
+// flood, huge, deep, bad-utf8, never-reads   behind agent_thinking: a million tiny frames without end, a frame of 100 MB,
+//                  JSON of a million brackets, a text that is no UTF-8, and a server that reads no more and says no more
 //
 // or one of these, at BACKEND_POSITION (first-frame: behind the first frame of a socket; mid-run: behind agent_thinking):
 // always-503, never-answers, 404, 200, silent, abort, 1000, 1008, 1011, error-1011, frame-1011, pong-1011
@@ -55,6 +58,32 @@ async function greet(socket, user) {
   say(socket, { type: "system_message", data });
 }
 
+/** What a hostile server does in the middle of a run; true when the run is over. */
+async function assault(socket) {
+  if (mode === "never-reads") {
+    socket.pause();
+    return true;
+  }
+  if (mode === "huge") socket.send("x".repeat(100 * 1024 * 1024));
+  if (mode === "deep") socket.send("[".repeat(1024 * 1024));
+  if (mode === "bad-utf8") socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false });
+  if (mode === "flood") {
+    for (let sent = 0; sent < 1000000 && socket.readyState === socket.OPEN; sent += 1) {
+      socket.send("x");
+      if (socket.bufferedAmount > 1024 * 1024) await sleep(5);
+    }
+    return true;
+  }
+  return false;
+}
+
+const present = new Map();
+
+/** Tells everybody who is there. */
+function tellPresence() {
+  for (const socket of present.keys()) say(socket, { type: "presence", users: [...present.values()] });
+}
+
 function* events(run) {
   const fields = { run_id: run.id, user_id: run.user };
   yield { type: "agent_started", payload: fields };
@@ -81,6 +110,7 @@ async function runAgent(socket, user, message) {
       return;
     }
     if (event.type === "agent_thinking" && (await misbehave(socket, "mid-run"))) return;
+    if (event.type === "agent_thinking" && (await assault(socket))) return;
     if (mode === "mute-heartbeats") {
       say(socket, { type: "heartbeat" });
       say(socket, { type: "progress_update", data: { percent: 50 } });
@@ -98,6 +128,11 @@ function converse(socket, user) {
     else say(socket, { type: "error", error: "unknown type" });
   });
   socket.on("error", () => {});
+  if (mode === "presence") {
+    present.set(socket, user);
+    socket.on("close", () => present.delete(socket));
+    tellPresence();
+  }
   greet(socket, user);
 }
 
