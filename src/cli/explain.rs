@@ -10,6 +10,8 @@ const PAGES: &[(&str, &str)] = &[
     ("identity", include_str!("../../docs/checks/identity.md")),
     ("serves", include_str!("../../docs/checks/serves.md")),
     ("race", include_str!("../../docs/checks/race.md")),
+    ("agent", include_str!("../../docs/checks/agent.md")),
+    ("isolation", include_str!("../../docs/checks/isolation.md")),
     ("auth", include_str!("../../docs/checks/auth.md")),
     ("hold", include_str!("../../docs/checks/hold.md")),
     ("frames", include_str!("../../docs/checks/frames.md")),

@@ -14,7 +14,7 @@ use super::output::{Failure, Wanted, print, report};
 use super::signals::Signals;
 use super::{Clock, input};
 use crate::config::{
-    ApiAccess, Carrier, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template,
+    ApiAccess, Carrier, Choice, Echo, Expect, Identifier, Merged, Purpose, ServiceName, Template, rehearsed,
 };
 use crate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use crate::exit::Exit;
@@ -172,6 +172,9 @@ fn sample(mut merged: Merged) -> Result<Merged, Failure> {
     settings.echo = Some(Echo::Header("x-revision".to_owned()));
     settings.limits.openings_per_second = settings.limits.openings_per_second.max(1000);
     settings.limits.sockets_at_once = settings.limits.sockets_at_once.max(200);
+    // What the user's file asks for is asked of another server than this one.
+    settings.configured = rehearsed(&settings.limits).context("the rehearsal's own checks")?;
+    settings.checks.configured = settings.configured.names();
     Ok(merged)
 }
 

@@ -10,6 +10,7 @@ use super::api::{self, ApiSettings};
 use super::auth::{self, AuthSettings};
 use super::checks::CheckName;
 use super::error::ConfigError;
+use super::file::FileConfig;
 use super::frames::{self, FramesSettings, Users};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
@@ -17,6 +18,7 @@ use super::logs::{self, LogsSettings};
 use super::secrets::{Lookup, SecretSource};
 use super::settings::{Limits, TokenSettings};
 use super::sources::Sources;
+use super::typed::Typed;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
 #[derive(Debug, Clone, Default)]
@@ -53,10 +55,17 @@ impl ConfiguredChecks {
     }
 
     /// What each of those that `runs` names will cost, a line each, and what should be known before; `cut` is the age at
-    /// which the revision ends every request.
-    pub(crate) fn words(&self, runs: impl Fn(CheckName) -> bool, cut: Option<Duration>) -> Vec<String> {
+    /// which the revision ends every request, and so many users are named.
+    pub(crate) fn words(
+        &self,
+        runs: impl Fn(CheckName) -> bool,
+        users: usize,
+        cut: Option<Duration>,
+    ) -> Vec<String> {
         let api = self.api.iter().flat_map(|api| [vec![api.words()], api.warnings()].concat());
         let words = [
+            (CheckName::Agent, self.agent.iter().map(|agent| agent.words(users)).collect()),
+            (CheckName::Isolation, self.isolation.iter().map(|own| own.words(users)).collect()),
             (CheckName::Hold, self.hold.iter().map(|hold| hold.words(cut)).collect()),
             (CheckName::Api, api.collect()),
             (CheckName::Auth, self.auth.iter().map(AuthSettings::words).collect()),
@@ -84,15 +93,28 @@ pub(crate) struct Around<'a> {
     pub(crate) users: Users,
 }
 
+/// What a rehearsal on the sample backend asks for: the reference flow, in a few runs, and what they show of each other.
+const REHEARSED: &str = "agent: { flow: reference-agent, runs: 1, at-once: 3, within: 20s }\nisolation: {}\n";
+
+/// What a rehearsal on the sample backend asks for.
+pub(crate) fn rehearsed(limits: &Limits) -> Result<ConfiguredChecks, ConfigError> {
+    let file = FileConfig::parse("the rehearsal", REHEARSED.as_bytes())?;
+    let typed = Typed::default();
+    let lookup = Lookup::default();
+    let around = Around { lookup: &lookup, token: None, limits, users: Users::Nobody };
+    configured(&Sources { typed: &typed, file: &file }, &around)
+}
+
 /// All of them.
 pub(crate) fn configured(
     sources: &Sources<'_>,
     around: &Around<'_>,
 ) -> Result<ConfiguredChecks, ConfigError> {
     let &Around { lookup, token, limits, users } = around;
+    let agent = agent::agent(sources, limits)?;
     Ok(ConfiguredChecks {
-        agent: agent::agent(sources)?,
-        isolation: isolation::isolation(sources)?,
+        isolation: isolation::isolation(sources, limits, agent.as_ref())?,
+        agent,
         auth: auth::auth(sources, token, limits)?,
         hold: hold::hold(sources, limits, users)?,
         api: api::api(sources, lookup, limits)?,

@@ -13,6 +13,7 @@ use super::api::ApiModel;
 use super::auth::AuthModel;
 use super::duplicates;
 use super::error::{ConfigError, Place};
+use super::flow::FlowModel;
 use super::frames::FramesModel;
 use super::hold::HoldModel;
 use super::isolation::IsolationModel;
@@ -78,6 +79,7 @@ pub(crate) struct Model {
     pub(crate) limits: LimitsModel,
     #[serde(deserialize_with = "or_default")]
     pub(crate) checks: ChecksModel,
+    pub(crate) flows: Option<Pairs<FlowModel>>,
     #[serde(deserialize_with = "or_empty")]
     pub(crate) agent: Option<AgentModel>,
     #[serde(deserialize_with = "or_empty")]
@@ -178,6 +180,8 @@ pub(crate) struct LimitsModel {
     pub(crate) openings_per_second: Option<Text>,
     pub(crate) sockets_per_run: Option<Text>,
     pub(crate) sockets_per_user: Option<Text>,
+    pub(crate) agent_runs: Option<Text>,
+    pub(crate) messages_per_minute: Option<Text>,
 }
 
 /// `checks:`

@@ -17,6 +17,7 @@ mod conversation;
 mod duplicates;
 mod error;
 mod file;
+mod flow;
 mod frames;
 mod hold;
 mod isolation;
@@ -40,7 +41,7 @@ mod typed;
 mod values;
 mod wire;
 
-pub use agent::AgentSettings;
+pub use agent::{AgentSettings, Costs, Latency};
 pub use api::{ApiSettings, Endpoint, EndpointHeader};
 pub use asked::Asked;
 pub use auth::{AuthSettings, BadToken, Refusals};
@@ -49,11 +50,13 @@ pub use carrier::{Carrier, TokenTemplate, typed_carriers};
 pub use checks::{CheckName, Selection};
 pub use conditions::{Condition, Statuses};
 pub use configured::ConfiguredChecks;
+pub(crate) use configured::rehearsed;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
+pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
 pub use frames::{BadFrame, FramesSettings};
 pub use hold::{Heartbeat, HoldSettings};
-pub use isolation::IsolationSettings;
+pub use isolation::{IsolationSettings, OwnConversation};
 pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, access, merge, needed};
 pub use pattern::Pattern;
@@ -64,7 +67,7 @@ pub use settings::{
     MintSettings, RaceSettings, ServiceName, Settings, Timeouts, TokenOrigin, TokenSettings,
 };
 pub use signing::{Algorithm, SigningKey};
-pub use template::{Escaping, Template, TemplateError, Values};
+pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
 pub use typed::{Given, Origin, Typed, variable};
 
 pub(crate) use api::SWALLOWED_WORDS;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 /// A text or a whole number, as text.
 #[derive(Clone)]
@@ -165,5 +165,68 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
             pairs.push((key, map.next_value()?));
         }
         Ok(Pairs(pairs))
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone)]
+pub(crate) struct Several<V> {
+    pub(crate) values: Vec<V>,
+    /// Whether it was written as a list, so that a place in it has a number.
+    pub(crate) listed: bool,
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Several<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SeveralVisitor(PhantomData))
+    }
+}
+
+struct SeveralVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> SeveralVisitor<V> {
+    fn one<E: Error>(value: impl IntoDeserializer<'de, E>) -> Result<Several<V>, E> {
+        V::deserialize(value.into_deserializer()).map(|value| Several { values: vec![value], listed: false })
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for SeveralVisitor<V> {
+    type Value = Several<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one or a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Several<V>, E> {
+        Self::one(text)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Several<V>, E> {
+        Self::one(number)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Several<V>, E> {
+        Self::one(number)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Several<V>, E> {
+        Self::one(number)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Several<V>, E> {
+        Self::one(value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Several<V>, A::Error> {
+        let value = V::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Several { values: vec![value], listed: false })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Several<V>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Several { values, listed: true })
     }
 }

@@ -1,10 +1,14 @@
-//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`.
+//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`, and in flows `{{capture.NAME}}`.
 //!
 //! Takes a text once, when the configuration is read, and gives the filled text for each socket. It knows no other
 //! names and no logic. The surprising rule: values are escaped for where they go (a URL, a JSON text), since a user's
 //! name may hold a quote or a slash.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+/// What a conversation has taken out of frames so far, by name.
+pub type Captured = BTreeMap<String, String>;
 
 /// The values of one socket.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,7 @@ enum Part {
     User,
     Nonce,
     Round,
+    Capture(String),
 }
 
 /// A place whose name is not known.
@@ -50,9 +55,23 @@ enum Part {
 #[error("unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}} and {{{{round}}}}")]
 pub struct TemplateError(pub String);
 
+/// A place of a flow whose name is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}}, {{{{round}}}} and {{{{capture.NAME}}}}"
+)]
+pub struct UnknownPlace(pub String);
+
 impl Template {
     /// Reads the places; `{{` without a word and `}}` behind it is ordinary text (JSON is full of braces).
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let template = Self::in_flow(source).map_err(|word| TemplateError(word.0))?;
+        let captured = template.captures().next().map(|name| TemplateError(format!("capture.{name}")));
+        captured.map_or(Ok(template), Err)
+    }
+
+    /// The same for a text of a flow, where `{{capture.NAME}}` is a place too.
+    pub fn in_flow(source: &str) -> Result<Self, UnknownPlace> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = source;
@@ -63,7 +82,7 @@ impl Template {
                 continue;
             };
             text.push_str(&rest[..start]);
-            let part = part_named(word).ok_or_else(|| TemplateError(word.to_owned()))?;
+            let part = part_named(word).ok_or_else(|| UnknownPlace(word.to_owned()))?;
             parts.extend([Part::Text(std::mem::take(&mut text)), part]);
             rest = after;
         }
@@ -72,8 +91,23 @@ impl Template {
         Ok(Self { source: source.to_owned(), parts })
     }
 
-    /// The text with its values.
+    /// The text with its values. A place for what is captured stays empty: only texts of flows have one.
     pub fn fill(&self, values: Values<'_>, escaping: Escaping) -> String {
+        self.written(values, &Captured::new(), escaping)
+    }
+
+    /// The text with its values and with what was captured; `None` while it names something that was not.
+    pub fn fill_captured(
+        &self,
+        values: Values<'_>,
+        captured: &Captured,
+        escaping: Escaping,
+    ) -> Option<String> {
+        let whole = self.captures().all(|name| captured.contains_key(name));
+        whole.then(|| self.written(values, captured, escaping))
+    }
+
+    fn written(&self, values: Values<'_>, captured: &Captured, escaping: Escaping) -> String {
         let mut filled = String::with_capacity(self.source.len());
         for part in &self.parts {
             match part {
@@ -82,6 +116,9 @@ impl Template {
                 Part::Nonce => filled.push_str(&escaped(values.nonce, escaping)),
                 Part::Round => {
                     let _ = write!(filled, "{}", values.round);
+                }
+                Part::Capture(name) => {
+                    filled.push_str(&escaped(captured.get(name).map_or("", String::as_str), escaping));
                 }
             }
         }
@@ -97,6 +134,19 @@ impl Template {
     pub fn names_user(&self) -> bool {
         self.parts.contains(&Part::User)
     }
+
+    /// True when the text differs from socket to socket.
+    pub fn names_nonce(&self) -> bool {
+        self.parts.contains(&Part::Nonce)
+    }
+
+    /// The names of what must have been captured before the text can be filled.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Capture(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
 }
 
 fn word_at(text: &str) -> Option<(&str, &str)> {
@@ -111,7 +161,10 @@ fn part_named(word: &str) -> Option<Part> {
         "user" => Some(Part::User),
         "nonce" => Some(Part::Nonce),
         "round" => Some(Part::Round),
-        _ => None,
+        _ => word
+            .strip_prefix("capture.")
+            .filter(|name| !name.is_empty())
+            .map(|name| Part::Capture(name.to_owned())),
     }
 }
 
@@ -153,5 +206,17 @@ mod tests {
         let text = r#"{{"a":{"b":{}}}"#;
         assert_eq!(Template::parse(text).unwrap().fill(VALUES, Escaping::None), text);
         assert_eq!(Template::parse("{{usr}}"), Err(TemplateError("usr".to_owned())));
+    }
+
+    #[test]
+    fn what_is_captured_is_a_place_of_flows_only() {
+        let text = r#"{"run":"{{capture.run_id}}"}"#;
+        assert_eq!(Template::parse(text), Err(TemplateError("capture.run_id".to_owned())));
+        let template = Template::in_flow(text).unwrap();
+        assert_eq!(template.fill_captured(VALUES, &Captured::new(), Escaping::Json), None);
+        let captured = Captured::from([("run_id".to_owned(), "a\"b".to_owned())]);
+        let filled = template.fill_captured(VALUES, &captured, Escaping::Json);
+        assert_eq!(filled.as_deref(), Some(r#"{"run":"a\"b"}"#));
+        assert!(Template::in_flow("{{capture.}}").is_err() && Template::in_flow("{{run_id}}").is_err());
     }
 }

@@ -59,6 +59,9 @@ pub struct RevisionEntry {
     /// The width of a race; zero or absent is the behaviour's own.
     #[serde(with = "wait")]
     pub window: Duration,
+    /// When the agent of agent-dies dies; zero or absent is 7 s.
+    #[serde(with = "wait")]
+    pub agent_dies_after: Duration,
     /// The seed that decides which sockets misbehave.
     pub seed: Option<u64>,
     /// A tag.
@@ -179,6 +182,7 @@ impl RevisionEntry {
             behaviour: self.behaviour,
             rate: self.rate.unwrap_or(defaults.rate),
             window: self.window,
+            agent_dies_after: self.agent_dies_after,
             path: self.path.clone().unwrap_or(defaults.path),
             echo_revision: self.echo_revision,
             echo_instance: self.echo_instance,

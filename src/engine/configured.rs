@@ -11,7 +11,8 @@ use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
 use crate::judge::{ConfiguredEvidence, Window};
 use crate::probe::{
-    Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames, send_bad_tokens,
+    FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames,
+    send_bad_tokens,
 };
 
 /// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
@@ -66,14 +67,20 @@ impl Run<'_> {
         series: &mut Series,
     ) -> Result<(), EngineError> {
         let cut = self.halt();
-        let ConfiguredChecks { agent, hold, api, auth, frames, .. } = &self.settings.configured;
+        let ConfiguredChecks { agent, isolation, hold, api, auth, frames, .. } = &self.settings.configured;
         let learned = self.evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
+        let runs = |check| self.settings.checks.runs(check);
         let mut seen = ConfiguredEvidence::default();
         let probing = async {
             match part {
                 CheckName::Agent => {
-                    if let Some(agent) = agent {
-                        seen.agent = Some(run_flows(prober, agent, series, &cut).await);
+                    let asked = FlowsAsked {
+                        agent: agent.as_ref(),
+                        agent_counts: runs(CheckName::Agent),
+                        isolation: isolation.as_ref().filter(|_| runs(CheckName::Isolation)),
+                    };
+                    if agent.is_some() || isolation.is_some() {
+                        seen.agent = Some(run_flows(prober, asked, series, &cut).await);
                     }
                 }
                 CheckName::Hold => {

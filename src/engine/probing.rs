@@ -146,9 +146,9 @@ impl Run<'_> {
         if let Some(opponent) = &self.opponent {
             self.around.note(opponent.plan.words());
         }
-        let checks = &self.settings.checks;
+        let runs = |check| self.settings.checks.runs(check);
         let cut = control.and_then(|control| control.request_timeout);
-        for words in self.settings.configured.words(|check| checks.runs(check), cut) {
+        for words in self.settings.configured.words(runs, self.settings.users.len(), cut) {
             self.around.note(words);
         }
         plan

@@ -11,7 +11,7 @@ use super::logs::LogsSeen;
 use super::watch::Watch;
 use crate::config::{Asked, CheckName, Echo, ReadyTokens, Selection, ServiceName, Settings, TokenOrigin};
 use crate::probe::{
-    AgentSeen, ApiSeen, AuthSeen, Baseline, Calibration, FramesSeen, HoldSeen, Learned, Plan, Round,
+    AgentSeen, ApiSeen, AuthSeen, Baseline, Calibration, FramesSeen, HoldSeen, Learned, Opening, Plan, Round,
     StopReason,
 };
 use crate::trust::Excerpt;
@@ -54,6 +54,19 @@ pub struct Evidence {
     pub watch: Option<Watch>,
     /// Milliseconds that each part took.
     pub times: Vec<(CheckName, u64)>,
+}
+
+impl Evidence {
+    /// The revision that each opened socket named, where it named one. Sockets of whole conversations count where they
+    /// named any: a flow need not bring the frame that does.
+    pub(super) fn echoes<'a>(&'a self, probing: &'a Probing) -> Vec<Option<&'a str>> {
+        let rounds = probing.rounds.iter().filter(|round| round.stage.is_judged());
+        let single = rounds.flat_map(|round| &round.observations);
+        let single = single.filter(|o| matches!(o.opening, Opening::Opened { .. }));
+        let runs = self.configured.agent.iter().flat_map(|agent| &agent.runs);
+        let runs = runs.map(|run| &run.observation).filter(|o| o.echo.is_some());
+        single.chain(runs).map(|o| o.echo.as_ref().map(Excerpt::as_str)).collect()
+    }
 }
 
 /// What was seen for the checks that the configuration asks for; `None` for what was not asked for, or not reached.

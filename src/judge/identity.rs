@@ -8,7 +8,6 @@ use serde_json::json;
 use super::check::{Check, Outcome};
 use super::evidence::{AddressKind, Evidence, RequestLog};
 use crate::config::{CheckName, Echo};
-use crate::probe::Opening;
 
 /// The check.
 pub(super) fn identity(evidence: &Evidence) -> Check {
@@ -39,15 +38,7 @@ pub(super) fn identity(evidence: &Evidence) -> Check {
         );
     }
     if let Some(echo) = &identity.echo {
-        let opened: Vec<Option<&str>> = probing
-            .rounds
-            .iter()
-            .filter(|round| round.stage.is_judged())
-            .flat_map(|round| &round.observations)
-            .filter(|o| matches!(o.opening, Opening::Opened { .. }))
-            .map(|o| o.echo.as_ref().map(crate::trust::Excerpt::as_str))
-            .collect();
-        return by_echo(echo, &opened, revision);
+        return by_echo(echo, &evidence.echoes(probing), revision);
     }
     match (&identity.address, &identity.log) {
         (AddressKind::FreshTag { tag }, _) => Check::bare(

@@ -1,10 +1,71 @@
-//! The check `isolation`.
+//! The check `isolation`: does no user see what belongs to another?
+//!
+//! Takes the evidence; gives the outcome with what was looked for and where. It opens nothing. The surprising rule: one leak
+//! blocks, whatever else passed, and without two users whose conversations ran at once nothing was shown.
 
+use serde_json::json;
+
+use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::evidence::Evidence;
 use crate::config::CheckName;
+use crate::probe::{IsolationSeen, Leak};
 
 /// The check.
-pub(super) fn isolation(_: &Evidence) -> Check {
-    Check::bare(CheckName::Isolation, Outcome::Inconclusive, "asked for, and not run")
+pub(super) fn isolation(evidence: &Evidence) -> Check {
+    let name = CheckName::Isolation;
+    let agent = evidence.configured.agent.as_ref();
+    let Some(seen) = agent.and_then(|seen| seen.isolation.as_ref()) else { return not_run(name, evidence) };
+    let failed = agent.is_some_and(|agent| agent.runs.iter().any(|run| !run.is_whole()));
+    let IsolationSeen { conversations, users, at_once, marks, frames, .. } = *seen;
+    let looked = format!(
+        "{marks} marks of {conversations} conversations of {users} users, looked for in {frames} frames and all closes"
+    );
+    let check = if let Some(leak) = seen.leaks.first() {
+        let more = match seen.leaks_total {
+            1 => String::new(),
+            total => format!("; {total} leaks in all"),
+        };
+        Check::bare(name, Outcome::Fail, format!("{}{more}", words(leak)))
+            .with_help("if these frames may show others, as a list of who is there does, name them under `isolation: shared:`")
+            .with_help("what it means: revgate explain isolation")
+    } else if at_once < 2 && failed {
+        let words =
+            format!("{looked}; a run failed before two users' conversations ran at once and to their end");
+        Check::bare(name, Outcome::Inconclusive, words).with_help("see agent")
+    } else if users < 2 {
+        Check::bare(name, Outcome::Inconclusive, format!("{looked}; it takes two users"))
+            .with_help("name more users: users: [a, b, c] in revgate.yaml, or --user a,b,c")
+    } else if at_once < 2 {
+        let words = format!("{looked}; no two users' conversations ran at once and to their end");
+        Check::bare(name, Outcome::Inconclusive, words).with_help("see agent, or raise `at-once:`")
+    } else if marks == 0 || frames == 0 {
+        let words = format!("{looked}: nothing that could have shown");
+        Check::bare(name, Outcome::Inconclusive, words)
+            .with_help("send {{nonce}} in the flow, or name users of four characters and more")
+    } else {
+        let cut = if seen.cut == 0 {
+            String::new()
+        } else {
+            format!("; {} conversations were longer than the 256 KiB that are kept", seen.cut)
+        };
+        let short = if seen.short == 0 {
+            String::new()
+        } else {
+            format!("; {} marks are shorter than 4 characters and were not looked for", seen.short)
+        };
+        Check::bare(name, Outcome::Pass, format!("{looked}; {at_once} users at once{cut}{short}"))
+    };
+    check.with_evidence(json!(seen))
+}
+
+fn words(leak: &Leak) -> String {
+    let Leak { run, user, of_run, of_user, mark, text, .. } = leak;
+    let what = match mark.as_str() {
+        "nonce" => "the nonce".to_owned(),
+        "user" => "the user".to_owned(),
+        capture => format!("the captured {capture}"),
+    };
+    let place = if leak.in_close { "the reason of the close" } else { "a frame" };
+    format!("{user} (run {run}) got {what} of {of_user} (run {of_run}) in {place}: \"{text}\"")
 }

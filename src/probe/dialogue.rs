@@ -13,12 +13,14 @@ use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::envelope::Envelope;
 use super::expectation::Declared;
 use super::frame::FrameKind;
 use super::learned::Learned;
 use super::line::Line;
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
+use super::shape::is_error;
 use super::socket::{Armed, Life, answered, arm};
 use super::spec::SocketSpec;
 use crate::config::Values;
@@ -146,6 +148,15 @@ impl<'a> Dialogue<'a> {
     /// How long each thing that is due may take.
     pub(super) fn answer_time(&self) -> Duration {
         self.line.prober.timeouts.answer
+    }
+
+    /// Whether a message reports an error, unless it is declared to report none.
+    pub(super) fn reports_error(&self, payload: &[u8], envelope: Option<&Envelope>) -> bool {
+        let text = String::from_utf8_lossy(&payload[..payload.len().min(64 * 1024)]);
+        let matchers = &self.line.matchers;
+        let said = [&matchers.expect, &matchers.harmless];
+        let excused = said.into_iter().flatten().any(|matcher| matcher.matches(payload));
+        !excused && is_error(&text, envelope)
     }
 
     /// True when the run is over.

@@ -56,7 +56,8 @@ impl Matcher {
     }
 }
 
-fn holds(value: &Value, wanted: &Value) -> bool {
+/// Whether a value holds at least what is wanted.
+pub(super) fn holds(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| value.get(key).is_some_and(|value| holds(value, wanted)))

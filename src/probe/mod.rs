@@ -55,7 +55,9 @@ pub(crate) use deadline::Deadline;
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
 pub(crate) use expectation::is_answered;
 pub use expectation::{Declared, Standing, standing};
-pub use flow::{AgentSeen, run_flows};
+pub use flow::{
+    AgentAsked, AgentSeen, Came, Ending, FlowCompany, FlowRun, FlowsAsked, IsolationSeen, Leak, run_flows,
+};
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;
 pub use hold::{HeldSocket, HoldSeen, hold_sockets};

@@ -326,6 +326,30 @@ fn mistakes_that_were_typed_name_their_option() {
 }
 
 #[test]
+fn mistakes_of_flows() {
+    assert_mistakes(
+        "mistakes_flows",
+        &[
+            "flows: { f: {} }",
+            "flows:\n  f:\n    steps:\n      - send: a\n      - expect: { typ: pong }",
+            "flows:\n  f:\n    steps:\n      - send: a\n      - expect: { regex: 'po(ng' }",
+            "flows:\n  f:\n    steps:\n      - send: '{{usr}}'\n      - expect: { type: pong }",
+            "flows:\n  f:\n    steps:\n      - send: '{{capture.id}}'\n      - expect: { type: pong, capture: { id: /id } }",
+            "flows:\n  f:\n    steps:\n      - expect: { type: pong, repeat: 0 }",
+            "flows:\n  f:\n    steps:\n      - any-order: [ { type: a }, { type: b, follows: c } ]",
+            "agent: {}",
+            "agent: { flow: reference_agent }",
+            "agent: { flow: socket-io, runs: 50 }",
+            "agent: { flow: socket-io, latency: { p95: fast } }",
+            "limits: { messages-per-minute: 0 }",
+            "isolation: { at-once: 1 }",
+            "isolation: { shared: { pointer: users } }",
+            "isolation: { captures: [id] }",
+        ],
+    );
+}
+
+#[test]
 fn secrets_that_cannot_be_had() {
     let place = Workplace::new();
     place.write("revgate.yaml", SERVICE);

@@ -257,6 +257,7 @@ fn of_probing() {
     let token = samples!(TokenError:
         Unsigned => [TokenError::Unsigned { user: "user-001".to_owned(), cause: "invalid key".to_owned() }],
         Claim => [TokenError::Claim { claim: "role".to_owned(), cause: "unknown place {{usr}}".to_owned() }],
+        NoKey => [TokenError::NoKey],
         Missing => [TokenError::Missing { user: "user-001".to_owned() }],
     );
     assert_engine_errors("probe_token", token);

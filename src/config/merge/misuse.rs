@@ -100,5 +100,5 @@ fn an_empty_block_asks_for_what_is_usual() {
     );
     assert!(configured.auth.is_none());
     let cut = Some(Duration::from_secs(45));
-    assert!(configured.words(|_| true, cut)[0].contains("held for at most 45 s"));
+    assert!(configured.words(|_| true, 5, cut)[0].contains("held for at most 45 s"));
 }

@@ -6,7 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
-    time::{Instant, interval_at, sleep, sleep_until, timeout},
+    time::{Instant, interval_at, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -17,6 +17,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    agent,
     refusal::{Refused, refuse},
     settings::Behaviour,
     state::Sample,
@@ -87,7 +88,7 @@ async fn behave(socket: &mut Socket<'_>, user: &str) -> End {
             End::Close(1011, "internal error")
         }
         Behaviour::OneFrameThen1011 => {
-            if let Some(ready) = text::welcome(socket.sample, user).pop() {
+            if let Some(ready) = text::welcome(socket.sample, socket.behaviour, user).pop() {
                 socket.send(&ready).await;
             }
             End::Close(1011, "internal error")
@@ -116,7 +117,7 @@ async fn race(socket: &mut Socket<'_>, key: &str, user: &str) -> End {
 }
 
 async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
-    for frame in text::welcome(socket.sample, user) {
+    for frame in text::welcome(socket.sample, socket.behaviour, user) {
         if !socket.send(&frame).await {
             return End::Left;
         }
@@ -133,8 +134,8 @@ async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
                 if socket.behaviour == Behaviour::BinaryCrash && message.is_binary() {
                     return End::Gone;
                 }
-                if !reply(socket, message).await {
-                    return End::Left;
+                if let Err(end) = reply(socket, user, message).await {
+                    return end;
                 }
                 if !std::mem::replace(&mut answered, true) {
                     doom = Instant::now() + SECOND_THOUGHT;
@@ -151,26 +152,19 @@ async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
     }
 }
 
-/// Answers one message; false when the client is gone.
-async fn reply(socket: &mut Socket<'_>, message: Message) -> bool {
+/// Answers one message; how the socket ends, where it does not go on.
+async fn reply(socket: &mut Socket<'_>, user: &str, message: Message) -> Result<(), End> {
+    let gone = |sent: bool| if sent { Ok(()) } else { Err(End::Left) };
     let text = match message {
         Message::Text(text) => text,
-        Message::Binary(bytes) => return socket.stream.send(Message::Binary(bytes)).await.is_ok(),
+        Message::Binary(bytes) => return gone(socket.stream.send(Message::Binary(bytes)).await.is_ok()),
         // tungstenite answers pings and closes by itself.
-        _ => return true,
+        _ => return Ok(()),
     };
     match text::agent_request(&text) {
-        None => socket.send(&text::answer(&text)).await,
-        Some((_, None)) => socket.send(&text::error("start_agent needs payload.user_request")).await,
-        Some((message, Some(request))) => {
-            for event in text::agent_events(&message, &request) {
-                if !socket.send(&event).await {
-                    return false;
-                }
-                sleep(socket.sample.settings.agent_step).await;
-            }
-            true
-        }
+        None => gone(socket.send(&text::answer(&text)).await),
+        Some((_, None)) => gone(socket.send(&text::error("start_agent needs payload.user_request")).await),
+        Some((message, Some(request))) => agent::run(socket, user, &message, request).await,
     }
 }
 

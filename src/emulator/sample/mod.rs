@@ -4,6 +4,7 @@
 //! `/health`, `/health/ready`, `/refuse` and the socket's path. It shares no code with the client that judges it. Which
 //! sockets misbehave is drawn from a seeded generator, so that a run can be repeated.
 
+mod agent;
 mod conversation;
 mod opening;
 mod race;

@@ -69,6 +69,18 @@ pub enum Behaviour {
     HeartbeatNever,
     /// A binary message ends the connection without a close frame.
     BinaryCrash,
+    /// The agent dies, `agent_dies_after` its start, with close 1011.
+    AgentDies,
+    /// A fallback plays all five events.
+    AgentFallback,
+    /// The welcome says that services are missing.
+    DegradedWelcome,
+    /// A tool is completed before it was executed.
+    AgentOutOfOrder,
+    /// The last event of a run never comes.
+    AgentIncomplete,
+    /// The last event of a run is of whichever run was begun last.
+    AgentLeak,
 }
 
 /// What the 101 says about the subprotocols that were offered.
@@ -133,6 +145,8 @@ pub struct SampleBackend {
     pub heartbeat: Duration,
     /// Time between two agent events.
     pub agent_step: Duration,
+    /// When the agent of agent-dies dies; zero is 7 s.
+    pub agent_dies_after: Duration,
     /// The seed that decides which sockets `rate` draws.
     pub seed: u64,
 }
@@ -151,6 +165,7 @@ impl Default for SampleBackend {
             subprotocol_echo: SubprotocolEcho::default(),
             heartbeat: Duration::from_secs(25),
             agent_step: Duration::from_millis(20),
+            agent_dies_after: Duration::ZERO,
             seed: 7,
         }
     }
@@ -160,6 +175,11 @@ impl SampleBackend {
     /// A backend with this behaviour and everything else as by default.
     pub fn new(behaviour: Behaviour) -> Self {
         Self { behaviour, ..Self::default() }
+    }
+
+    /// When the agent dies.
+    pub(crate) fn agent_death(&self) -> Duration {
+        if self.agent_dies_after.is_zero() { Duration::from_secs(7) } else { self.agent_dies_after }
     }
 
     /// The width of the race in force.

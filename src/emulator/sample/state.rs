@@ -7,6 +7,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::time::Instant;
 
 use super::{
+    agent::AgentRun,
     race::CheckThenAct,
     settings::{Behaviour, SampleBackend},
 };
@@ -23,6 +24,8 @@ pub(crate) struct Sample {
     started: (Timestamp, Instant),
     first_contact: OnceLock<Instant>,
     draws: Mutex<StdRng>,
+    /// The agent's run that was begun last.
+    pub(crate) latest_run: Mutex<Option<AgentRun>>,
 }
 
 impl Sample {
@@ -36,6 +39,7 @@ impl Sample {
             started: (now, Instant::now()),
             first_contact: OnceLock::new(),
             draws,
+            latest_run: Mutex::new(None),
         }
     }
 

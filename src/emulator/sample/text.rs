@@ -9,11 +9,15 @@ use crate::emulator::front::Head;
 pub(crate) const HOSTILE: &str = "\u{1b}[31mred\u{1b}]0;title\u{7} \u{202e}txet\u{2066} \u{9b}2J\r\n::error::injected\n::set-output name=x::y";
 
 /// What a healthy server sends unasked, in order.
-pub(crate) fn welcome(sample: &Sample, user: &str) -> Vec<Value> {
+pub(crate) fn welcome(sample: &Sample, behaviour: Behaviour, user: &str) -> Vec<Value> {
     let mut ready = json!({
         "type": "system_message",
         "data": {"event": "connection_established", "startup_complete": true, "user_id": user},
     });
+    if behaviour == Behaviour::DegradedWelcome {
+        ready["data"]["degraded_mode"] = json!(true);
+        ready["data"]["service_info"] = json!({"missing": ["supervisor"]});
+    }
     if sample.settings.echo_revision {
         ready["revision"] = json!(sample.revision());
     }
@@ -50,26 +54,6 @@ pub(crate) fn agent_request(text: &str) -> Option<(Value, Option<String>)> {
     }
     let request = message.pointer("/payload/user_request").and_then(Value::as_str).map(str::to_owned);
     Some((message, request))
-}
-
-/// The five events of an agent's run, in order.
-pub(crate) fn agent_events(message: &Value, request: &str) -> Vec<Value> {
-    let event = |name: &str, data: Value| {
-        let mut event = json!({"type": name, "data": data});
-        for key in ["thread_id", "message_id", "nonce"] {
-            if let Some(value) = message.get(key) {
-                event[key] = value.clone();
-            }
-        }
-        event
-    };
-    vec![
-        event("agent_started", json!({"agent": "sample", "user_request": request})),
-        event("agent_thinking", json!({"thought": "which tool fits"})),
-        event("tool_executing", json!({"tool": "count_words"})),
-        event("tool_completed", json!({"tool": "count_words", "result": request.split_whitespace().count()})),
-        event("agent_completed", json!({"result": format!("done: {request}")})),
-    ]
 }
 
 /// An error frame.

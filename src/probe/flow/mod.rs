@@ -1,17 +1,19 @@
 //! Whole conversations: a flow's steps on a socket, alone and by several users at once.
+//!
+//! Takes the flows that are asked for and the prober; gives what was seen of every run and, where that is asked, of what
+//! conversations show of each other. It never judges. The surprising rule: all conversations of a round take their first
+//! step at the same instant, behind the welcome, so that they run side by side and not one behind the other.
 
-use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
+mod barrier;
+mod condition;
+mod conversation;
+mod isolation;
+mod marks;
+mod pace;
+mod progress;
+mod runs;
+mod seen;
+mod transcript;
 
-use super::prober::Prober;
-use super::series::Series;
-use crate::config::AgentSettings;
-
-/// What was seen of the runs of a flow.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AgentSeen {}
-
-/// Runs the flow as often as is asked.
-pub async fn run_flows(_: &Prober, _: &AgentSettings, _: &mut Series, _: &CancellationToken) -> AgentSeen {
-    AgentSeen {}
-}
+pub use runs::{FlowsAsked, run_flows};
+pub use seen::{AgentAsked, AgentSeen, Came, Company as FlowCompany, Ending, FlowRun, IsolationSeen, Leak};

@@ -109,8 +109,6 @@ fn noise(length: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
     use tokio::time::Instant;
 

@@ -1,0 +1,140 @@
+//! Every mistake in flows, `agent:` and `isolation:`, and where it is shown.
+
+use super::super::{ConfigError, FileConfig, Lookup, Purpose, Typed, merge};
+
+/// The error of a file that names an address and goes on with `text`, which so begins in line 2.
+fn error(text: &str) -> ConfigError {
+    FileConfig::parse("revgate.yaml", format!("url: ws://h\n{text}").as_bytes())
+        .and_then(|file| merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Gate))
+        .expect_err(text)
+}
+
+/// A flow `f` of these steps, which begin in line 4.
+fn steps(text: &str) -> String {
+    format!("flows:\n  f:\n    steps:\n{text}\n")
+}
+
+/// Place and message of every mistake in a step.
+const OF_STEPS: &[(&str, &str)] = &[
+    ("      - {}", "5:9: flows.f.steps[0]: this step does nothing"),
+    ("      - { send: a, wait: 1s }", "5:26: flows.f.steps[0].wait: excludes `send`"),
+    ("      - { sent: a }", "5:11: flows.f.steps[0]: there is no key \"sent\", did you mean send?"),
+    ("      - { send: '' }", "5:17: flows.f.steps[0].send: the text to send is empty"),
+    ("      - { send: '{{usr}}' }", "5:17: flows.f.steps[0].send: unknown place {{usr}}"),
+    ("      - { wait: 0s }", "5:17: flows.f.steps[0].wait: \"0s\" leaves no time"),
+    ("      - { wait: -1s }", "5:17: flows.f.steps[0].wait: \"-1s\" is not a duration"),
+    ("      - expect: {}", "5:17: flows.f.steps[0].expect: there is no condition"),
+    ("      - expect: { equals: 1 }", "5:27: flows.f.steps[0].expect.equals: there is no condition"),
+    (
+        "      - expect: { type: a, equals: 1 }",
+        "5:36: flows.f.steps[0].expect.equals: equals what? There is no pointer",
+    ),
+    (
+        "      - expect: { regex: 'a(' }",
+        "5:26: flows.f.steps[0].expect.regex: this is not a regular expression",
+    ),
+    ("      - expect: { regex: '' }", "5:26: flows.f.steps[0].expect.regex: the regular expression is empty"),
+    ("      - expect: { json: 'a' }", "5:25: flows.f.steps[0].expect.json: this is not JSON"),
+    ("      - expect: { pointer: a }", "5:28: flows.f.steps[0].expect.pointer: \"a\" is not a JSON pointer"),
+    ("      - expect: { pointer: [/a, b] }", "5:33: flows.f.steps[0].expect.pointer[1]: \"b\" is not a JSON"),
+    ("      - expect: { pointer: [] }", "5:28: flows.f.steps[0].expect.pointer: no pointer is named"),
+    (
+        "      - expect: { pointer: /a, equals: 1, regex: b }",
+        "5:50: flows.f.steps[0].expect.regex: excludes `equals`",
+    ),
+    ("      - expect: { type: '' }", "5:25: flows.f.steps[0].expect.type: the value is empty"),
+    ("      - expect: { type: [] }", "5:25: flows.f.steps[0].expect.type: no type is named"),
+    (
+        "      - expect: { type: a, within: 0s }",
+        "5:36: flows.f.steps[0].expect.within: \"0s\" leaves no time",
+    ),
+    ("      - expect: { type: a, repeat: 0 }", "5:36: flows.f.steps[0].expect.repeat: a number where"),
+    (
+        "      - expect: { type: a, repeat: { at-most: 0 } }",
+        "5:47: flows.f.steps[0].expect.repeat.at-most: \"0\" is too small",
+    ),
+    (
+        "      - expect: { type: a, repeat: { at-least: 3, at-most: 2 } }",
+        "5:60: flows.f.steps[0].expect.repeat.at-most: is less than at-least (3)",
+    ),
+    (
+        "      - expect: { type: a, capture: { 'x y': /a } }",
+        "5:46: flows.f.steps[0].expect.capture.x y: \"x y\" is not a name",
+    ),
+    (
+        "      - expect: { type: a, capture: { x: a } }",
+        "5:42: flows.f.steps[0].expect.capture.x: \"a\" is not a JSON pointer",
+    ),
+    ("      - expect: { type: a, follows: b }", "5:37: flows.f.steps[0].expect.follows: a step that stands"),
+    ("      - any-order: []", "5:20: flows.f.steps[0].any-order: no frame is named"),
+    (
+        "      - any-order: [ { type: a, follows: b } ]",
+        "5:42: flows.f.steps[0].any-order[0].follows: no other frame of this step is called \"b\"",
+    ),
+    ("      - any-order: [ { typ: a } ]", "5:24: flows.f.steps[0].any-order"),
+    ("      - send: a", "5:7: flows.f.steps: no step expects anything"),
+    (
+        "      - send: '{{capture.id}}'\n      - expect: { type: a, capture: { id: /id } }",
+        "5:15: flows.f.steps[0].send: {{capture.id}} is used before it is captured",
+    ),
+    (
+        "      - expect: { json: { of: '{{capture.id}}' }, type: a }",
+        "5:25: flows.f.steps[0].expect.json: {{capture.id}} is captured nowhere in this flow",
+    ),
+];
+
+/// The same around the steps; `FLOW` stands for a flow in a line.
+const AROUND: &[(&str, &str)] = &[
+    ("flows: { f: {} }", "2:13: flows.f: this flow has no steps"),
+    ("flows: { f: { steps: [] } }", "2:22: flows.f.steps: this flow has no steps"),
+    ("flows: { 'a b': { steps: [] } }", "2:17: flows.a b: \"a b\" is not a name"),
+    ("flows: { f: { step: [] } }", "2:15: flows.f: there is no key \"step\", did you mean steps?"),
+    (
+        "flows: { f: { forbid: { regex: '[' }, steps: [ { expect: { type: a } } ] } }",
+        "2:32: flows.f.forbid.regex: this is not a regular expression",
+    ),
+    ("flows: { f: { welcome: [ { type: a }, { typo: a } ], steps: [] } }", "2:41: flows.f.welcome"),
+    ("agent: {}", "2:8: agent: no flow is named"),
+    (
+        "agent: { flow: reference-agnt }",
+        "2:16: agent.flow: there is no flow \"reference-agnt\", did you mean reference-agent?",
+    ),
+    ("FLOW\nagent: { runs: 0 }", "3:16: agent.runs: \"0\" is too small"),
+    ("FLOW\nagent: { at-once: 101 }", "3:19: agent.at-once: 101 conversations at once are more"),
+    ("FLOW\nagent: { within: soon }", "3:18: agent.within: \"soon\" is not a duration"),
+    ("FLOW\nagent: { latency: { p95: 0s } }", "3:26: agent.latency.p95: \"0s\" leaves no time"),
+    ("FLOW\nagent: { latency: { p90: 1s } }", "3:21: agent.latency: there is no key \"p90\""),
+    ("FLOW\nagent: { runs: 46 }", "3:8: agent: 51 runs are asked for, and 50 are allowed"),
+    ("limits: { agent-runs: 7 }\nFLOW\nagent: {}", "4:8: agent: 8 runs are asked for, and 7 are allowed"),
+    ("limits: { agent-runs: 0 }", "2:23: limits.agent-runs: \"0\" is too small"),
+    ("limits: { messages-per-minute: x }", "2:32: limits.messages-per-minute: \"x\" is not a whole"),
+    ("isolation: { flow: x }", "2:20: isolation.flow: there is no flow \"x\""),
+    ("isolation: { at-once: 1 }", "2:23: isolation.at-once: \"1\" is too small"),
+    ("isolation: { captures: [id] }", "2:25: isolation.captures[0]: the flow captures nothing called"),
+    ("isolation: { shared: {} }", "2:22: isolation.shared: there is no condition"),
+    (
+        "isolation: { shared: { regex: '{{capture.x}}' } }",
+        "2:31: isolation.shared.regex: {{capture.x}} is captured nowhere",
+    ),
+    (
+        "limits: { agent-runs: 7 }\nFLOW\nisolation: { flow: f, at-once: 8 }",
+        "4:32: isolation.at-once: 8 runs are asked for, and 7 are allowed",
+    ),
+];
+
+fn assert_shown(text: &str, due: &str) {
+    let error = error(text);
+    let shown = error.to_string();
+    assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
+    assert!(error.snippet().is_some() && !error.help().is_empty(), "{text}");
+}
+
+#[test]
+fn each_mistake_is_shown_where_it_was_made() {
+    for (text, due) in OF_STEPS {
+        assert_shown(&steps(text), due);
+    }
+    for (text, due) in AROUND {
+        assert_shown(&text.replace("FLOW", "flows: { f: { steps: [ { expect: { type: a } } ] } }"), due);
+    }
+}

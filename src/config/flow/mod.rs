@@ -1,0 +1,17 @@
+//! `flows:`: named conversations of sending and expecting.
+//!
+//! Takes the sources and gives flows by name, those of the file and those that come with revgate. It holds no
+//! conversation. The surprising rule: a flow of the file beats one of ours of the same name.
+
+#[cfg(test)]
+mod mistakes;
+mod model;
+mod named;
+mod parse;
+mod pattern;
+mod settings;
+
+pub(crate) use model::{FlowModel, RuleModel};
+pub(crate) use named::{chosen, flows, names_of_ours};
+pub(crate) use pattern::Reading;
+pub use settings::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};

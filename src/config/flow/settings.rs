@@ -1,0 +1,171 @@
+//! A conversation as it is to be: what is sent, what must come and in which order, and what must never come.
+//!
+//! Values only, checked when they were made. The surprising rule: a frame's *type* is looked for in three places, since
+//! the envelope of an agent's events changes from one event to the next, and the event does not.
+
+use std::time::Duration;
+
+use super::super::settings::{Conversation, Expect};
+use super::super::template::Template;
+
+/// A named conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flow {
+    /// Its name.
+    pub name: String,
+    /// Frames that no step expects, and that are not `ignore`d, fail a run.
+    pub strict: bool,
+    /// What must come unasked before the first step, in any order.
+    pub welcome: Vec<Wanted>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What must never come, from the 101 to the close.
+    pub forbid: Vec<Rule>,
+    /// What `strict` passes over.
+    pub ignore: Vec<Rule>,
+    /// What is done afterwards, whatever happened, while the socket is open.
+    pub cleanup: Vec<Step>,
+}
+
+/// One step of a flow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A text is sent.
+    Send(Message),
+    /// A frame is waited for.
+    Expect(Box<Wanted>),
+    /// Several are waited for, in any order.
+    AnyOrder(Vec<Wanted>),
+    /// So long it is only listened.
+    Wait(Duration),
+}
+
+/// A text to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The text.
+    pub text: Template,
+    /// Whether it is JSON, so that values are escaped for it.
+    pub json: bool,
+}
+
+/// A frame that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// What it is called in reports.
+    pub name: String,
+    /// How it is told.
+    pub pattern: FramePattern,
+    /// How long it may take since the last frame that was due; `None`: as long as any answer.
+    pub within: Option<Duration>,
+    /// How often it comes at least; 0 for one that may be missing.
+    pub at_least: u32,
+    /// How often it comes at most; `None` for any number.
+    pub at_most: Option<u32>,
+    /// The name of the frame of the same step after each of which this one comes once.
+    pub follows: Option<String>,
+    /// What is taken out of it: a name, and the pointers of which the first that exists gives it.
+    pub capture: Vec<(String, Vec<String>)>,
+}
+
+/// Frames that are forbidden, passed over or shared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// What it is called in reports.
+    pub name: String,
+    /// How they are told.
+    pub pattern: FramePattern,
+    /// Why, in the words of whoever wrote it.
+    pub because: Option<String>,
+}
+
+/// How a frame is told: all conditions must hold. One without any matches every frame.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FramePattern {
+    /// One of these stands under `type` or `event`, at the root, under `data` or under `payload`.
+    pub types: Vec<Template>,
+    /// The JSON holds at least this.
+    pub json: Option<Template>,
+    /// The text matches this regular expression.
+    pub regex: Option<Template>,
+    /// A place in the JSON, and what stands there.
+    pub pointed: Option<Pointed>,
+}
+
+/// A place in the JSON of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pointed {
+    /// JSON pointers (RFC 6901): the first that exists counts.
+    pub pointers: Vec<String>,
+    /// What stands there.
+    pub holds: Holds,
+}
+
+/// What stands at a place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Holds {
+    /// Anything at all.
+    Anything,
+    /// This JSON.
+    Json(Template),
+    /// A text that matches this regular expression; of what is no text, its JSON.
+    Regex(Template),
+}
+
+impl Flow {
+    /// The conversation of every other socket as a flow: what is sent, and its answer.
+    pub(crate) fn plain(conversation: &Conversation) -> Self {
+        let send = conversation.send.as_ref().map(|text| {
+            let json = text.source().trim_start().starts_with(['{', '[']);
+            Step::Send(Message { text: text.clone(), json })
+        });
+        let pattern = match &conversation.expect {
+            Some(Expect::JsonSubset(json)) => FramePattern { json: Some(json.clone()), ..Default::default() },
+            Some(Expect::Regex(regex)) => FramePattern { regex: Some(regex.clone()), ..Default::default() },
+            None => FramePattern::default(),
+        };
+        let answer = Wanted {
+            name: "the answer".to_owned(),
+            pattern,
+            within: None,
+            at_least: 1,
+            at_most: Some(1),
+            follows: None,
+            capture: Vec::new(),
+        };
+        Self {
+            name: "send and expect".to_owned(),
+            strict: false,
+            welcome: Vec::new(),
+            steps: send.into_iter().chain([Step::Expect(Box::new(answer))]).collect(),
+            forbid: Vec::new(),
+            ignore: Vec::new(),
+            cleanup: Vec::new(),
+        }
+    }
+
+    /// All texts that it sends.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.steps.iter().chain(&self.cleanup).filter_map(|step| match step {
+            Step::Send(message) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// The names of all that it captures.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        let of_steps = self.steps.iter().flat_map(Step::wanted);
+        self.welcome.iter().chain(of_steps).flat_map(|wanted| &wanted.capture).map(|(name, _)| name.as_str())
+    }
+}
+
+impl Step {
+    /// The frames that it waits for.
+    pub fn wanted(&self) -> &[Wanted] {
+        match self {
+            Self::Expect(wanted) => std::slice::from_ref(&**wanted),
+            Self::AnyOrder(wanted) => wanted,
+            Self::Send(_) | Self::Wait(_) => &[],
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! One backend for each failure of an agent: each is blocked by the check that should see it; the healthy one is approved.
+
+use serde_json::Value;
+
+use crate::backend::{Backend, CONFIG, check_of, first_failed};
+
+/// `serves` runs, and the race, which single users cannot tell from an agent's failure, does not.
+const WITHOUT_RACE: [&str; 2] = ["--skip", "ready,identity,race"];
+
+/// The failing check and words of its summary.
+fn assert_blocked(backend: &Backend, name: &str, words: &[&str]) -> Value {
+    let (code, document) = backend.check(CONFIG, &WITHOUT_RACE);
+    assert_eq!((code, first_failed(&document)), (10, Some(name)), "{document:#}");
+    assert_eq!(check_of(&document, "serves").0, "pass", "{document:#}");
+    let (_, summary) = check_of(&document, name);
+    for word in words {
+        assert!(summary.contains(word), "{word} is not in: {summary}");
+    }
+    document
+}
+
+#[test]
+fn a_healthy_agent_is_approved_without_the_race() {
+    for backend in
+        [Backend::fastapi("fixed", &[]), Backend::node("fixed", &[]), Backend::node("mute-heartbeats", &[])]
+    {
+        let (code, document) = backend.check(CONFIG, &WITHOUT_RACE);
+        assert_eq!(code, 0, "{document:#}");
+        assert_eq!(check_of(&document, "race").0, "skipped");
+        let (outcome, summary) = check_of(&document, "agent");
+        assert_eq!(outcome, "pass");
+        assert!(summary.starts_with("4 of 4 runs completed, 1 alone and 3 at once"), "{summary}");
+        assert_eq!(check_of(&document, "isolation").0, "pass", "{document:#}");
+    }
+}
+
+#[test]
+fn an_agent_that_dies_after_seven_seconds_is_blocked_with_its_close() {
+    let words = ["close 1011 \"orchestrator is None\" 7.", " s after its start", "agent_thinking was due"];
+    let document = assert_blocked(&Backend::fastapi("dies", &[]), "agent", &words);
+    let agent = document["checks"].as_array().unwrap().iter().find(|check| check["name"] == "agent").unwrap();
+    let failure = &agent["evidence"]["failures"][0];
+    assert_eq!(failure["end"]["code"], 1011, "{failure:#}");
+    assert!(failure["after_start_us"].as_u64().unwrap() >= 7_000_000, "{failure:#}");
+    let soon = [("BACKEND_DELAY_MS", "300")];
+    assert_blocked(&Backend::node("dies", &soon), "agent", &["close 1011 \"orchestrator is None\"", "0.3 s"]);
+}
+
+#[test]
+fn a_fallback_that_plays_the_agent_is_blocked() {
+    for backend in [Backend::fastapi("fallback", &[]), Backend::node("fallback", &[])] {
+        assert_blocked(
+            &backend,
+            "agent",
+            &["forbidden frame", "fallback_active", "a fallback plays the agent"],
+        );
+    }
+}
+
+#[test]
+fn a_degraded_welcome_is_blocked() {
+    for backend in [Backend::fastapi("degraded-welcome", &[]), Backend::node("degraded-welcome", &[])] {
+        assert_blocked(&backend, "agent", &["forbidden frame", "degraded_mode", "before its first step"]);
+    }
+    assert_blocked(&Backend::fastapi("late-start", &[]), "agent", &["forbidden frame", "startup_complete"]);
+}
+
+#[test]
+fn events_in_the_wrong_order_are_blocked() {
+    let backend = Backend::fastapi("wrong-order", &[]);
+    assert_blocked(&backend, "agent", &["out of order: tool_completed came", "before tool_executing"]);
+    let backend = Backend::node("wrong-order", &[]);
+    assert_blocked(&backend, "agent", &["out of order: agent_thinking came", "before agent_started"]);
+}
+
+#[test]
+fn a_run_that_never_completes_is_blocked() {
+    let config = CONFIG.replace("within: 20s", "within: 2s");
+    for backend in [Backend::fastapi("missing-completion", &[]), Backend::node("missing-completion", &[])] {
+        let (code, document) = backend.check(&config, &WITHOUT_RACE);
+        assert_eq!((code, first_failed(&document)), (10, Some("agent")), "{document:#}");
+        let (_, summary) = check_of(&document, "agent");
+        assert!(summary.contains("not complete within 2.0 s, where agent_completed was due"), "{summary}");
+    }
+}
+
+#[test]
+fn an_error_event_and_a_death_behind_the_last_event_are_blocked() {
+    assert_blocked(&Backend::fastapi("error", &[]), "agent", &["forbidden frame", "the model is gone"]);
+    let words = ["close 1011 \"late\"", "after everything had come"];
+    assert_blocked(&Backend::fastapi("dies-after", &[]), "agent", &words);
+}
+
+#[test]
+fn a_leak_between_runs_that_overlap_is_blocked_and_none_is_seen_alone() {
+    for backend in [Backend::fastapi("leak", &[]), Backend::node("leak", &[])] {
+        assert_blocked(&backend, "isolation", &["got ", " of gate-user-", "in a frame"]);
+        // The same server where nothing overlaps: no leak can be seen, and so nothing is shown.
+        let (code, document) =
+            backend.check(CONFIG, &["--skip", "ready,identity,race", "--user", "gate-user-1"]);
+        assert_eq!((code, check_of(&document, "isolation").0), (11, "inconclusive"), "{document:#}");
+        assert_eq!(check_of(&document, "agent").0, "pass", "{document:#}");
+    }
+}
+
+#[test]
+fn latency_is_held_to_its_limits() {
+    let backend = Backend::node("fixed", &[("BACKEND_STEP_MS", "200")]);
+    let config = CONFIG.replace("within: 20s", "within: 20s, latency: { p95: 400ms }");
+    let (code, document) = backend.check(&config, &["--only", "agent"]);
+    let (outcome, summary) = check_of(&document, "agent");
+    assert_eq!((code, outcome), (10, "fail"), "{document:#}");
+    assert!(summary.contains("too slowly: p95 is") && summary.contains("400 ms are allowed"), "{summary}");
+}

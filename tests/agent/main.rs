@@ -1,0 +1,13 @@
+//! Whole conversations with real agent backends, through the binary: FastAPI on uvicorn, and Node with `ws`.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../support/backends.rs"]
+pub mod backends;
+
+mod backend;
+mod examples;
+mod failures;
+mod hostile;
+mod isolated;
+mod positions;
+mod rehearsed;

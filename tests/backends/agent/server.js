@@ -1,0 +1,157 @@
+// An agent backend on Node's `ws` with one defect in its runs, or none, chosen by BACKEND_MODE.
+//
+// fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
+// mute-heartbeats  correct, and heartbeats and progress come in between all the time
+// presence         correct, and tells everybody who is there
+// flood, huge, deep, bad-utf8, never-reads   behind agent_thinking: a million tiny frames without end, a frame of 100 MB,
+//                  JSON of a million brackets, a text that is no UTF-8, and a server that reads no more and says no more
+//
+// or one of these, at BACKEND_POSITION (first-frame: behind the first frame of a socket; mid-run: behind agent_thinking):
+// always-503, never-answers, 404, 200, silent, abort, 1000, 1008, 1011, error-1011, frame-1011, pong-1011
+// The first four concern the upgrades that come once the position was reached on any socket.
+//
+// BACKEND_DELAY_MS  how long `dies` takes (7000)
+// BACKEND_STEP_MS   time between two events (50)
+//
+// Run: PORT=8080 node server.js
+
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocketServer } from "ws";
+
+const mode = process.env.BACKEND_MODE || "fixed";
+const position = process.env.BACKEND_POSITION || "mid-run";
+const delay = Number(process.env.BACKEND_DELAY_MS || 7000);
+const step = Number(process.env.BACKEND_STEP_MS || 50);
+const UPGRADES = ["always-503", "never-answers", "404", "200"];
+const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame-1011", "pong-1011"];
+
+let reached = false;
+let latest = null;
+
+const say = (socket, message) => socket.send(JSON.stringify(message));
+
+/** What becomes of a socket at the position; true when nothing more is said on it. */
+async function misbehave(socket, at) {
+  if (at !== position) return false;
+  reached = true;
+  if (!SOCKETS.includes(mode)) return false;
+  socket.done = true;
+  if (mode === "abort") socket.resetSocket();
+  if (mode === "error-1011") say(socket, { type: "error", error: { message: "Service initialization failed" } });
+  if (mode === "frame-1011") say(socket, { type: "heartbeat" });
+  if (mode === "pong-1011") {
+    say(socket, { type: "pong" });
+    await sleep(500);
+  }
+  if (/^\d+$/.test(mode)) socket.close(Number(mode), "at the position");
+  if (mode.endsWith("-1011")) socket.close(1011, "internal error");
+  return true;
+}
+
+async function greet(socket, user) {
+  say(socket, { type: "handshake_validation", data: { status: "accepted" } });
+  if (await misbehave(socket, "first-frame")) return;
+  const data = { event: "connection_established", startup_complete: true, user_id: user };
+  if (mode === "degraded-welcome") Object.assign(data, { degraded_mode: true });
+  say(socket, { type: "system_message", data });
+}
+
+/** What a hostile server does in the middle of a run; true when the run is over. */
+async function assault(socket) {
+  if (mode === "never-reads") {
+    socket.pause();
+    return true;
+  }
+  if (mode === "huge") socket.send("x".repeat(100 * 1024 * 1024));
+  if (mode === "deep") socket.send("[".repeat(1024 * 1024));
+  if (mode === "bad-utf8") socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false });
+  if (mode === "flood") {
+    for (let sent = 0; sent < 1000000 && socket.readyState === socket.OPEN; sent += 1) {
+      socket.send("x");
+      if (socket.bufferedAmount > 1024 * 1024) await sleep(5);
+    }
+    return true;
+  }
+  return false;
+}
+
+const present = new Map();
+
+/** Tells everybody who is there. */
+function tellPresence() {
+  for (const socket of present.keys()) say(socket, { type: "presence", users: [...present.values()] });
+}
+
+function* events(run) {
+  const fields = { run_id: run.id, user_id: run.user };
+  yield { type: "agent_started", payload: fields };
+  yield { type: "agent_thinking", ...fields };
+  yield { type: "tool_executing", data: { tool: "count_words", ...fields } };
+  yield { type: "tool_completed", payload: { tool: "count_words", ...fields } };
+  const done = mode === "leak" ? latest : run;
+  yield { type: "agent_completed", data: { ...fields, result: `done: ${done.request}` } };
+}
+
+async function runAgent(socket, user, message) {
+  const run = { id: randomUUID(), user, request: message.payload.user_request };
+  latest = run;
+  let due = [...(mode === "leak" ? [] : events(run))];
+  if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
+  if (mode === "missing-completion") due = due.slice(0, 4);
+  if (mode === "fallback") due = due.map((event) => ({ ...event, fallback_active: true }));
+  for (const event of mode === "leak" ? events(run) : due) {
+    if (socket.readyState !== socket.OPEN) return;
+    say(socket, event);
+    if (mode === "dies") {
+      await sleep(delay);
+      socket.close(1011, "orchestrator is None");
+      return;
+    }
+    if (event.type === "agent_thinking" && (await misbehave(socket, "mid-run"))) return;
+    if (event.type === "agent_thinking" && (await assault(socket))) return;
+    if (mode === "mute-heartbeats") {
+      say(socket, { type: "heartbeat" });
+      say(socket, { type: "progress_update", data: { percent: 50 } });
+    }
+    await sleep(step);
+  }
+}
+
+function converse(socket, user) {
+  socket.on("message", (data) => {
+    if (socket.done) return;
+    const message = JSON.parse(data);
+    if (message.type === "start_agent") runAgent(socket, user, message);
+    else if (message.type === "ping") say(socket, { type: "pong", payload: message.payload });
+    else say(socket, { type: "error", error: "unknown type" });
+  });
+  socket.on("error", () => {});
+  if (mode === "presence") {
+    present.set(socket, user);
+    socket.on("close", () => present.delete(socket));
+    tellPresence();
+  }
+  greet(socket, user);
+}
+
+const server = createServer((_, response) => response.end("{}"));
+const sockets = new WebSocketServer({ noServer: true });
+const ANSWERS = { "always-503": "503 Service Unavailable", 404: "404 Not Found", 200: "200 OK" };
+
+server.on("upgrade", (request, stream, head) => {
+  stream.on("error", () => {});
+  if (reached && UPGRADES.includes(mode)) {
+    if (mode === "never-answers") return;
+    stream.end(`HTTP/1.1 ${ANSWERS[mode]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    return;
+  }
+  const user = new URL(request.url, "http://localhost").searchParams.get("user") || "user-001";
+  sockets.handleUpgrade(request, stream, head, (socket) => {
+    socket.resetSocket = () => stream.resetAndDestroy();
+    converse(socket, user);
+  });
+});
+
+server.listen(Number(process.env.PORT || 8080), "127.0.0.1");
