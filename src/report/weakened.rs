@@ -28,8 +28,9 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     if carried.shared_token {
         weakened.push("one token for all users: to a server that goes by it they are one".to_owned());
     }
+    // Both are whole seconds, cut off: a second too early is better said than not.
     let took = i64::try_from(evidence.took_ms / 1000).unwrap_or(i64::MAX);
-    if let Some(left) = carried.token_left.filter(|left| *left < took) {
+    if let Some(left) = carried.token_left.filter(|left| *left <= took) {
         weakened.push(format!(
             "the tokens expired {left} s into the run: what was refused after that is no fault of the server's"
         ));
