@@ -35,7 +35,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
             let stage = Stage::new(clock, Workload::Command(command)).await?;
             let settings = stage.aim(merged)?;
             let redactor = Redactor::default();
-            let gated = gate(&settings, clock, &wanted, &signals, &redactor).await;
+            let gated = Box::pin(gate(&settings, clock, &wanted, &signals, &redactor)).await;
             let log = stage.emulator.logs(&stage.revision);
             stage.emulator.shutdown().await;
             let (checked, judgement) = gated?;
@@ -74,7 +74,7 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
         let backend = SampleBackend { behaviour, echo_revision: true, ..SampleBackend::default() };
         let stage = Stage::new(clock, Workload::Sample(backend)).await?;
         let settings = sample(stage.aim(merged.clone())?)?;
-        let gated = gate(&settings, clock, wanted, signals, &Redactor::default()).await;
+        let gated = Box::pin(gate(&settings, clock, wanted, signals, &Redactor::default())).await;
         stage.emulator.shutdown().await;
         let (checked, judgement) = gated?;
         let exit = report(&checked.evidence, &judgement, wanted, signals.exit())?;
