@@ -29,7 +29,11 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     /// The error for a flaw at `path`; its help, where it has none of its own, is the page on flows.
     pub(crate) fn error(&self, path: &KeyPath, flaw: Flaw) -> ConfigError {
-        let flaw = if flaw.help.is_some() { flaw } else { flaw.help("how flows are written: revgate explain agent") };
+        let flaw = if flaw.help.is_some() {
+            flaw
+        } else {
+            flaw.help("how flows are written: revgate explain agent")
+        };
         self.sources.error(&Spot::File(path.clone()), flaw)
     }
 
