@@ -63,7 +63,7 @@ fn the_flow_of_every_example_is_there_by_its_name() {
         let output = check.args(["--url", "ws://127.0.0.1:9"]).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(11), "{name}\n{told}");
-        assert!(told.contains(&format!("agent: flow {name}, 3 runs alone and 1 times 2 at once")), "{told}");
+        assert!(told.contains(&format!("agent: flow {name}, 3 runs alone and 1 × 2 at once")), "{told}");
         assert!(told.contains("5 at once were asked for, and there are 2 users"), "{told}");
     }
 }
