@@ -91,7 +91,7 @@ impl AgentSettings {
     pub(crate) fn words(&self, users: usize) -> String {
         let at_once = self.at_once.min(u32::try_from(users).unwrap_or(u32::MAX));
         let mut words = format!(
-            "agent: flow {}, {} runs alone and {} times {at_once} at once, at most {} s each",
+            "agent: flow {}, {} runs alone and {} × {at_once} at once, at most {} s each",
             self.flow.name,
             self.runs,
             self.rounds,

@@ -82,6 +82,15 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// What the last check recorded of its conversations.
+    pub(crate) fn recorded(&self) -> Value {
+        let record = std::fs::read(self.folder.path().join("run.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        record["configured"]["agent"].clone()
+    }
+}
+
 impl Drop for Backend {
     fn drop(&mut self) {
         let _ = self.child.kill();

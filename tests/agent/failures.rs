@@ -112,3 +112,23 @@ fn latency_is_held_to_its_limits() {
     assert_eq!((code, outcome), (10, "fail"), "{document:#}");
     assert!(summary.contains("too slowly: p95 is") && summary.contains("400 ms are allowed"), "{summary}");
 }
+
+#[test]
+fn a_cleanup_is_done_whatever_happened_and_decides_nothing() {
+    let flow = "flows:\n  own:\n    steps:\n      - send: { type: start_agent, payload: { user_request: '{{nonce}}' } }\n      \
+                - expect: { type: EVENT, within: 1s, capture: { run_id: /payload/run_id } }\n    cleanup:\n      \
+                - send: { type: ping, payload: { run: '{{capture.run_id}}' } }\n      - expect: { type: pong }\n      \
+                - expect: { type: never, within: 100ms }\n";
+    let backend = Backend::node("fixed", &[]);
+    let config = CONFIG.replace("reference-agent", "own");
+    let with = |event: &str| format!("{config}{}", flow.replace("EVENT", event));
+    let (_, document) = backend.check(&with("agent_started"), &["--only", "agent"]);
+    assert_eq!(check_of(&document, "agent").0, "pass", "{document:#}");
+    let run = backend.recorded()["runs"][0].clone();
+    assert_eq!((&run["sent"], &run["cleanup"]), (&2.into(), &"never did not come".into()), "{run:#}");
+    // A run that fails before anything was captured: the cleanup cannot be filled, and says so.
+    let (_, document) = backend.check(&with("agent_never"), &["--only", "agent"]);
+    assert_eq!(check_of(&document, "agent").0, "fail", "{document:#}");
+    let run = backend.recorded()["runs"][0].clone();
+    assert_eq!((&run["sent"], &run["cleanup"]), (&1.into(), &"run_id was never captured".into()), "{run:#}");
+}

@@ -14,6 +14,9 @@ use crate::probe::FlowRun;
 /// Digits that are kept.
 const DIGITS: u8 = 3;
 
+/// How many events are told in one line; all are in the numbers.
+const EVENTS: usize = 6;
+
 /// The times of completed runs.
 pub(super) struct Latencies {
     completion: Option<Histogram<u64>>,
@@ -28,7 +31,7 @@ impl Latencies {
         for run in runs {
             let Some(started) = run.started else { continue };
             if let (Some(histogram), Some(completed)) = (&mut completion, run.completed) {
-                record(histogram, completed.saturating_sub(started));
+                record(histogram, completed.saturating_sub(started).saturating_sub(run.paced));
             }
             // Each event by its first coming; the welcome came before the start.
             let mut seen = Vec::new();
@@ -69,7 +72,17 @@ impl Latencies {
             return "no times".to_owned();
         };
         let at = |quantile| histogram.value_at_quantile(quantile).div_ceil(1000);
-        format!("to completion p50 {} ms, p95 {} ms, p99 {} ms", at(0.5), at(0.95), at(0.99))
+        let completion =
+            format!("to completion p50 {} ms, p95 {} ms, p99 {} ms", at(0.5), at(0.95), at(0.99));
+        let mut events: Vec<(u64, &str)> =
+            self.events.iter().map(|(name, times)| (times.value_at_quantile(0.95), name.as_str())).collect();
+        events.sort_unstable();
+        let events: Vec<String> = events
+            .into_iter()
+            .take(EVENTS)
+            .map(|(time, name)| format!("{name} {} ms", time.div_ceil(1000)))
+            .collect();
+        if events.is_empty() { completion } else { format!("{completion}; p95 to {}", events.join(", ")) }
     }
 
     /// Percentiles of the time to completion.

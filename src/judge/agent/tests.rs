@@ -27,6 +27,7 @@ fn run(ending: Ending, end: EndKind, phase: Phase) -> FlowRun {
         events: vec![Came { name: "agent_started".to_owned(), at: 1_500_000 }],
         events_total: 1,
         sent: 1,
+        paced: 0,
         ending,
         cleanup: None,
         observation,
@@ -93,6 +94,16 @@ fn percentiles_are_of_times_since_the_first_step() {
     assert_eq!(completion["runs"], 2);
     let near = |value: &Value, due: u64| value.as_u64().unwrap().abs_diff(due) <= due / 500;
     assert!(near(&completion["p50"], 1_000_000) && near(&completion["p99"], 1_000_000), "{completion}");
+    let words = latencies.words();
+    assert!(
+        words.starts_with("to completion p50 1") && words.contains("; p95 to agent_started 5"),
+        "{words}"
+    );
+    let paced = FlowRun { paced: 400_000, ..whole.clone() };
+    assert!(
+        near(&Latencies::of(&[&paced]).completion()["max"], 600_000),
+        "our own waiting is not the server's"
+    );
     assert!(near(&latencies.events()["agent_started"]["p95"], 500_000));
     let limit = |p95| Latency { p95: Some(std::time::Duration::from_millis(p95)), ..Latency::default() };
     assert!(latencies.over(&limit(1010)).is_none());

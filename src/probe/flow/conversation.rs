@@ -4,6 +4,8 @@
 //! the socket is read in every moment, also while a message waits for its turn or a run for the others, and everything that
 //! comes is looked at: forbidden is forbidden whenever it comes.
 
+mod cleanup;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dialogue::{Dialogue, Heard};
-use super::super::observation::{EndKind, Observation, Phase};
+use super::super::observation::{EndKind, Observation, Phase, in_microseconds};
 use super::super::prober::Prober;
 use super::super::spec::SocketSpec;
 use super::barrier::Place;
@@ -87,6 +89,7 @@ fn empty(errand: &Errand<'_>, user: &str, observation: Observation) -> FlowRun {
         events: Vec::new(),
         events_total: 0,
         sent: 0,
+        paced: 0,
         ending: Ending::NotOpened,
         cleanup: None,
         observation,
@@ -117,6 +120,7 @@ struct Talk<'a, 'v> {
     events: Vec<Came>,
     events_total: u32,
     sent: u32,
+    paced: Duration,
     end: Option<(EndKind, Phase)>,
 }
 
@@ -136,6 +140,7 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
             events: Vec::new(),
             events_total: 0,
             sent: 0,
+            paced: Duration::ZERO,
             end: None,
         }
     }
@@ -216,7 +221,13 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         let now = Instant::now();
         let turn = self.pace.next(now);
         self.listen(turn).await?;
-        self.run_until = self.run_until.map(|until| until + turn.saturating_duration_since(now));
+        let waited = turn.saturating_duration_since(now);
+        self.run_until = self.run_until.map(|until| until + waited);
+        if self.sent == 0 {
+            self.started = self.started.map(|started| started + in_microseconds(waited));
+        } else {
+            self.paced += waited;
+        }
         if self.dialogue.is_cut() {
             return Err(Stopped::By(Ending::Cut));
         }
@@ -345,43 +356,13 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
             events: self.events,
             events_total: self.events_total,
             sent: self.sent,
+            paced: in_microseconds(self.paced),
             ending,
             cleanup,
             ..empty(self.errand, self.values.user, observation)
         };
         let nonce = self.values.nonce.to_owned();
         Held { run, nonce, captured, transcript: self.transcript, pace: self.pace }
-    }
-
-    /// What went wrong in the cleanup, in words.
-    async fn clean_up(&mut self) -> Option<String> {
-        let completed = self.completed.take();
-        let stopped = loop {
-            let done = match self.progress.due() {
-                Due::Nothing => break None,
-                Due::Begin => {
-                    self.pass();
-                    Ok(())
-                }
-                Due::Send(text) => self.send(text).await,
-                Due::Unfilled(name) => break Some(format!("{name} was never captured")),
-                Due::Wait(time) => self.wait(time).await,
-                Due::Frame { name, within, optional } => self.await_frame(name, within, optional).await,
-            };
-            match done {
-                Ok(()) => {}
-                Err(Stopped::End(kind)) => {
-                    self.end = Some((kind, Phase::Closing));
-                    break Some("the socket ended".to_owned());
-                }
-                Err(Stopped::By(Ending::Missing { due, .. } | Ending::TooLong { due, .. })) => {
-                    break Some(format!("{due} did not come"));
-                }
-                Err(Stopped::By(_)) => break Some("a frame came that no conversation may show".to_owned()),
-            }
-        };
-        self.completed = completed;
-        stopped
     }
 }
 

@@ -81,6 +81,8 @@ pub struct FlowRun {
     pub events_total: u32,
     /// How many texts were sent.
     pub sent: u32,
+    /// For how long messages waited for their turn after the first, in microseconds: that time is not the server's.
+    pub paced: u64,
     /// How it ended.
     pub ending: Ending,
     /// What went wrong in its `cleanup`; it decides nothing.

@@ -3,6 +3,8 @@
 // fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
 // mute-heartbeats  correct, and heartbeats and progress come in between all the time
 // presence         correct, and tells everybody who is there
+// socket-io        speaks Socket.IO: joins the namespace, and replies to a message
+// graphql          speaks graphql-transport-ws: two results of a subscription, and its end
 // flood, huge, deep, bad-utf8, never-reads   behind agent_thinking: a million tiny frames without end, a frame of 100 MB,
 //                  JSON of a million brackets, a text that is no UTF-8, and a server that reads no more and says no more
 //
@@ -136,6 +138,33 @@ function converse(socket, user) {
   greet(socket, user);
 }
 
+/** Engine.IO and Socket.IO, as far as one event and its reply need them. */
+function converseSocketIo(socket) {
+  socket.send(`0${JSON.stringify({ sid: randomUUID(), upgrades: [], pingInterval: 25000, pingTimeout: 20000 })}`);
+  socket.on("message", (data) => {
+    const text = String(data);
+    if (text.startsWith("40")) socket.send(`40${JSON.stringify({ sid: randomUUID() })}`);
+    if (text.startsWith("42")) {
+      socket.send("2");
+      socket.send(`42${JSON.stringify(["reply", { text: JSON.parse(text.slice(2))[1].text }])}`);
+    }
+  });
+}
+
+/** graphql-transport-ws, as far as one subscription needs it. */
+function converseGraphql(socket) {
+  socket.on("message", async (data) => {
+    const { id, type, payload } = JSON.parse(data);
+    if (type === "connection_init") say(socket, { type: "connection_ack" });
+    if (type !== "subscribe") return;
+    for (const part of [1, 2]) {
+      say(socket, { id, type: "next", payload: { data: { replies: `${payload.variables.text} ${part}` } } });
+      await sleep(step);
+    }
+    say(socket, { id, type: "complete" });
+  });
+}
+
 const server = createServer((_, response) => response.end("{}"));
 const sockets = new WebSocketServer({ noServer: true });
 const ANSWERS = { "always-503": "503 Service Unavailable", 404: "404 Not Found", 200: "200 OK" };
@@ -150,7 +179,9 @@ server.on("upgrade", (request, stream, head) => {
   const user = new URL(request.url, "http://localhost").searchParams.get("user") || "user-001";
   sockets.handleUpgrade(request, stream, head, (socket) => {
     socket.resetSocket = () => stream.resetAndDestroy();
-    converse(socket, user);
+    if (mode === "socket-io") converseSocketIo(socket);
+    else if (mode === "graphql") converseGraphql(socket);
+    else converse(socket, user);
   });
 });
 
