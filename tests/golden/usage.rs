@@ -24,7 +24,7 @@ fn the_command_line_is_refused() {
             (&["check", "extra"], &[]),
             (&["judge"], &[]),
             (&["explain"], &[]),
-            (&["explain", "logs"], &[]),
+            (&["explain", "log"], &[]),
             (&["explain", "\u{1b}[31m::error::x"], &[]),
             (&["emulator", "--dry-run"], &[]),
             (&["rehearse", "--cold"], &[]),
