@@ -12,6 +12,8 @@ mod entries;
 mod proof;
 #[path = "inside/rubbish.rs"]
 mod rubbish;
+#[path = "inside/secrets.rs"]
+mod secrets;
 #[path = "gate/support.rs"]
 #[expect(dead_code, reason = "it serves another suite first")]
 mod support;

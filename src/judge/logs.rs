@@ -95,7 +95,7 @@ fn sort<'a>(read: &'a LogsRead, windows: &Windows, broken: &Windows) -> Sorted<'
             // We broke them off ourselves, or had them open for longer than the revision allows: `hold` judges that.
             LoggedKind::BrokenRequest if own && broken.hold(entry.at) => sorted.not_the_logs.push(entry),
             LoggedKind::TimedOut if own => sorted.not_the_logs.push(entry),
-            LoggedKind::NoInstance => sorted.not_the_logs.push(entry),
+            LoggedKind::NoInstance | LoggedKind::Departure => sorted.not_the_logs.push(entry),
             LoggedKind::Error | LoggedKind::Traceback | LoggedKind::Probe if windows.hold(entry.at) => {
                 sorted.in_windows += 1;
             }
