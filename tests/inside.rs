@@ -8,6 +8,8 @@ pub mod backends;
 mod endpoints;
 #[path = "inside/entries.rs"]
 mod entries;
+#[path = "inside/hostile.rs"]
+mod hostile;
 #[path = "inside/proof.rs"]
 mod proof;
 #[path = "inside/rubbish.rs"]

@@ -48,7 +48,7 @@ fn exception_of(text: &str) -> Option<&str> {
     let (_, traceback) = text.split_once(TRACEBACK)?;
     let lines = traceback.lines().map(|line| line.trim_start_matches(':').trim_end());
     let named = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    lines.filter(|line| !line.starts_with("  ")).filter(named).last().map(str::trim)
+    lines.filter(|line| !line.starts_with("  ")).rfind(named).map(str::trim)
 }
 
 /// True for an exception that says no more than that the client has left.
