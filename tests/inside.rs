@@ -8,10 +8,14 @@ pub mod backends;
 mod endpoints;
 #[path = "inside/entries.rs"]
 mod entries;
+#[path = "inside/hostile.rs"]
+mod hostile;
 #[path = "inside/proof.rs"]
 mod proof;
 #[path = "inside/rubbish.rs"]
 mod rubbish;
+#[path = "inside/secrets.rs"]
+mod secrets;
 #[path = "gate/support.rs"]
 #[expect(dead_code, reason = "it serves another suite first")]
 mod support;

@@ -132,8 +132,14 @@ impl LogEntry {
 pub struct LoggedText(String);
 
 impl LoggedText {
+    /// Of a long text both ends are kept: a traceback names its exception last.
     fn new(text: &str) -> Self {
-        Self(text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned())
+        if text.len() <= LONGEST_TEXT {
+            return Self(text.to_owned());
+        }
+        let head = &text[..text.floor_char_boundary(LONGEST_TEXT / 2)];
+        let tail = &text[text.ceil_char_boundary(text.len() - LONGEST_TEXT / 2)..];
+        Self(format!("{head}…{tail}"))
     }
 
     /// The text, for searching.
@@ -295,8 +301,11 @@ mod tests {
         assert_eq!(of(json!({"message": "boom", "user": "u"})).text().raw(), "boom");
         assert_eq!(of(json!({"message": "boom", "exception": "Traceback"})).text().raw(), "boom\nTraceback");
         assert_eq!(of(json!({"code": 7})).text().raw(), "{\"code\":7}");
-        let long = "ü".repeat(LONGEST_TEXT);
-        assert!(of(json!({ "message": long })).text().raw().len() <= LONGEST_TEXT);
+        let long = "ü".repeat(LONGEST_TEXT) + "\nValueError: x";
+        let entry = of(json!({ "message": long }));
+        assert!(
+            entry.text().raw().len() <= LONGEST_TEXT + 4 && entry.text().raw().ends_with("ValueError: x")
+        );
     }
 
     #[test]

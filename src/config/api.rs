@@ -108,10 +108,11 @@ impl ApiSettings {
         let requests: u32 = self.endpoints.iter().map(|endpoint| endpoint.times + endpoint.at_once).sum();
         let at_once = self.endpoints.iter().map(|endpoint| endpoint.at_once).max().unwrap_or_default();
         let longest = self.endpoints.iter().map(Endpoint::longest).sum::<Duration>().as_secs_f64();
-        format!(
-            "api: {} endpoints, {requests} requests, at most {at_once} at once, at most {longest:.0} s",
-            self.endpoints.len()
-        )
+        let endpoints = match self.endpoints.len() {
+            1 => "1 endpoint".to_owned(),
+            count => format!("{count} endpoints"),
+        };
+        format!("api: {endpoints}, {requests} requests, at most {at_once} at once, at most {longest:.0} s")
     }
 
     /// What a person should know of the endpoints before they are asked.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
-use self::kinds::{kind_of_request, kind_of_system, reason_of_start, written};
+use self::kinds::{kind_of_request, kind_of_system, kind_of_written, reason_of_start, written};
 use super::logs::{PAUSE, socket_of};
 use super::{Control, EngineError, Run, milliseconds};
 use crate::cloudrun::ApiError;
@@ -202,7 +202,7 @@ impl Reading<'_> {
         let mut entries = Vec::new();
         for entry in &said {
             let plain = entry.severity.is_empty() || entry.severity == "DEFAULT";
-            let kind = if plain { LoggedKind::Traceback } else { LoggedKind::Error };
+            let kind = kind_of_written(entry.text().raw(), !plain);
             self.keep(&mut entries, stretch, entry, kind);
         }
         for entry in &failed {

@@ -66,7 +66,7 @@ struct Sorted<'a> {
 
 fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     let windows = Windows::of(evidence);
-    let sorted = sort(read, &windows, &Windows::of_broken(evidence));
+    let sorted = sort(read, &windows);
     let clean = windows.outside(read.ended);
     let check = if !sorted.counted.is_empty() {
         Check::bare(CheckName::Logs, Outcome::Fail, failed_words(&sorted, read))
@@ -86,16 +86,17 @@ fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     if check.outcome == Outcome::Fail { failed_help(check, &sorted, evidence) } else { check }
 }
 
-fn sort<'a>(read: &'a LogsRead, windows: &Windows, broken: &Windows) -> Sorted<'a> {
+fn sort<'a>(read: &'a LogsRead, windows: &Windows) -> Sorted<'a> {
     let mut sorted = Sorted { counted: vec![], allowed: 0, in_windows: 0, not_the_logs: vec![] };
     for entry in &read.entries {
         let own = entry.socket.is_some();
         match entry.kind {
             _ if entry.allowed.is_some() => sorted.allowed += 1,
-            // We broke them off ourselves, or had them open for longer than the revision allows: `hold` judges that.
-            LoggedKind::BrokenRequest if own && broken.hold(entry.at) => sorted.not_the_logs.push(entry),
+            // We broke them off ourselves, or their tokens and frames were bad: `auth` and `frames` judge how these end. Those
+            // that were open for longer than the revision allows are judged by `hold`.
+            LoggedKind::BrokenRequest if own && windows.hold(entry.at) => sorted.not_the_logs.push(entry),
             LoggedKind::TimedOut if own => sorted.not_the_logs.push(entry),
-            LoggedKind::NoInstance => sorted.not_the_logs.push(entry),
+            LoggedKind::NoInstance | LoggedKind::Departure => sorted.not_the_logs.push(entry),
             LoggedKind::Error | LoggedKind::Traceback | LoggedKind::Probe if windows.hold(entry.at) => {
                 sorted.in_windows += 1;
             }

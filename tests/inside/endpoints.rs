@@ -110,7 +110,7 @@ fn what_the_edge_swallows_is_warned_about_before_and_after() {
     let mut plan = world.revgate("check");
     let Ended { code, err, .. } = Ended::of(plan.args(["--tag", "gate", "--dry-run", "--progress", "plain"]));
     assert_eq!(code, 11);
-    assert_says(&err, &["api: 1 endpoints, 8 requests", "/healthz never reaches a service at run.app"]);
+    assert_says(&err, &["api: 1 endpoint, 8 requests", "/healthz never reaches a service at run.app"]);
     let Ended { out, .. } = check(&world);
     assert_says(&out, &["/healthz never reaches a service at run.app"]);
 }

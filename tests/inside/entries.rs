@@ -37,6 +37,15 @@ fn a_backend_that_writes_much_and_nothing_bad_is_approved() {
 }
 
 #[test]
+fn a_handler_that_dies_of_its_clients_leaving_works_as_it_should() {
+    let world = backend("naive", &format!("{NAMED}{LOGS}"), "{}");
+    let patterns = "first-contact,control,users,same-user,first-message,reconnect";
+    let Ended { code, out, err } = world.check(&["--tag", "gate", "--pattern", patterns]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_says(&out, &["pass  logs", "tracebacks of clients' leaving"]);
+}
+
+#[test]
 fn what_is_known_is_excused_and_the_report_says_so_first() {
     let allow = "logs: { patience: 20s, allow: ['^metrics exporter'] }\n";
     let Ended { code, out, err } = check(&backend("known-error", &format!("{NAMED}{allow}"), "{}"));

@@ -14,6 +14,10 @@ pub(super) const TRACEBACK: &str = "Traceback (most recent call last)";
 /// How the start of an instance is told.
 const START: &str = "Starting new instance. Reason: ";
 
+/// Exceptions by which Python's servers tell a handler that its client has left, by the ends of their names.
+const DEPARTURES: [&str; 4] =
+    ["WebSocketDisconnect", "ConnectionClosedOK", "ClientDisconnect", "ClientDisconnected"];
+
 /// The part of a filter that means what the application wrote and may count: all logs but those of the platform.
 pub(super) fn written(settings: &LogsSettings, requests: &str, system: &str) -> String {
     let severity = &settings.severity;
@@ -25,6 +29,32 @@ pub(super) fn written(settings: &LogsSettings, requests: &str, system: &str) -> 
         format!("severity>={severity}")
     };
     format!("NOT {requests} AND NOT {system} AND NOT logName:\"cloudaudit.googleapis.com\" AND {counts}")
+}
+
+/// What an entry tells that the application wrote. A handler that does not catch its client's leaving dies of it, and works
+/// as it should: that is the text of many a tutorial.
+pub(super) fn kind_of_written(text: &str, has_severity: bool) -> LoggedKind {
+    if exception_of(text).is_some_and(is_departure) {
+        LoggedKind::Departure
+    } else if has_severity {
+        LoggedKind::Error
+    } else {
+        LoggedKind::Traceback
+    }
+}
+
+/// The line of a traceback that names its exception: the last that is not indented.
+fn exception_of(text: &str) -> Option<&str> {
+    let (_, traceback) = text.split_once(TRACEBACK)?;
+    let lines = traceback.lines().map(|line| line.trim_start_matches(':').trim_end());
+    let named = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    lines.filter(|line| !line.starts_with("  ")).rfind(named).map(str::trim)
+}
+
+/// True for an exception that says no more than that the client has left.
+fn is_departure(exception: &str) -> bool {
+    let name = exception.split([':', '(']).next().unwrap_or_default().trim();
+    DEPARTURES.iter().any(|known| name.rsplit('.').next() == Some(known)) && !exception.contains("1011")
 }
 
 /// What a request's entry with 5xx tells.
@@ -99,6 +129,26 @@ mod tests {
                       terminated.";
         assert_eq!(kind_of_request(memory), LoggedKind::Memory);
         assert_eq!(kind_of_request(""), LoggedKind::ServerError);
+    }
+
+    #[test]
+    fn a_client_that_left_is_no_error_and_what_came_of_it_is() {
+        for (text, due) in [
+            ("starlette.websockets.WebSocketDisconnect: (1000, '')", LoggedKind::Departure),
+            ("starlette.websockets.WebSocketDisconnect: 1006", LoggedKind::Departure),
+            ("websockets.exceptions.ConnectionClosedOK: received 1000 (OK)", LoggedKind::Departure),
+            ("starlette.websockets.WebSocketDisconnect: (1011, '')", LoggedKind::Traceback),
+            ("ValueError: WebSocketDisconnect", LoggedKind::Traceback),
+            ("WebSocketDisconnectHandlerError", LoggedKind::Traceback),
+        ] {
+            assert_eq!(kind_of_written(&format!("{TRACEBACK}: {text}"), false), due, "{text}");
+            let whole = format!(
+                "Exception in ASGI application\n{TRACEBACK}:\n  File \"a.py\", line 3\n    run()\n{text}\n"
+            );
+            let due = if due == LoggedKind::Departure { due } else { LoggedKind::Error };
+            assert_eq!(kind_of_written(&whole, true), due, "{text}");
+        }
+        assert_eq!(kind_of_written("WebSocketDisconnect", true), LoggedKind::Error, "no traceback");
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Reading<'_> {
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(()) };
         let ended = last.checked_add(LENGTH).unwrap_or(last).min(stretch.ended);
         // Lines of a traceback are indented, but for the one that names the exception.
-        let named = "textPayload=~\"^[A-Za-z_]\" AND logName=~\"run.googleapis.com%2F(stdout|stderr)$\"";
+        let named = "textPayload=~\"^[A-Za-z_]\" AND textPayload!~\"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)\" AND logName=~\"run.googleapis.com%2F(stdout|stderr)$\"";
         let (lines, _) = self.list(&Stretch { began: first, ended }, named).await?;
         let mut by_source: HashMap<_, Lines<'_>> = HashMap::new();
         for line in &lines {

@@ -71,6 +71,8 @@ pub enum LoggedKind {
     Error,
     /// The application wrote the beginning of a Python traceback, without a severity.
     Traceback,
+    /// The same, and all that it says is that a client has left.
+    Departure,
     /// A request ended with 5xx.
     ServerError,
     /// The same, and the platform says that the connection to the instance broke.
@@ -93,6 +95,7 @@ impl LoggedKind {
         let (one, many) = match self {
             Self::Error => ("error of the application", "errors of the application"),
             Self::Traceback => ("traceback", "tracebacks"),
+            Self::Departure => ("traceback of a client's leaving", "tracebacks of clients' leaving"),
             Self::ServerError => ("request with 5xx", "requests with 5xx"),
             Self::BrokenRequest => {
                 ("request broken off by the instance", "requests broken off by the instance")

@@ -175,6 +175,15 @@ fn a_connection_that_we_broke_ourselves_is_no_failure_of_the_revision() {
 }
 
 #[test]
+fn clients_that_leave_and_requests_without_an_instance_are_shown_and_do_not_count() {
+    let check =
+        logs(&evidence(vec![entry(5000, LoggedKind::Departure), entry(6000, LoggedKind::NoInstance)]));
+    assert_eq!(check.outcome, Outcome::Pass);
+    let words = "not counted: 1 traceback of a client's leaving, 1 request without an instance";
+    assert!(check.summary.contains(words), "{check:?}");
+}
+
+#[test]
 fn what_is_allowed_is_counted_and_said() {
     let known = Logged { allowed: Some(0), ..entry(5000, LoggedKind::Error) };
     let evidence = evidence(vec![known]);

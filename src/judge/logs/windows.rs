@@ -22,12 +22,6 @@ impl Windows {
         Self::merged(parts.map(|window| (window.began, window.ended)).chain(vanishing(evidence)))
     }
 
-    /// When clients were there that leave without a word, so that the platform finds a connection broken.
-    pub(super) fn of_broken(evidence: &Evidence) -> Self {
-        let parts = evidence.configured.windows.iter().filter(|window| window.check == CheckName::Frames);
-        Self::merged(parts.map(|window| (window.began, window.ended)).chain(vanishing(evidence)))
-    }
-
     fn merged(parts: impl Iterator<Item = (u64, u64)>) -> Self {
         let mut parts: Vec<(u64, u64)> =
             parts.map(|(from, to)| (from.saturating_sub(MARGIN), to.saturating_add(MARGIN))).collect();

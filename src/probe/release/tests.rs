@@ -129,8 +129,8 @@ async fn lanes_that_release_at_the_same_time_do_not_disturb_each_other() {
 /// Fills a socket's buffers, and those of its unread far end, and gives how many bytes that took.
 async fn fill(socket: &TcpStream) -> usize {
     let (mut filled, mut full) = (0, 0);
-    // The far end may still make room when it is asked, which it is after 200 ms and then after 400 (RFC 9293, 3.8.6.1).
-    while full < 40 {
+    // What is still under way to the far end makes room when it has arrived, which may take a busy machine a while.
+    while full < 10 {
         full += 1;
         while let Ok(more) = socket.try_write(&[b'.'; 1000]) {
             filled += more;
@@ -161,7 +161,8 @@ async fn a_full_socket_is_finished_afterwards_and_a_broken_one_holds_nobody_up()
         });
         assert_eq!(received, (b'c', Some(b'a')), "{offer:?}");
         assert_eq!(stamps[1], None, "{offer:?}");
-        assert!(stamps[2] <= stamps[0], "{offer:?} {stamps:?}");
+        // No order of these two: a thread may be put aside between its send and its stamp.
+        assert!(stamps[0].is_some() && stamps[2].is_some(), "{offer:?} {stamps:?}");
     }
 }
 

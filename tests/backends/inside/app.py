@@ -1,6 +1,7 @@
 """A WebSocket backend on FastAPI whose inside is unwell, or not, chosen by BACKEND_MODE.
 
 fixed             correct; writes much on both streams, and one line that looks like an error and has no severity
+naive             correct; its handler dies of each client's leaving, as in many a tutorial
 sockets-die       /health is well, every socket is closed with 1011
 errors-in-log     every socket is served, and after each an error is written: a JSON line with its severity
 traceback-in-log  every socket is served, and after each an exception is written as plain text
@@ -9,6 +10,7 @@ crash             every socket is served, and the process ends when an agent is 
 wrong-json        /health says that it is degraded
 tenth             the tenth request under way at once is answered with 500
 redirect          /health leads to another host
+echo              /echo gives back every header, and writes them at ERROR
 slow              /health takes three quarters of a second
 
 Run: python -m uvicorn app:app --host 127.0.0.1 --port $PORT
@@ -86,6 +88,16 @@ async def agent(request: Request):
     return {"asked": await request.json(), "by": request.headers.get("x-tenant")}
 
 
+@app.get("/echo")
+async def echo(request: Request):
+    headers = dict(request.headers)
+    if MODE == "echo":
+        say("ERROR", f"asked with {headers.get('x-key')} and {headers.get('authorization')}")
+        say("ERROR", "asked with", all=headers)
+        print(json.dumps({"severity": "ERROR", "headers": headers}), flush=True)
+    return {"headers": headers}
+
+
 @app.get("/large")
 async def large():
     return Response('{"status": "healthy", "fill": "' + "x" * (2 << 20) + '"}', media_type="application/json")
@@ -103,4 +115,6 @@ async def endpoint(websocket: WebSocket):
             message = json.loads(await websocket.receive_text())
             await websocket.send_json({"type": "pong", "nonce": message.get("nonce")})
     except WebSocketDisconnect:
+        if MODE == "naive":
+            raise
         after_a_socket()
