@@ -1,11 +1,7 @@
-//! Every check at once, on a correct agent backend that nobody wrote for the gate: it must be approved.
+//! Every check at once, on a correct agent backend: it must be approved.
 //!
 //! The server refuses bad tokens as real ones do, with an error in its log, so that `logs` has to tell when they came.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking; a series prints its counts"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/backends.rs"]
 pub mod backends;

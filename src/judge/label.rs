@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::statistics::fisher_exact_greater;
 use crate::config::Pattern;
-use crate::probe::shuffled;
+use crate::probe::{Stratum, shuffled};
 
 /// Single sockets that are worth opening for a label.
 const CONTROLS: u32 = 200;
-/// Single sockets after a failed first contact or cold start, which are not repeated.
-const CONTROLS_AFTER_FIRST_CONTACT: u32 = 20;
+/// Single sockets after a failed cold start, which is not repeated.
+const CONTROLS_AFTER_COLD: u32 = 20;
 /// Rounds that are worth running for a label.
 const ROUNDS: u32 = 50;
 /// Rounds from which a race can be told, as soon as there are as many sockets to compare with.
@@ -38,8 +38,10 @@ pub(super) enum Label {
 /// What was seen after a test had failed.
 #[derive(Debug, Clone)]
 pub(super) struct Labelling {
-    /// The pattern whose rounds are compared.
+    /// The pattern that failed.
     pub(super) pattern: Pattern,
+    /// The pattern whose rounds are compared with single sockets; `None` where none can be repeated.
+    repeated: Option<Pattern>,
     /// Sockets of one of its rounds.
     sockets: u32,
     /// Whether each single socket failed, in their order.
@@ -54,6 +56,8 @@ pub(super) struct Labelling {
 pub(super) struct Labelled {
     pub(super) label: Label,
     pub(super) pattern: Pattern,
+    /// The pattern whose rounds were compared.
+    pub(super) repeated: Option<Pattern>,
     pub(super) rounds: u32,
     pub(super) failing_rounds: u32,
     pub(super) single_sockets: u32,
@@ -63,9 +67,22 @@ pub(super) struct Labelled {
 }
 
 impl Labelling {
-    /// Nothing was seen yet.
-    pub(super) fn new(pattern: Pattern, sockets: u32, seed: u64) -> Self {
-        Self { pattern, sockets, controls: Vec::new(), rounds: 0, failing: 0, seed }
+    /// Nothing was seen yet of `failed`. A first contact is over once and for all, so that rounds of `users`, the like of
+    /// it, stand in for it where there are any.
+    pub(super) fn new(failed: Stratum, users: Option<Stratum>, seed: u64) -> Self {
+        let repeated = match failed.pattern {
+            Pattern::FirstContact => users,
+            Pattern::Cold => None,
+            _ => Some(failed),
+        };
+        let sockets = repeated.unwrap_or(failed).sockets;
+        let repeated = repeated.map(|stratum| stratum.pattern);
+        Self { pattern: failed.pattern, repeated, sockets, controls: Vec::new(), rounds: 0, failing: 0, seed }
+    }
+
+    /// True for a round of the pattern that is compared.
+    pub(super) fn compares(&self, pattern: Option<Pattern>) -> bool {
+        pattern.is_some() && pattern == self.repeated
     }
 
     /// Takes in a single socket.
@@ -81,23 +98,25 @@ impl Labelling {
 
     /// True when another single socket would help while `in_flight` are under way.
     pub(super) fn wants_control(&self, in_flight: u32) -> bool {
-        let most = if is_unique(self.pattern) { CONTROLS_AFTER_FIRST_CONTACT } else { CONTROLS };
+        let most = if self.pattern == Pattern::Cold { CONTROLS_AFTER_COLD } else { CONTROLS };
         count(self.controls.len()).saturating_add(in_flight) < most && !self.is_told()
     }
 
     /// True when another round of `pattern` would help while `in_flight` are under way.
     pub(super) fn wants_round(&self, pattern: Pattern, in_flight: u32) -> bool {
-        let repeatable = pattern == self.pattern && !is_unique(pattern);
         // Beyond a fair number single sockets tell more: rounds of a broken pattern may take seconds each.
         let most = if self.controls.len() < FAIR_CONTROLS { FAIR_ROUNDS } else { ROUNDS };
-        repeatable && self.rounds.saturating_add(in_flight) < most && !self.is_told()
+        self.compares(Some(pattern)) && self.rounds.saturating_add(in_flight) < most && !self.is_told()
     }
 
-    /// True when the label is known for good; a race is, as soon as it is significant on a fair number of both.
+    /// True when the label is known for good, on a fair number of both: a race as soon as it is significant; and after a
+    /// failed first contact that nothing fails any more.
     fn is_told(&self) -> bool {
-        self.rounds >= FAIR_ROUNDS
-            && self.controls.len() >= FAIR_CONTROLS
-            && self.labelled().label == Label::Race
+        let rounds = if self.repeated.is_some() { FAIR_ROUNDS } else { 0 };
+        let fair = self.rounds >= rounds && self.controls.len() >= FAIR_CONTROLS;
+        let healed =
+            || self.pattern == Pattern::FirstContact && self.failing == 0 && !self.controls.contains(&true);
+        fair && (self.labelled().label == Label::Race || healed())
     }
 
     /// The label for what was seen so far.
@@ -115,6 +134,7 @@ impl Labelling {
         Labelled {
             label,
             pattern: self.pattern,
+            repeated: self.repeated,
             rounds: self.rounds,
             failing_rounds: self.failing,
             single_sockets: count(self.controls.len()),
@@ -132,31 +152,31 @@ impl Labelling {
     }
 }
 
-/// A first contact is over once and for all, and a cold start costs seconds.
-fn is_unique(pattern: Pattern) -> bool {
-    matches!(pattern, Pattern::FirstContact | Pattern::Cold)
-}
-
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 impl Labelled {
-    /// True for a label of a failure at a start, which single sockets afterwards do not have.
+    /// True for a failure at a start of which nothing was seen afterwards.
     pub(super) fn is_of_start(&self) -> bool {
-        is_unique(self.pattern)
+        let at_start = matches!(self.pattern, Pattern::FirstContact | Pattern::Cold);
+        at_start && self.label == Label::Unlabelled && self.failing_rounds == 0
     }
 
     /// One fragment for a report; `None` when nothing was compared.
     pub(super) fn words(&self) -> Option<String> {
-        let Self { pattern, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;
-        if is_unique(*pattern) {
+        let Self { repeated, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;
+        let Some(pattern) = repeated.filter(|_| *rounds > 0 && *single_sockets > 0) else {
             let served = single_sockets - failing_single_sockets;
-            return (*single_sockets > 0)
+            let at_start =
+                matches!(self.pattern, Pattern::FirstContact | Pattern::Cold) && *single_sockets > 0;
+            return at_start
                 .then(|| format!("of {single_sockets} single sockets afterwards {served} were served"));
-        }
-        if *rounds == 0 || *single_sockets == 0 {
-            return None;
+        };
+        if self.is_of_start() {
+            return Some(format!(
+                "only then: afterwards 0 of {rounds} rounds of {pattern} fail, and 0 of {single_sockets} single sockets"
+            ));
         }
         let name = match self.label {
             Label::Race => "labelled RACE",
@@ -174,7 +194,7 @@ mod tests {
     use super::*;
 
     fn labelling(rounds: (u32, u32), controls: (u32, u32), sockets: u32) -> Labelled {
-        let mut labelling = Labelling::new(Pattern::Users, sockets, 7);
+        let mut labelling = Labelling::new(Stratum { pattern: Pattern::Users, sockets }, None, 7);
         (0..rounds.1).for_each(|i| labelling.round(i < rounds.0));
         (0..controls.1).for_each(|i| labelling.control(i < controls.0));
         labelling.labelled()
@@ -197,5 +217,28 @@ mod tests {
         assert_eq!(labelling((1, 50), (0, 200), 2).label, Label::Unlabelled);
         assert_eq!(labelling((1, 1), (0, 0), 2).label, Label::Unlabelled);
         assert_eq!(labelling((0, 0), (0, 0), 2).words(), None);
+    }
+
+    #[test]
+    fn rounds_of_users_stand_in_for_a_first_contact() {
+        let first = Stratum { pattern: Pattern::FirstContact, sockets: 10 };
+        let users = Stratum { pattern: Pattern::Users, sockets: 5 };
+        let after = |failing_rounds: u32, failing_controls: u32| {
+            let mut labelling = Labelling::new(first, Some(users), 7);
+            assert!(
+                labelling.wants_round(Pattern::Users, 0) && !labelling.wants_round(Pattern::FirstContact, 0)
+            );
+            (0..FAIR_ROUNDS).for_each(|i| labelling.round(i < failing_rounds));
+            (0..60).for_each(|i| labelling.control(i < failing_controls));
+            labelling
+        };
+        let (healed, racy, flaky) = (after(0, 0), after(15, 0), after(2, 1));
+        assert!(!healed.wants_control(0) && !racy.wants_control(0) && flaky.wants_control(0));
+        assert!(healed.labelled().is_of_start() && !flaky.labelled().is_of_start());
+        assert_eq!([racy.labelled().label, flaky.labelled().label], [Label::Race, Label::Flaky]);
+        let words = healed.labelled().words().unwrap();
+        assert_eq!(words, "only then: afterwards 0 of 20 rounds of users fail, and 0 of 60 single sockets");
+        let alone = Labelling::new(first, None, 7);
+        assert!(alone.wants_control(0) && !alone.wants_round(Pattern::Users, 0));
     }
 }

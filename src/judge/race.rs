@@ -146,14 +146,15 @@ impl Tests {
     /// After a failure everything that comes helps to say what kind of failure it is.
     fn label(&mut self, stage: Stage, findings: &[Finding]) {
         if self.labelling.is_none() {
-            self.labelling = self.compared().map(|s| Labelling::new(s.pattern, s.sockets, self.seed));
+            let users = self.strata.iter().find(|stratum| stratum.pattern == Pattern::Users).copied();
+            self.labelling = self.compared().map(|failed| Labelling::new(failed, users, self.seed));
         }
         let Some(labelling) = &mut self.labelling else { return };
         let trial = outcome(findings);
         match stage {
             _ if trial == TrialOutcome::Void => {}
             Stage::Control => labelling.control(trial == TrialOutcome::Failing),
-            stage if stage.pattern() == Some(labelling.pattern) => {
+            stage if labelling.compares(stage.pattern()) => {
                 labelling.round(trial == TrialOutcome::Failing);
             }
             _ => {}
