@@ -1,6 +1,7 @@
 //! The help of every command, a hundred columns wide.
 
 use revgate::cli;
+use revgate::config::CheckName;
 
 use crate::assert_golden;
 use crate::program::Workplace;
@@ -25,7 +26,6 @@ fn the_version_is_the_packages() {
 #[test]
 fn each_check_that_exists_has_its_page() {
     let place = Workplace::new();
-    use revgate::config::CheckName;
     let pages = [CheckName::Auth, CheckName::Hold, CheckName::Frames];
     for check in CheckName::ALL.into_iter().filter(|check| check.is_built_in() || pages.contains(check)) {
         let ran = place.run(&["explain", check.name()], &[]);
