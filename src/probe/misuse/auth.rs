@@ -90,7 +90,9 @@ pub async fn send_bad_tokens(
             }
             None => continue,
         };
-        let carrying = prober.carrying(credential);
+        let mut carrying = prober.carrying(credential);
+        // A server that chooses no subprotocol for a token that it is about to refuse is heard out.
+        carrying.conversation.require_subprotocol = false;
         for _ in 0..settings.tries {
             if cut.is_cancelled() {
                 return seen;
