@@ -83,9 +83,12 @@ pub async fn send_bad_frames(
     cut: &CancellationToken,
 ) -> FramesSeen {
     let pause = Duration::from_secs(1) / settings.pace.max(1);
-    let (good, answers_again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
+    let (good, again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
+    // What bad frames do shows nothing where a good one is not served: the server is left in peace.
+    let (kinds, bystanders) = again.map_or((&[][..], 0), |_| (&settings.kinds[..], settings.bystanders));
+    let answers_again = again == Some(true);
     let mut standing = Vec::new();
-    for index in 0..settings.bystanders as usize {
+    for index in 0..bystanders as usize {
         sleep(pause).await;
         standing.push(series.socket(Some(index + 1)));
     }
@@ -94,7 +97,7 @@ pub async fn send_bad_frames(
     let over = CancellationToken::new();
     let work = async {
         let mut bad = Vec::new();
-        for kind in settings.kinds.iter().filter(|kind| is_possible(**kind, prober)) {
+        for kind in kinds.iter().filter(|kind| is_possible(**kind, prober)) {
             if cut.is_cancelled() {
                 break;
             }
@@ -128,20 +131,21 @@ fn is_possible(kind: BadFrame, prober: &Prober) -> bool {
     kind != BadFrame::Fragments || prober.declared().send
 }
 
-/// A socket with nothing bad on it, and whether its second message is answered.
+/// A socket with nothing bad on it, and whether its second message is answered; `None` where not even its first is.
 async fn reference(
     prober: &Prober,
     spec: &SocketSpec,
     learned: Option<&Learned>,
     cut: &CancellationToken,
-) -> (Observation, bool) {
+) -> (Observation, Option<bool>) {
     let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
-        Err(unopened) => return (*unopened, false),
+        Err(unopened) => return (*unopened, None),
         Ok(dialogue) => dialogue,
     };
     let came = dialogue.be_served(learned).await;
     if came != Came::Far || !prober.declared().send {
-        return (dialogue.leave(came, Phase::Answer).await, false);
+        let again = (came == Came::Far).then_some(false);
+        return (dialogue.leave(came, Phase::Answer).await, again);
     }
     // What becomes of the second message is no part of what was seen: it is no healthy client's to send it.
     let served = dialogue.seen().clone();
@@ -151,7 +155,7 @@ async fn reference(
     };
     let answered = again == Came::Far;
     let left = dialogue.leave(again, Phase::Closing).await;
-    (if answered { left } else { served }, answered)
+    (if answered { left } else { served }, Some(answered))
 }
 
 impl Dialogue<'_> {
