@@ -33,8 +33,9 @@ enum Fate {
 pub(super) fn auth(evidence: &Evidence) -> Check {
     let name = CheckName::Auth;
     let Some(seen) = &evidence.configured.auth else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run")
-            .with_help("see the checks above");
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
+            "ask for it in revgate.yaml with a block `auth:`; where there is one, see the checks above",
+        );
     };
     let rules = rules(evidence, seen);
     let greets_all = seen.bad.iter().any(|bad| {
@@ -50,14 +51,7 @@ pub(super) fn auth(evidence: &Evidence) -> Check {
 
 fn decide(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after: Option<&Finding>) -> Check {
     let bare = |outcome, summary: String| Check::bare(CheckName::Auth, outcome, summary);
-    let refused = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Refused(_))).count();
-    let unread = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Unread(_))).count();
-    let mut counts = format!("{refused} of {} bad tokens refused", fates.len());
-    if unread > 0 {
-        let words = "not answered, as no request with so large a header is, whoever sends it";
-        counts = format!("{counts}, {unread} oversized {words}");
-    }
-    counts.push_str(&left_out(seen));
+    let counts = counts(seen, fates);
     let wrong: Vec<(BadToken, &String)> = fates
         .iter()
         .filter_map(|(kind, fate)| if let Fate::Wrong(words) = fate { Some((*kind, words)) } else { None })
@@ -75,24 +69,8 @@ fn decide(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after: 
         let check = bare(Outcome::Fail, format!("{kind}: {words}{more}; {counts}"));
         return advice(words).into_iter().fold(check, Check::with_help);
     }
-    match after {
-        Some(after) if after.class == Class::AppFail => {
-            return bare(
-                Outcome::Fail,
-                format!("a good token is no longer served after the bad ones: {}; {counts}", after.words),
-            )
-            .with_help(
-                "one user's bad token must not cost another's session: look what the refusal tears down",
-            );
-        }
-        Some(after) if after.class == Class::Ok => {}
-        _ => {
-            let why = after.map_or("it was not tried", |after| after.words.as_str());
-            return bare(
-                Outcome::Inconclusive,
-                format!("whether a good token still works is not known: {why}; {counts}"),
-            );
-        }
+    if let Some(check) = afterwards(after, &counts) {
+        return check;
     }
     let void = fates.iter().find_map(|(kind, fate)| match fate {
         Fate::Void(words) => Some(format!("{kind}: {words}")),
@@ -106,6 +84,43 @@ fn decide(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after: 
                 .with_help("name kinds that can be made: auth: { kinds: [missing, malformed] }")
         }
         None => bare(Outcome::Pass, format!("{counts}; a good one was served before and after")),
+    }
+}
+
+/// How many were refused, and what became of those that could be neither refused nor served.
+fn counts(seen: &AuthSeen, fates: &[(BadToken, Fate)]) -> String {
+    let refused = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Refused(_))).count();
+    let unread = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Unread(_))).count();
+    let mut counts = format!("{refused} of {} bad tokens refused", fates.len());
+    if unread > 0 {
+        let words = "not answered, as no request with so large a header is, whoever sends it";
+        counts = format!("{counts}, {unread} oversized {words}");
+    }
+    counts.push_str(&left_out(seen));
+    counts
+}
+
+/// What the good token's socket afterwards makes of the check; `None` where it was served.
+fn afterwards(after: Option<&Finding>, counts: &str) -> Option<Check> {
+    let bare = |outcome, summary: String| Check::bare(CheckName::Auth, outcome, summary);
+    match after {
+        Some(after) if after.class == Class::Ok => None,
+        // A server that slows down whoever fails to log in does so to us.
+        Some(after) if after.class == Class::AppFail && after.kind != Kind::LimitReached => {
+            let words = &after.words;
+            let summary = format!("a good token is no longer served after the bad ones: {words}; {counts}");
+            Some(bare(Outcome::Fail, summary).with_help(
+                "one user's bad token must not cost another's session: look what the refusal tears down",
+            ))
+        }
+        _ => {
+            let why = after.map_or("it was not tried", |after| after.words.as_str());
+            let summary = format!("whether a good token still works is not known: {why}; {counts}");
+            Some(bare(Outcome::Inconclusive, summary).with_help(
+                "run the check again; where a limit was reached, state it (`limits:`) or try fewer kinds: \
+                 auth: { kinds: [missing, expired] }",
+            ))
+        }
     }
 }
 
@@ -252,6 +267,7 @@ fn opened(observation: &Observation, seen: &AuthSeen, rules: &Rules<'_>, greets_
             }
             match known {
                 _ if holds(&seen.refusals, known) => Fate::Refused(format!("{words}{after}")),
+                1013 => Fate::Void(format!("{words}: too many at once, whoever they are{after}")),
                 1011..=1014 => Fate::Wrong(format!("{words} instead of a refusal{after}")),
                 _ => Fate::Wrong(format!("{words}, which {NOT_AMONG}{after}")),
             }

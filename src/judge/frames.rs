@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::check::{Check, Outcome};
-use super::classify::{Class, Rules, WITHOUT_CODE, close_words};
+use super::classify::{Class, Kind, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
 use super::seen::classify;
 use crate::config::{BadFrame, CheckName};
@@ -28,8 +28,9 @@ enum Fate {
 pub(super) fn frames(evidence: &Evidence) -> Check {
     let name = CheckName::Frames;
     let Some(seen) = &evidence.configured.frames else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run")
-            .with_help("see the checks above");
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
+            "ask for it in revgate.yaml with a block `frames:`; where there is one, see the checks above",
+        );
     };
     let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
     let platform_counts = evidence.target.behind_front_end;
@@ -151,6 +152,8 @@ fn of_frame(bad: &BadFrameSeen, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
     if !bad.sent {
         let finding = classify(&bad.observation, rules);
         return match finding.class {
+            // A limit that the configuration does not state is met by us, not by a user.
+            _ if finding.kind == Kind::LimitReached => Fate::Void(finding.words),
             Class::AppFail => {
                 Fate::Wrong(format!("a new socket was not served before it: {}", finding.words))
             }

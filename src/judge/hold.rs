@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::check::{Check, Outcome};
-use super::classify::{Class, Rules};
+use super::classify::{Class, Kind, Rules};
 use super::evidence::Evidence;
 use super::seen::classify;
 use crate::config::CheckName;
@@ -32,8 +32,9 @@ enum Fate {
 pub(super) fn hold(evidence: &Evidence) -> Check {
     let name = CheckName::Hold;
     let Some(seen) = &evidence.configured.hold else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run")
-            .with_help("see the checks above");
+        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
+            "ask for it in revgate.yaml with a block `hold:`; where there is one, see the checks above",
+        );
     };
     let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
     let platform_counts = evidence.target.behind_front_end;
@@ -106,7 +107,8 @@ fn numbers(seen: &HoldSeen, fates: &[Fate]) -> Value {
 
 fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
     let finding = classify(&socket.observation, rules);
-    if finding.class == Class::Infra {
+    // A limit of the service's own that the configuration does not state is met by us, not by a user.
+    if finding.class == Class::Infra || (!socket.served && finding.kind == Kind::LimitReached) {
         return Fate::Void(finding.words);
     }
     let age = socket.age_ms / 1000;
@@ -130,7 +132,8 @@ fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
 /// True for an end that the front end makes of a request that has lasted as long as it may.
 fn is_timed_out(socket: &HeldSocket, seen: &HoldSeen) -> bool {
     let Some(limit) = seen.request_timeout_ms else { return false };
-    let at_the_age = (limit.saturating_sub(AROUND.0)..=limit + AROUND.1).contains(&socket.age_ms);
+    let at_the_age =
+        (limit.saturating_sub(AROUND.0)..=limit.saturating_add(AROUND.1)).contains(&socket.age_ms);
     let end = socket.observation.end.as_ref().map(|end| &end.kind);
     at_the_age
         && match end {
@@ -144,7 +147,7 @@ fn is_timed_out(socket: &HeldSocket, seen: &HoldSeen) -> bool {
 fn quiet(socket: &HeldSocket, seen: &HoldSeen) -> Option<String> {
     let stalled = socket.observation.timeline.stalled.unwrap_or_default() / 1000;
     if let Some(every) = seen.heartbeat_every_ms {
-        let most = every + every / 2;
+        let most = every.saturating_add(every / 2);
         let gap = socket.longest_gap_ms.saturating_sub(stalled);
         if gap > most && socket.heartbeats == 0 {
             return Some(format!("heartbeat never sent in {} s", socket.longest_gap_ms / 1000));
@@ -156,7 +159,7 @@ fn quiet(socket: &HeldSocket, seen: &HoldSeen) -> Option<String> {
     }
     let missing = socket.pings.saturating_sub(socket.pongs);
     // A stall as long as the patience itself explains one pong that we did not see in time.
-    let forgiven = u32::from(stalled * 2 >= seen.patience_ms);
+    let forgiven = u32::from(stalled.saturating_mul(2) >= seen.patience_ms);
     (missing > forgiven && !socket.lost).then(|| {
         let patience = seen.patience_ms / 1000;
         format!("{missing} of {} pings got no pong within {patience} s", socket.pings)

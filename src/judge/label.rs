@@ -157,10 +157,10 @@ fn count(length: usize) -> u32 {
 }
 
 impl Labelled {
-    /// True for a failure at a start of which nothing was seen afterwards.
+    /// True for a failure at a start, of which rounds afterwards have shown nothing.
     pub(super) fn is_of_start(&self) -> bool {
         let at_start = matches!(self.pattern, Pattern::FirstContact | Pattern::Cold);
-        at_start && self.label == Label::Unlabelled && self.failing_rounds == 0
+        at_start && (self.rounds == 0 || self.label == Label::Unlabelled && self.failing_rounds == 0)
     }
 
     /// One fragment for a report; `None` when nothing was compared.

@@ -30,18 +30,19 @@ pub(super) enum Came {
     End(EndKind),
 }
 
-/// Opens a socket, lets it be served and closes it.
+/// Opens a socket, lets it be served and closes it; whether everything due had come before.
 pub(super) async fn serve_once(
     prober: &Prober,
     spec: &SocketSpec,
     learned: Option<&Learned>,
     cut: &CancellationToken,
-) -> Observation {
+) -> (Observation, bool) {
     match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
-        Err(unopened) => *unopened,
+        Err(unopened) => (*unopened, false),
         Ok(mut dialogue) => {
             let came = dialogue.be_served(learned).await;
-            dialogue.leave(came, Phase::Answer).await
+            let served = came == Came::Far;
+            (dialogue.leave(came, Phase::Answer).await, served)
         }
     }
 }

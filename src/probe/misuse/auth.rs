@@ -67,7 +67,7 @@ pub async fn send_bad_tokens(
     cut: &CancellationToken,
 ) -> AuthSeen {
     let pause = Duration::from_secs(1) / settings.pace.max(1);
-    let before = serve_once(prober, &series.socket(Some(0)), learned, cut).await;
+    let (before, served) = serve_once(prober, &series.socket(Some(0)), learned, cut).await;
     let mut seen = AuthSeen {
         declared: prober.declared(),
         closes: prober.conversation.closes.clone(),
@@ -78,6 +78,10 @@ pub async fn send_bad_tokens(
         after: None,
         left_out: Vec::new(),
     };
+    // What bad tokens do shows nothing where a good one is not served: the server is left in peace.
+    if !served {
+        return seen;
+    }
     for kind in &settings.kinds {
         let user = prober.user_name(Some(0)).to_owned();
         let purse = prober.purse.as_deref();
@@ -90,7 +94,9 @@ pub async fn send_bad_tokens(
             }
             None => continue,
         };
-        let carrying = prober.carrying(credential);
+        let mut carrying = prober.carrying(credential);
+        // A server that chooses no subprotocol for a token that it is about to refuse is heard out.
+        carrying.conversation.require_subprotocol = false;
         for _ in 0..settings.tries {
             if cut.is_cancelled() {
                 return seen;
@@ -99,7 +105,7 @@ pub async fn send_bad_tokens(
             let observation = knock(&carrying, &series.socket(Some(0)), learned, cut).await;
             let unread = *kind == BadToken::Oversized && is_unanswered(&observation.opening);
             let control = if unread {
-                Some(serve_once(&laden(prober), &series.socket(Some(0)), learned, cut).await)
+                Some(serve_once(&laden(prober), &series.socket(Some(0)), learned, cut).await.0)
             } else {
                 None
             };
@@ -107,7 +113,7 @@ pub async fn send_bad_tokens(
         }
     }
     sleep(pause).await;
-    seen.after = Some(serve_once(prober, &series.socket(Some(0)), learned, cut).await);
+    seen.after = Some(serve_once(prober, &series.socket(Some(0)), learned, cut).await.0);
     seen
 }
 

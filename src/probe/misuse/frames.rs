@@ -22,14 +22,13 @@ use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::served::Came;
 use super::super::spec::SocketSpec;
+use super::bystander::{Bystander, PING, stand_by};
 use crate::config::{BadFrame, FramesSettings};
 
 /// How long a server may take to react before the next proper message is sent.
 const REACTION_TIME: Duration = Duration::from_secs(1);
 /// Between two kinds, so that a bystander's end can be told to be of the one before.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What our own pings carry.
-const PING: &[u8] = b"revgate";
 
 /// What was seen of sockets with bad frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,21 +74,6 @@ pub struct BadFrameSeen {
     pub observation: Observation,
 }
 
-/// What was seen of a socket that stood by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Bystander {
-    /// It was served before anything bad was sent.
-    pub served: bool,
-    /// When the server ended it, in microseconds since the start of the run; `None` where it did not.
-    pub lost: Option<u64>,
-    /// Its ping was answered afterwards; `None` where it was lost before.
-    pub pong: Option<bool>,
-    /// Its message was answered afterwards; `None` where it was lost before, or no second message is ever answered.
-    pub answered: Option<bool>,
-    /// Its socket.
-    pub observation: Observation,
-}
-
 /// Sends each of the bad frames.
 pub async fn send_bad_frames(
     prober: &Prober,
@@ -99,9 +83,12 @@ pub async fn send_bad_frames(
     cut: &CancellationToken,
 ) -> FramesSeen {
     let pause = Duration::from_secs(1) / settings.pace.max(1);
-    let (good, answers_again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
+    let (good, again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
+    // What bad frames do shows nothing where a good one is not served: the server is left in peace.
+    let (kinds, bystanders) = again.map_or((&[][..], 0), |_| (&settings.kinds[..], settings.bystanders));
+    let answers_again = again == Some(true);
     let mut standing = Vec::new();
-    for index in 0..settings.bystanders as usize {
+    for index in 0..bystanders as usize {
         sleep(pause).await;
         standing.push(series.socket(Some(index + 1)));
     }
@@ -110,7 +97,7 @@ pub async fn send_bad_frames(
     let over = CancellationToken::new();
     let work = async {
         let mut bad = Vec::new();
-        for kind in settings.kinds.iter().filter(|kind| is_possible(**kind, prober)) {
+        for kind in kinds.iter().filter(|kind| is_possible(**kind, prober)) {
             if cut.is_cancelled() {
                 break;
             }
@@ -144,20 +131,21 @@ fn is_possible(kind: BadFrame, prober: &Prober) -> bool {
     kind != BadFrame::Fragments || prober.declared().send
 }
 
-/// A socket with nothing bad on it, and whether its second message is answered.
+/// A socket with nothing bad on it, and whether its second message is answered; `None` where not even its first is.
 async fn reference(
     prober: &Prober,
     spec: &SocketSpec,
     learned: Option<&Learned>,
     cut: &CancellationToken,
-) -> (Observation, bool) {
+) -> (Observation, Option<bool>) {
     let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
-        Err(unopened) => return (*unopened, false),
+        Err(unopened) => return (*unopened, None),
         Ok(dialogue) => dialogue,
     };
     let came = dialogue.be_served(learned).await;
     if came != Came::Far || !prober.declared().send {
-        return (dialogue.leave(came, Phase::Answer).await, false);
+        let again = (came == Came::Far).then_some(false);
+        return (dialogue.leave(came, Phase::Answer).await, again);
     }
     // What becomes of the second message is no part of what was seen: it is no healthy client's to send it.
     let served = dialogue.seen().clone();
@@ -167,93 +155,10 @@ async fn reference(
     };
     let answered = again == Came::Far;
     let left = dialogue.leave(again, Phase::Closing).await;
-    (if answered { left } else { served }, answered)
-}
-
-/// A socket that stands by.
-enum Standing<'a> {
-    Open { dialogue: Box<Dialogue<'a>>, came: Came, prober: &'a Prober, lost: Option<u64> },
-    Unopened(Box<Observation>),
-}
-
-async fn stand_by<'a>(
-    prober: &'a Prober,
-    spec: &SocketSpec,
-    learned: Option<&Learned>,
-    cut: &CancellationToken,
-) -> Standing<'a> {
-    match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
-        Err(unopened) => Standing::Unopened(unopened),
-        Ok(mut dialogue) => {
-            let came = dialogue.be_served(learned).await;
-            Standing::Open { dialogue: Box::new(dialogue), came, prober, lost: None }
-        }
-    }
-}
-
-impl Standing<'_> {
-    /// Listens until the others are done with what they do.
-    async fn stay(&mut self, over: &CancellationToken) {
-        let Self::Open { dialogue, came: came @ Came::Far, prober, lost } = self else { return };
-        let forever = Instant::now() + Duration::from_hours(24);
-        while let Some(heard) = over.run_until_cancelled(dialogue.hear(forever)).await {
-            match heard {
-                Heard::End(kind) => {
-                    *lost = Some(prober.now());
-                    *came = Came::End(kind);
-                    return;
-                }
-                Heard::Nothing => return,
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether it is still alive, and then goes.
-    async fn leave(self, learned: Option<&Learned>, again: bool) -> Bystander {
-        let (mut dialogue, mut came, lost) = match self {
-            Self::Unopened(observation) => {
-                let observation = *observation;
-                return Bystander { served: false, lost: None, pong: None, answered: None, observation };
-            }
-            Self::Open { dialogue, came, lost, .. } => (dialogue, came, lost),
-        };
-        let (mut pong, mut answered) = (None, None);
-        let served = lost.is_some() || came == Came::Far;
-        if came == Came::Far {
-            let (came_back, heard) = dialogue.ping().await;
-            pong = Some(came_back == Came::Far && heard);
-            came = came_back;
-        }
-        if came == Came::Far && again {
-            came = match dialogue.ask().await {
-                Ok(()) => dialogue.be_answered(learned).await,
-                Err(kind) => Came::End(kind),
-            };
-            answered = Some(came == Came::Far);
-        }
-        let observation = dialogue.leave(came, Phase::Hold).await;
-        Bystander { served, lost, pong, answered, observation }
-    }
+    (if answered { left } else { served }, Some(answered))
 }
 
 impl Dialogue<'_> {
-    /// Pings, and waits for the pong: whether it came.
-    async fn ping(&mut self) -> (Came, bool) {
-        if let Err(kind) = self.say(Message::Ping(Bytes::from_static(PING))).await {
-            return (Came::End(kind), false);
-        }
-        let until = Instant::now() + self.answer_time();
-        loop {
-            match self.hear(until).await {
-                Heard::Pong(bytes) if bytes == PING => return (Came::Far, true),
-                Heard::End(kind) => return (Came::End(kind), false),
-                Heard::Nothing => return (Came::Far, false),
-                _ => {}
-            }
-        }
-    }
-
     /// What is bad about the frame, on the wire.
     async fn commit(&mut self, kind: BadFrame, settings: &FramesSettings) -> Result<(), EndKind> {
         let text = |text: &str| Message::text(text.to_owned());

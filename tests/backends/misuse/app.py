@@ -3,7 +3,7 @@
 properly by how a bad token is refused; each writes an error into its log, as a healthy server does:
 refuse-401            401 before the upgrade
 refuse-403            close before the accept, which the server makes a 403
-refuse-1008           the upgrade, an error frame, and close 1008
+refuse-1008           the upgrade, an error frame that repeats the token, and close 1008
 refuse-4001           the upgrade, and close 4001
 hello-then-1008       a first frame for everybody, before the token is looked at; then close 1008
 
@@ -106,7 +106,9 @@ async def refuse(websocket, error):
         await websocket.send_json({"type": "hello"})
         await websocket.send_json({"type": "welcome", "user": "somebody"})
     elif MODE in ("refuse-1008", "bad-mute"):
-        await websocket.send_json({"type": "error", "error": "authentication failed"})
+        # Says back what it was given, as some do.
+        shown = websocket.headers.get("authorization", "no token")
+        await websocket.send_json({"type": "error", "error": f"authentication failed: {shown}"})
     elif MODE == "bad-1006":
         raise RuntimeError("the token could not be read")
     elif MODE == "bad-accepted":
