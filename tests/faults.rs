@@ -40,6 +40,32 @@ fn sockets_that_fail_at_random_are_blocked_and_no_race() {
     assert!(text.contains("FLAKY, not race") && !text.contains("labelled RACE"), "{text}");
 }
 
+/// The rounds come to a stand, and the time runs out before a minute is over: no user has sent more than is stated.
+#[test]
+fn no_user_sends_more_messages_a_minute_than_are_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run.json");
+    let config = STANDARD.replace("sockets-per-user: 20", "messages-per-minute: 4");
+    let config = config + "race: { time-budget: 10s }\n";
+    std::fs::write(folder.path().join("revgate.yaml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
+        .args(["rehearse", "--exec", &backends::fastapi_command("fixed"), "--progress", "none"])
+        .args(["--pattern", "first-contact,control,users,same-user", "--record", "run.json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(11));
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    let rounds = record["probing"]["rounds"].as_array().unwrap();
+    let mut sent = std::collections::BTreeMap::new();
+    for socket in rounds.iter().flat_map(|round| round["observations"].as_array().unwrap()) {
+        if !socket["timeline"]["sent"].is_null() {
+            *sent.entry(socket["user"].as_str().unwrap()).or_insert(0) += 1;
+        }
+    }
+    assert!(!sent.is_empty() && sent.values().all(|&messages| messages <= 4), "{sent:?}");
+}
+
 #[test]
 fn a_worker_that_crashes_now_and_then_is_never_approved() {
     let exec = format!("{} --workers 2", backends::fastapi_command("crash"));

@@ -169,7 +169,7 @@ pub(crate) fn costs(sources: &Sources<'_>, limits: &Limits) -> Result<Costs, Con
     };
     Ok(Costs {
         agent_runs: limit(file.agent_runs.as_ref(), "agent-runs")?.unwrap_or(50),
-        messages_per_minute: limit(file.messages_per_minute.as_ref(), "messages-per-minute")?,
+        messages_per_minute: limits.messages_per_minute,
         openings_per_second: limits.openings_per_second,
         sockets_at_once: limits.sockets_at_once,
     })

@@ -108,8 +108,8 @@ impl fmt::Display for BadFrame {
     }
 }
 
-/// Pings of a flood, where the service states no rate.
-const DEFAULT_PINGS: u32 = 60;
+/// Pings of a flood, at the most; fewer where the service states fewer messages a minute.
+const MOST_PINGS: u32 = 60;
 /// The largest size that may be stated: eight times as much is no more than what a far too large message may have.
 const LARGEST: usize = 16 << 20;
 
@@ -156,7 +156,7 @@ pub(crate) fn frames(
         kinds: BadFrame::ALL.into_iter().filter(possible).collect(),
         largest: largest.map(|found| found.value),
         bystanders,
-        pings: DEFAULT_PINGS,
+        pings: limits.messages_per_minute.map_or(MOST_PINGS, |stated| stated.min(MOST_PINGS)),
         pace: limits.openings_per_second,
     }))
 }

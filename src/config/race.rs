@@ -172,6 +172,9 @@ pub(crate) fn limits(sources: &Sources<'_>, default: &Limits) -> Result<Limits, 
         let found = sources.one(None, written, &["limits", key], |text| values::count(text, 1))?;
         Ok::<u32, ConfigError>(found.map_or(default, |found| found.value))
     };
+    let written = file.messages_per_minute.as_ref();
+    let messages =
+        sources.one(None, written, &["limits", "messages-per-minute"], |text| values::count(text, 1))?;
     Ok(Limits {
         sockets_at_once: limit(file.sockets_at_once.as_ref(), "sockets-at-once", default.sockets_at_once)?,
         openings_per_second: limit(
@@ -185,6 +188,7 @@ pub(crate) fn limits(sources: &Sources<'_>, default: &Limits) -> Result<Limits, 
             "sockets-per-user",
             default.sockets_per_user,
         )?,
+        messages_per_minute: messages.map(|found| found.value),
     })
 }
 

@@ -360,6 +360,9 @@ pub struct Limits {
     pub sockets_per_run: u32,
     /// Sockets of one user open at once, where sockets have users. Default 4.
     pub sockets_per_user: u32,
+    /// Messages of one user within any minute, where sockets have users; `None`: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_minute: Option<u32>,
 }
 
 impl Limits {
@@ -372,6 +375,12 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sockets_at_once: 100, openings_per_second: 200, sockets_per_run: 5000, sockets_per_user: 4 }
+        Self {
+            sockets_at_once: 100,
+            openings_per_second: 200,
+            sockets_per_run: 5000,
+            sockets_per_user: 4,
+            messages_per_minute: None,
+        }
     }
 }

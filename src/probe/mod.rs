@@ -25,6 +25,7 @@ mod line;
 mod matcher;
 mod misuse;
 mod observation;
+mod pace;
 mod pairs;
 mod plan;
 mod platform;

@@ -276,8 +276,11 @@ impl Plan {
         let patterns: Vec<String> = self.strata.iter().map(|stratum| self.stratum_words(*stratum)).collect();
         let limits = &self.limits;
         let place = if self.place == Place::Local { "local: " } else { "" };
+        let messages = limits.messages_per_minute.filter(|_| self.users > 0);
+        let messages =
+            messages.map_or_else(String::new, |most| format!(", {most} messages of a user a minute"));
         format!(
-            "{place}{}; at most {} sockets, {} at once, {} a second, {} s",
+            "{place}{}; at most {} sockets, {} at once, {} a second{messages}, {} s",
             if patterns.is_empty() { "no pattern".to_owned() } else { patterns.join(", ") },
             limits.sockets_per_run,
             limits.sockets_at_once,

@@ -18,7 +18,7 @@ use super::renewal::Tokens;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
-use crate::config::{Conversation, Echo, Expect, Settings, Timeouts, Values};
+use crate::config::{Carrier, Conversation, Echo, Expect, Settings, Timeouts, Values};
 use crate::trust::{Redactor, Secret};
 
 /// Which of the application's tokens a socket carries.
@@ -144,6 +144,13 @@ impl Prober {
             .and_then(|index| self.users.get(index))
             .or_else(|| self.users.first())
             .map_or("revgate", String::as_str)
+    }
+
+    /// Messages that a socket of a round sends: its text, and its token where that goes first.
+    pub(super) fn messages_of_socket(&self) -> usize {
+        let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
+        let first = carriers.iter().filter(|carrier| matches!(carrier, Carrier::FirstMessage(_)));
+        first.count() + usize::from(self.conversation.send.is_some())
     }
 
     pub(super) fn declared(&self) -> Declared {

@@ -146,7 +146,7 @@ fn hostile_text_gives_no_orders() {
 const RECORDED: &str = include_str!("recorded-v5.json");
 
 #[test]
-fn a_record_of_version_4_stays_readable_and_loses_nothing() {
+fn a_record_stays_readable_and_loses_nothing() {
     let evidence: Evidence = serde_json::from_str(RECORDED).expect("a record of version 4");
     assert_reports("recorded", &evidence);
     let (again, recorded): (serde_json::Value, serde_json::Value) =

@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::observation::{EndKind, Observation, Phase, in_microseconds};
+use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::spec::SocketSpec;
 use super::barrier::Place;
 use super::condition::{Condition, Incoming};
 use super::marks::Lookout;
-use super::pace::Pace;
 use super::progress::{Due, Meaning, Progress};
 use super::seen::{Came, Company, Ending, FlowRun};
 use super::transcript::{Own, Transcript};

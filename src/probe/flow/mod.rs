@@ -9,7 +9,6 @@ mod condition;
 mod conversation;
 mod isolation;
 mod marks;
-mod pace;
 mod progress;
 mod runs;
 mod seen;

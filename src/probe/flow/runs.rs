@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::spec::SocketSpec;
@@ -17,7 +18,6 @@ use super::condition::Condition;
 use super::conversation::{Errand, Held, hold};
 use super::isolation::{nonce_is_sent, searched};
 use super::marks::{Lookout, Mark};
-use super::pace::Pace;
 use super::seen::{AgentAsked, AgentSeen, Company};
 use crate::config::{AgentSettings, Captured, Costs, Flow, IsolationSettings, Values};
 
