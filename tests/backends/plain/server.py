@@ -152,8 +152,12 @@ def serve(connection):
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         path, accepted = upgrade(connection)
+        if MODE == "replace":
+            # Before anybody else can know of it, or a newer one's close would come first.
+            connection.sendall(accepted)
         unwelcome = admit(connection, path)
-        connection.sendall(accepted)
+        if MODE != "replace":
+            connection.sendall(accepted)
         if unwelcome:
             connection.sendall(unwelcome)
         elif MODE in ("flood", "pings"):
