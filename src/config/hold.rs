@@ -95,7 +95,7 @@ pub(crate) fn hold(
         return at(&["hold", "ping-every"], flaw);
     }
     let heartbeat = model.heartbeat.as_ref().map(|written| heartbeat(sources, written, time)).transpose()?;
-    let ping_every = ping.map_or_else(|| DEFAULT_PING.min(time / 2), |found| found.value);
+    let ping_every = ping.map_or_else(|| DEFAULT_PING.min(time / 3), |found| found.value);
     Ok(Some(HoldSettings { time, sockets: count, ping_every, heartbeat, pace: limits.openings_per_second }))
 }
 

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::classify::{Class, Kind, Rules};
 use super::evidence::Evidence;
@@ -32,9 +33,7 @@ enum Fate {
 pub(super) fn hold(evidence: &Evidence) -> Check {
     let name = CheckName::Hold;
     let Some(seen) = &evidence.configured.hold else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
-            "ask for it in revgate.yaml with a block `hold:`; where there is one, see the checks above",
-        );
+        return not_run(name, evidence);
     };
     let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
     let platform_counts = evidence.target.behind_front_end;
@@ -68,8 +67,8 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
         };
         return bare(Outcome::Fail, format!("{first}{more}; {counts}"))
             .with_help(
-                "if a healthy server closes sockets so that were served, declare it: closes: [1000]; if its \
-                 heartbeat looks otherwise or comes less often, describe it: hold: { heartbeat: { … } }",
+                "if a healthy server ends sockets at that age, hold them for less: hold: { for: … }; if its heartbeat \
+                 looks otherwise or comes less often, describe it: hold: { heartbeat: { … } }",
             )
             .with_help("what it means: revgate explain hold");
     }
@@ -77,6 +76,10 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
     match void {
         Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
             .with_help("nothing is known of a socket that was not kept to the end: run the check again"),
+        None if seen.sockets.iter().all(|socket| socket.pings == 0) && !fates.is_empty() => {
+            bare(Outcome::Inconclusive, format!("{counts}; no ping was due while they were held"))
+                .with_help("hold them for longer, or ping more often: hold: { for: 60s, ping-every: 5s }")
+        }
         None if fates.is_empty() => bare(Outcome::Inconclusive, "no socket was held".to_owned())
             .with_help("name more users, or raise limits.sockets-at-once"),
         None => bare(Outcome::Pass, counts),
@@ -122,9 +125,10 @@ fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
     if socket.lost && is_timed_out(socket, seen) {
         return quiet(socket, seen).map_or(Fate::TimedOut, Fate::Wrong);
     }
-    // A close that is declared has held; every other end by the server has not.
-    if socket.lost && finding.class != Class::Ok {
-        return Fate::Wrong(format!("lost after {age} s: {}", finding.words));
+    if socket.lost {
+        let words =
+            if finding.class == Class::Ok { "closed with a code that is declared" } else { &finding.words };
+        return Fate::Wrong(format!("lost after {age} s: {words}"));
     }
     quiet(socket, seen).map_or(Fate::Held, Fate::Wrong)
 }

@@ -91,7 +91,7 @@ pub async fn hold_sockets(
     HoldSeen {
         declared: prober.declared(),
         closes: prober.conversation.closes.clone(),
-        time_ms: milliseconds(settings.time),
+        time_ms: milliseconds(time),
         ping_every_ms: milliseconds(settings.ping_every),
         patience_ms: milliseconds(prober.timeouts.answer),
         heartbeat_every_ms: settings.heartbeat.as_ref().map(|heartbeat| milliseconds(heartbeat.every)),
