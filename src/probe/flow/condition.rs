@@ -16,6 +16,8 @@ use crate::config::{Captured, Escaping, FramePattern, Holds, Values};
 const PLACES: [&str; 3] = ["", "/data", "/payload"];
 /// Under which keys.
 const KEYS: [&str; 2] = ["type", "event"];
+/// Under which keys what is forbidden may have its type, at any depth.
+const FORBIDDEN_KEYS: [&str; 7] = ["type", "event", "event_type", "kind", "name", "op", "action"];
 /// The longest text that is captured, in bytes: an id is short.
 const LONGEST_CAPTURE: usize = 4096;
 
@@ -47,10 +49,13 @@ impl<'a> Incoming<'a> {
         (!text.is_empty() && text.len() <= LONGEST_CAPTURE && !found.is_null()).then_some(text)
     }
 
-    /// The text with its JSON escapes read, where it has any.
+    /// All texts of its JSON with their escapes read, a line each, where it has any escape.
     pub(super) fn unescaped(&self) -> Option<String> {
-        let messages: Vec<String> = self.messages().map(Value::to_string).collect();
-        (self.text.contains("\\u") && !messages.is_empty()).then(|| messages.join("\n"))
+        let mut texts = String::new();
+        if self.text.contains('\\') {
+            self.messages().for_each(|message| add_texts(message, &mut texts));
+        }
+        (!texts.is_empty()).then_some(texts)
     }
 }
 
@@ -61,6 +66,8 @@ pub(super) struct Condition {
     json: Option<Value>,
     regex: Option<Regex>,
     pointed: Option<(Vec<String>, Pointed)>,
+    /// What is forbidden is so wherever it stands.
+    forbids: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +105,12 @@ impl Condition {
             }
             None => None,
         };
-        Some(Self { types: types?, json, regex, pointed })
+        Some(Self { types: types?, json, regex, pointed, forbids: false })
+    }
+
+    /// The same for what is forbidden: a type counts wherever in a message it stands.
+    pub(super) fn forbidding(self) -> Self {
+        Self { forbids: true, ..self }
     }
 
     /// Whether a frame fulfils them all.
@@ -111,7 +123,8 @@ impl Condition {
     }
 
     fn holds_in(&self, message: &Value) -> bool {
-        (self.types.is_empty() || self.types.iter().any(|due| has_type(message, due)))
+        let is_of = if self.forbids { has_type_somewhere } else { has_type };
+        (self.types.is_empty() || self.types.iter().any(|due| is_of(message, due)))
             && self.json.as_ref().is_none_or(|wanted| holds(message, wanted))
             && self.pointed.as_ref().is_none_or(|(pointers, test)| {
                 let found = pointers.iter().find_map(|pointer| message.pointer(pointer));
@@ -124,6 +137,33 @@ impl Condition {
                     },
                 })
             })
+    }
+}
+
+/// Keys and texts of a value, a line each.
+fn add_texts(value: &Value, texts: &mut String) {
+    match value {
+        Value::String(text) => texts.extend([text, "\n"]),
+        Value::Array(items) => items.iter().for_each(|item| add_texts(item, texts)),
+        Value::Object(members) => {
+            for (key, item) in members {
+                texts.extend([key.as_str(), "\n"]);
+                add_texts(item, texts);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether an object of that type stands anywhere in a message.
+fn has_type_somewhere(message: &Value, due: &str) -> bool {
+    match message {
+        Value::Array(items) => items.iter().any(|item| has_type_somewhere(item, due)),
+        Value::Object(members) => {
+            let named = |key: &&str| members.get(*key).and_then(Value::as_str) == Some(due);
+            FORBIDDEN_KEYS.iter().any(named) || members.values().any(|member| has_type_somewhere(member, due))
+        }
+        _ => false,
     }
 }
 
@@ -194,5 +234,29 @@ mod tests {
         let captured = Captured::from([("id".to_owned(), id)]);
         let condition = Condition::new(&pattern, VALUES, &captured).unwrap();
         assert!(condition.matches(&Incoming::new(br#"{"id":"7","more":1}"#)));
+    }
+
+    #[test]
+    fn what_is_forbidden_counts_wherever_it_stands() {
+        let types = vec![template("agent_error")];
+        let pattern = FramePattern { types, json: None, regex: None, pointed: None };
+        for text in [
+            r#"{"type":"event","message":{"type":"agent_error"}}"#,
+            r#"{"kind":"event","event_type":"agent_error"}"#,
+            r#"[{"type":"x"},{"data":{"name":"agent_error"}}]"#,
+        ] {
+            let condition = Condition::new(&pattern, VALUES, &Captured::new()).unwrap();
+            let incoming = Incoming::new(text.as_bytes());
+            assert!(!condition.matches(&incoming) && condition.forbidding().matches(&incoming), "{text}");
+        }
+        assert!(!matches(&pattern, r#"{"type":"said","text":"agent_error"}"#));
+    }
+
+    #[test]
+    fn escapes_are_read() {
+        let incoming = Incoming::new(br#"{"d":"the answer:\n1234-5","t":{"u":"a\tb"}}"#);
+        let text = incoming.unescaped().unwrap();
+        assert!(text.contains("the answer:\n1234-5\n") && text.contains("a\tb"), "{text:?}");
+        assert_eq!(Incoming::new(br#"{"d":"x"}"#).unescaped(), None);
     }
 }

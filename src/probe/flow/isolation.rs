@@ -121,6 +121,11 @@ fn marks(
     marks
 }
 
+/// True for a number that a sequence may give: others of that size stand in any frame, and mean something else.
+fn is_counted(text: &str) -> bool {
+    text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The captured texts that mark a conversation. Those of several users that are not everybody's are leaks.
 fn captures(
     settings: &IsolationSettings,
@@ -144,7 +149,7 @@ fn captures(
             continue;
         }
         for value in values {
-            if is_short(value) {
+            if is_short(value) || is_counted(value) {
                 seen.short += 1;
                 continue;
             }

@@ -2,7 +2,8 @@
 //!
 //! Takes what every conversation is known by (its nonce, its user, what was captured in it) and what came on its socket;
 //! gives the leaks. Pure. The surprising rule: a mark counts only where no letter or digit touches it, and not inside a mark
-//! of the socket's own, so that `user-1` is neither found in `user-10` nor in one's own `user-1-b`.
+//! of the socket's own, so that `user-1` is neither found in `user-10` nor in one's own `user-1-b`. A nonce is nobody's word:
+//! of it nothing but another number behind it must be told apart.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
@@ -10,6 +11,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 const SHORTEST: usize = 4;
 /// How many finds in one text are looked at.
 const FINDS: usize = 100_000;
+
+/// The kind of mark that is made for one conversation.
+const NONCE: &str = "nonce";
 
 /// Something that belongs to one user's conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +72,17 @@ impl Lookout {
         let mut own = Vec::new();
         let mut others = Vec::new();
         for found in automaton.find_overlapping_iter(text).take(FINDS) {
-            if !stands_alone(text, found.start(), found.end()) {
-                continue;
-            }
             let Some(mark) = self.owners.get(found.pattern().as_usize()).and_then(|&o| self.marks.get(o))
             else {
                 continue;
             };
+            let stands = match mark.kind.as_str() {
+                NONCE => !text.as_bytes().get(found.end()).is_some_and(u8::is_ascii_digit),
+                _ => stands_alone(text, found.start(), found.end()),
+            };
+            if !stands {
+                continue;
+            }
             let span = (found.start(), found.end());
             if mark.user == user { own.push(span) } else { others.push((span, mark)) }
         }
@@ -135,5 +143,14 @@ mod tests {
         assert_eq!(Lookout::new(marks.to_vec()).len(), 1);
         assert!(found(&marks, "u1", "x").is_empty());
         assert_eq!(found(&marks, r#"{"user":"a\"bcd"}"#, "x"), ["a\"bcd"]);
+    }
+
+    #[test]
+    fn a_nonce_is_found_inside_a_word_and_not_in_another_nonce() {
+        let marks = [mark("9028-5", 5, "anna", "nonce")];
+        for text in ["thread9028-5", "9028-5x", "{\"t\":\"9028-5\"}"] {
+            assert_eq!(found(&marks, text, "bert").len(), 1, "{text}");
+        }
+        assert!(found(&marks, "9028-51", "bert").is_empty());
     }
 }

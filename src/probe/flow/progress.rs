@@ -148,8 +148,12 @@ impl<'f> Progress<'f> {
                 }
             }
         }
-        for ruled in self.forbid.iter_mut().chain(&mut self.ignore) {
+        for ruled in &mut self.ignore {
             made(&mut ruled.condition, &ruled.rule.pattern);
+        }
+        for ruled in &mut self.forbid {
+            made(&mut ruled.condition, &ruled.rule.pattern);
+            ruled.condition = ruled.condition.take().map(Condition::forbidding);
         }
     }
 

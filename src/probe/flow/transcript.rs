@@ -59,10 +59,13 @@ impl Transcript {
             return;
         }
         self.cut = true;
-        for mark in lookout.foreign(&incoming.text, own.user) {
-            let known = self.late.iter().any(|(_, _, other)| other == mark);
-            if self.late.len() < FINDS && !known {
-                self.late.push((at, around(&incoming.text, &mark.text, own.redactor), mark.clone()));
+        let plain = incoming.unescaped();
+        for text in [Some(&*incoming.text), plain.as_deref()].into_iter().flatten() {
+            for mark in lookout.foreign(text, own.user) {
+                let known = self.late.iter().any(|(_, _, other)| other == mark);
+                if self.late.len() < FINDS && !known {
+                    self.late.push((at, around(text, &mark.text, own.redactor), mark.clone()));
+                }
             }
         }
     }

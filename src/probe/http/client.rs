@@ -108,9 +108,10 @@ impl Request {
             return Answered::Platform { status: raw.status, page };
         }
         let Some(what) = self.wrong(raw) else { return Answered::Right { status: raw.status } };
-        let excerpt = |text: &str| Excerpt::new(&prober.redactor.redact_cut(text));
-        let body: String = start.chars().take(KEPT).collect();
-        Answered::Wrong { status: raw.status, what: excerpt(&what), body: excerpt(&body) }
+        // Redacted before it is cut: of a short secret no head must be left.
+        let body: String = prober.redactor.redact_cut(&start).chars().take(KEPT).collect();
+        let what = Excerpt::new(&prober.redactor.redact_cut(&what));
+        Answered::Wrong { status: raw.status, what, body: Excerpt::new(&body) }
     }
 
     /// What is wrong about an answer; neither escaped nor redacted.
