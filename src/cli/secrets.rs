@@ -13,7 +13,7 @@ use super::output::Failure;
 use crate::child;
 use crate::cloudrun::{ApiError, Client};
 use crate::config::{
-    ApiAccess, FileConfig, LARGEST_FILE, Lookup, Purpose, SecretSource, Typed, access, needed,
+    ApiAccess, FileConfig, LARGEST_FILE, LARGEST_SECRET, Lookup, Purpose, SecretSource, Typed, access, needed,
 };
 use crate::trust::{Redactor, Secret};
 
@@ -42,7 +42,10 @@ pub(super) async fn look_up(
                     .map_err(|error| Failure::could_not_ask(error.to_string(), error.help()))?)
             }
         };
-        if let Ok(secret) = &found {
+        // A long text holds many tokens, and each of these is learned by itself; of no key so much is needed.
+        if let Ok(secret) = found.as_ref()
+            && secret.expose().len() <= LARGEST_SECRET
+        {
             redactor.learn(secret);
         }
         lookup.insert(source, found);
@@ -68,6 +71,9 @@ pub(super) fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 /// A file's text without the line break at its end.
 fn of_file(path: &str) -> Result<Secret, String> {
     let bytes = read(Path::new(path)).map_err(|error| format!("could not be read: {error}"))?;
+    if bytes.len() > LARGEST_FILE {
+        return Err("is larger than 1 MiB".to_owned());
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_owned())?;
     Ok(Secret::new(text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))))
 }

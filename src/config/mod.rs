@@ -66,7 +66,7 @@ pub use settings::{
     ApiAccess, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,
     MintSettings, RaceSettings, ServiceName, Settings, Timeouts, TokenOrigin, TokenSettings,
 };
-pub use signing::{Algorithm, SigningKey};
+pub use signing::{Algorithm, LARGEST_SECRET, SigningKey};
 pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
 pub use typed::{Given, Origin, Typed, variable};
 

@@ -50,6 +50,9 @@ pub(crate) fn algorithm(text: &str) -> Result<Algorithm, Flaw> {
     })
 }
 
+/// The largest key that is taken, in bytes: PEM of 16 384 bits of RSA has 13 KiB.
+pub const LARGEST_SECRET: usize = 16 * 1024;
+
 /// A key that has signed once.
 #[derive(Debug, Clone)]
 pub struct SigningKey {
@@ -66,6 +69,9 @@ pub struct SigningKey {
 impl SigningKey {
     /// Reads a key and tries it.
     pub(crate) fn new(algorithm: Algorithm, secret: Secret, key_id: Option<String>) -> Result<Self, Flaw> {
+        if secret.expose().len() > LARGEST_SECRET {
+            return Err(Flaw::new("the key is larger than 16 KiB, which no key is"));
+        }
         let key = read(algorithm, &secret)?;
         let signing = Self { algorithm, secret, key_id, key };
         match signing.sign(&Map::new()) {
