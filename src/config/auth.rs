@@ -170,6 +170,16 @@ pub(crate) fn auth(
             return at(&keys, flaw);
         }
     }
+    let signed = [BadToken::Expired, BadToken::NotYetValid, BadToken::WrongAudience];
+    if matches!(token.origin, TokenOrigin::Ready { .. })
+        && let Some(kind) = signed.into_iter().find(|kind| names(*kind))
+    {
+        let flaw = Flaw::new(format!(
+            "a token that is {kind} must be signed, and tokens that are given ready have no key"
+        ))
+        .help("leave it out, or say how good ones are signed: token: { secret-env: NAME }");
+        return at(&["auth", "kinds"], flaw);
+    }
     let kinds = kinds.map_or_else(|| BadToken::ALL.to_vec(), |found| found.value);
     let possible =
         |kind: &BadToken| kinds.contains(kind) && (has_audience || *kind != BadToken::WrongAudience);

@@ -138,7 +138,7 @@ impl Run<'_> {
     }
 
     /// Makes the plan and says what it may cost.
-    pub(super) fn plan_only(&self, control: Option<&Control>) -> Plan {
+    pub(super) fn plan_only(&mut self, control: Option<&Control>) -> Plan {
         let capacity = control.map_or_else(Capacity::default, |control| control.capacity);
         let mut plan = Plan::new(self.settings, capacity, self.seed());
         plan.race.baseline.asked = self.opponent.is_some();
@@ -146,10 +146,15 @@ impl Run<'_> {
         if let Some(opponent) = &self.opponent {
             self.around.note(opponent.plan.words());
         }
-        let runs = |check| self.settings.checks.runs(check);
+        let settings = self.settings;
         let cut = control.and_then(|control| control.request_timeout);
-        for words in self.settings.configured.words(runs, self.settings.users.len(), cut) {
-            self.around.note(words);
+        let runs = |check| settings.checks.runs(check);
+        for words in settings.configured.words(runs, settings.users.len(), cut) {
+            self.note_of_target(words);
+        }
+        if settings.dry_run {
+            // Of a plan that is carried out the report tells by itself.
+            self.evidence.target.notes.push(format!("plan: {}", plan.words()));
         }
         plan
     }

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::classify::{Class, Finding, Kind, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
@@ -33,9 +34,7 @@ enum Fate {
 pub(super) fn auth(evidence: &Evidence) -> Check {
     let name = CheckName::Auth;
     let Some(seen) = &evidence.configured.auth else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
-            "ask for it in revgate.yaml with a block `auth:`; where there is one, see the checks above",
-        );
+        return not_run(name, evidence);
     };
     let rules = rules(evidence, seen);
     let greets_all = seen.bad.iter().any(|bad| {

@@ -119,7 +119,12 @@ impl Carried {
                 lower.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
             })
         };
-        let names = settings.conversation.headers.iter().map(|(name, _)| name).filter(is_of_tests);
+        let endpoints = settings.configured.api.iter().flat_map(|api| &api.endpoints);
+        let of_endpoints = endpoints.flat_map(|endpoint| &endpoint.headers).map(|header| &header.name);
+        let of_sockets = settings.conversation.headers.iter().map(|(name, _)| name);
+        let mut names: Vec<String> = of_sockets.chain(of_endpoints).filter(is_of_tests).cloned().collect();
+        names.sort();
+        names.dedup();
         let (mut one, mut token_left) = (false, None);
         if let Some(TokenOrigin::Ready { tokens, command }) =
             settings.token.as_ref().map(|token| &token.origin)
@@ -128,11 +133,7 @@ impl Carried {
             let expiry = tokens.first_expiry().filter(|_| command.is_none());
             token_left = expiry.map(|(at, _)| at.saturating_sub(now));
         }
-        Self {
-            test_headers: names.cloned().collect(),
-            shared_token: one && settings.users.len() > 1,
-            token_left,
-        }
+        Self { test_headers: names, shared_token: one && settings.users.len() > 1, token_left }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::classify::{Class, Kind, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
@@ -28,9 +29,7 @@ enum Fate {
 pub(super) fn frames(evidence: &Evidence) -> Check {
     let name = CheckName::Frames;
     let Some(seen) = &evidence.configured.frames else {
-        return Check::bare(name, Outcome::Inconclusive, "asked for, and not run").with_help(
-            "ask for it in revgate.yaml with a block `frames:`; where there is one, see the checks above",
-        );
+        return not_run(name, evidence);
     };
     let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
     let platform_counts = evidence.target.behind_front_end;
