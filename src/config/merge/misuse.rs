@@ -102,3 +102,18 @@ fn an_empty_block_asks_for_what_is_usual() {
     let cut = Some(Duration::from_secs(45));
     assert!(configured.words(|_| true, 5, cut)[0].contains("held for at most 45 s"));
 }
+
+#[test]
+fn what_must_be_signed_is_not_made_of_ready_tokens() {
+    let mut lookup = Lookup::default();
+    lookup.insert(SecretSource::Environment("A".to_owned()), Ok(Secret::new("a-ready-token")));
+    let merged = |kinds: &str| {
+        let text = format!("{SERVICE}users: [u1, u2, u3]\ntoken: {{ tokens-env: A }}\nauth: {{{kinds}}}\n");
+        let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
+        merge(&Typed::default(), Some(&file), &lookup, Purpose::Gate)
+    };
+    let shown = merged(" kinds: [missing, expired] ").unwrap_err().to_string();
+    let due = "revgate.yaml:6:16: auth.kinds: a token that is expired must be signed";
+    assert!(shown.starts_with(due), "{shown}");
+    assert!(merged("").is_ok(), "what can be made of all kinds is");
+}
