@@ -215,7 +215,10 @@ fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool
             let finding = classify(observation, rules);
             match finding.class {
                 Class::Infra => Fate::Void(finding.words),
-                _ if is_unread(bad) => Fate::Unread(finding.words),
+                // Whether so large a header is read may hang on the pieces that it comes in: once unread is enough.
+                _ if bad.control.is_some() && (is_unread(bad) || seen.bad.iter().any(is_unread)) => {
+                    Fate::Unread(finding.words)
+                }
                 _ if finding.kind == Kind::OpeningTimeout => {
                     Fate::Wrong("no answer at all: the upgrade was neither accepted nor refused".to_owned())
                 }
