@@ -31,8 +31,8 @@ impl Algorithm {
         }
     }
 
-    /// The library's name.
-    pub fn library(self) -> jsonwebtoken::Algorithm {
+    /// What signs calls it so.
+    pub fn as_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
             Self::Rs256 => jsonwebtoken::Algorithm::RS256,
@@ -90,7 +90,7 @@ impl SigningKey {
     /// # Errors
     /// What the library says; it repeats nothing of the key.
     pub fn sign(&self, claims: &Map<String, Value>) -> Result<Secret, String> {
-        let mut header = Header::new(self.algorithm.library());
+        let mut header = Header::new(self.algorithm.as_jsonwebtoken());
         header.kid.clone_from(&self.key_id);
         encode(&header, claims, &self.key).map(Secret::new).map_err(|error| error.to_string())
     }
