@@ -230,8 +230,7 @@ fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool
 
 /// True when a good token beside a header as large was not answered either.
 fn is_unread(bad: &BadTokenSeen) -> bool {
-    let control = bad.control.as_ref().map(|control| &control.opening);
-    matches!(control, Some(Opening::TimedOut { phase: Phase::Opening } | Opening::Ended { bytes: 0, .. }))
+    bad.control.as_ref().is_some_and(|control| control.opening.is_unanswered())
 }
 
 fn holds(refusals: &[Refusals], number: u16) -> bool {

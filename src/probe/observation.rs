@@ -152,6 +152,13 @@ pub enum Opening {
     },
 }
 
+impl Opening {
+    /// True when nothing at all was said to the upgrade.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::TimedOut { phase: Phase::Opening } | Self::Ended { bytes: 0, .. })
+    }
+}
+
 /// Why there is no TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::expectation::Declared;
 use super::super::learned::Learned;
-use super::super::observation::{Observation, Opening, Phase};
+use super::super::observation::{Observation, Phase};
 use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::served::{Came, serve_once};
@@ -106,7 +106,7 @@ pub async fn send_bad_tokens(
             }
             sleep(pause).await;
             let observation = knock(&carrying, &series.socket(Some(0)), learned, cut).await;
-            let unread = *kind == BadToken::Oversized && is_unanswered(&observation.opening);
+            let unread = *kind == BadToken::Oversized && observation.opening.is_unanswered();
             let control = if unread { Some(laden_once(prober, learned, series, cut).await) } else { None };
             seen.bad.push(BadTokenSeen { kind: *kind, observation, control });
         }
@@ -114,11 +114,6 @@ pub async fn send_bad_tokens(
     sleep(pause).await;
     seen.after = Some(serve_once(prober, &series.socket(Some(0)), learned, cut).await.0);
     seen
-}
-
-/// True when nothing at all was said to an upgrade.
-fn is_unanswered(opening: &Opening) -> bool {
-    matches!(opening, Opening::TimedOut { phase: Phase::Opening } | Opening::Ended { bytes: 0, .. })
 }
 
 /// A good token beside a header as large, until it is left unanswered too: whether that happens may hang on the pieces in
@@ -132,7 +127,7 @@ async fn laden_once(
     let laden = laden(prober);
     let mut seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
     for _ in 1..CONTROLS {
-        if is_unanswered(&seen.opening) || cut.is_cancelled() {
+        if seen.opening.is_unanswered() || cut.is_cancelled() {
             break;
         }
         seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
