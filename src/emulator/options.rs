@@ -9,6 +9,13 @@ use serde_json::Value;
 
 use super::{faults::Faults, sample::SampleBackend};
 
+/// The project where nobody names one.
+pub const PROJECT: &str = "demo-project";
+/// The region where nobody names one.
+pub const REGION: &str = "us-central1";
+/// The service where nobody names one.
+pub const SERVICE: &str = "demo";
+
 /// How the emulator is set up.
 #[derive(Debug, Clone)]
 pub struct EmulatorOptions {
@@ -41,9 +48,9 @@ impl EmulatorOptions {
     pub fn new(started_at: Timestamp) -> Self {
         Self {
             port: None,
-            project: "demo-project".to_owned(),
-            region: "us-central1".to_owned(),
-            service: "demo".to_owned(),
+            project: PROJECT.to_owned(),
+            region: REGION.to_owned(),
+            service: SERVICE.to_owned(),
             started_at,
             pace: Duration::from_millis(200),
             page_size: 100,
