@@ -13,7 +13,7 @@ use super::{
     error::EmulatorError,
     knative::{named, unnamed},
     model::{Service, Target},
-    options::Deployment,
+    options::{Deployment, Workload},
     state::{State, World},
 };
 
@@ -105,10 +105,7 @@ pub(crate) fn apply(
     let mut created = None;
     if let Some(template) = change.template {
         if makes == Makes::Revision {
-            let workload = world.options.default_workload.clone();
-            let deployment = Deployment::new(workload.clone());
-            let made = add_revision(world, state, service, template, &workload, &deployment);
-            created = Some(made.map_err(Refusal::Workload)?);
+            created = Some(deployed(world, state, service, template).map_err(Refusal::Workload)?);
         } else {
             service.template = template;
         }
@@ -124,6 +121,28 @@ pub(crate) fn apply(
     }
     service.written(AUTHOR, world.clock.tick());
     Ok(created)
+}
+
+/// Adds a revision whose image nobody can pull, which it says itself.
+fn deployed(
+    world: &Arc<World>,
+    state: &mut State,
+    service: &mut Service,
+    template: Value,
+) -> Result<String, EmulatorError> {
+    let workload = world.options.default_workload.clone();
+    let deployment = Deployment::new(workload.clone());
+    let image = template.pointer("/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default();
+    let runs = match &workload {
+        Workload::Sample(_) => "the sample backend",
+        Workload::Command(_) => "the emulator's command",
+    };
+    let says = format!("{runs}, in place of {image}");
+    let name = add_revision(world, state, service, template, &workload, &deployment)?;
+    if let Some(revision) = service.revisions.iter_mut().find(|revision| revision.name == name) {
+        revision.stand_in = Some(says);
+    }
+    Ok(name)
 }
 
 /// The service as the change would leave it, without a new revision.

@@ -205,6 +205,7 @@ pub(crate) fn add_revision(
         generation: service.generation + 1,
         template: unnamed(&template),
         operation: None,
+        stand_in: None,
         digest,
         instances: Arc::clone(&instances),
     });
