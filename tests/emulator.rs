@@ -7,7 +7,9 @@ mod emulator {
     mod behaviours;
     mod front;
     mod instances;
+    mod knative;
     mod logs;
+    mod masks;
     mod scaling;
     mod support;
 }
