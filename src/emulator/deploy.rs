@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     error::EmulatorError,
     front::{Entrance, listen},
-    instance::{Failure, Instances, Recipe},
+    instance::{Failure, Instances, Recipe, Specification},
     model::{Progress, Readiness, Revision, Service, Target},
     options::{Deployment, Workload},
     reconcile,
@@ -169,7 +169,8 @@ pub(crate) fn add_revision(
         let reason = format!("Revision named '{name}' with different configuration already exists.");
         return Err(EmulatorError::Deployment { reason });
     }
-    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment)?;
+    let specification = Specification::read(&template);
+    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment, specification)?;
     let instances = Instances::new(recipe);
     template.as_object_mut().map(|fields| fields.shift_remove("revision"));
     service.template = template.clone();
@@ -223,7 +224,7 @@ async fn bring_up(
     wait::pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
         (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
-        (None, Err(())) => Readiness::Failed(not_listening(world, &service, &name)),
+        (None, Err(failure)) => Readiness::Failed(failure),
         (None, Ok(())) => Readiness::Ready,
     };
     let now = world.clock.tick();
@@ -242,21 +243,5 @@ fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Ti
     if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
         revision.readiness = readiness;
         revision.changed = now;
-    }
-}
-
-fn not_listening(world: &World, service: &str, revision: &str) -> Failure {
-    let project = &world.options.project;
-    Failure {
-        reason: "HEALTH_CHECK_CONTAINER_ERROR",
-        message: format!(
-            "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
-             environment variable within the allocated timeout. This can happen when the container port is \
-             misconfigured or if the timeout is too short. The health check timeout can be extended. Logs for this \
-             revision might contain more information.\n\nLogs URL: https://console.cloud.google.com/logs/viewer\
-             ?project={project}&resource=cloud_run_revision/service_name/{service}/revision_name/{revision}\n\
-             For more troubleshooting guidance, see \
-             https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
-        ),
     }
 }

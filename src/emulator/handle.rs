@@ -37,11 +37,10 @@ impl Emulator {
     )]
     pub async fn start(options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let port = options.port.unwrap_or(0);
-        let listen = |source| EmulatorError::Listen { port, source };
-        let listener = front::bind(port).map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?.port();
         let world = Arc::new(World::new(options));
-        world.tasks.spawn(api::serve(Arc::clone(&world), ApiListener(listener)));
+        let listening = front::listen_for_api(&world, port);
+        let (bound, clients) = listening.map_err(|source| EmulatorError::Listen { port, source })?;
+        world.tasks.spawn(api::serve(Arc::clone(&world), ApiListener(clients)));
         Ok(Self { world, port: bound })
     }
 

@@ -5,7 +5,8 @@
 //! deployments and faults, and gives addresses, logs and the requests it saw.
 //!
 //! It never imports the client: its answers are built from the public API's JSON, so that client and emulator cannot
-//! share a mistake. It binds loopback only, and everything that it starts ends with it.
+//! share a mistake. It binds loopback only, unless it is told otherwise, and everything that it
+//! starts ends with it.
 
 mod api;
 mod clock;
@@ -26,7 +27,8 @@ mod traffic;
 mod wait;
 
 pub use error::EmulatorError;
-pub use faults::{ApiStatus, Faults, Ingress};
+pub use faults::{ApiStatus, Cut, Faults, Ingress};
+pub use front::{Tls, TlsError};
 pub use handle::Emulator;
 pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, Workload};
 pub use sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho};

@@ -2,18 +2,26 @@
 //!
 //! Values only, with defaults that make the shortest test short.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{faults::Faults, sample::SampleBackend};
+use super::{faults::Faults, front::Tls, sample::SampleBackend};
 
 /// How the emulator is set up.
 #[derive(Debug, Clone)]
 pub struct EmulatorOptions {
     /// The API's loopback port; `None` or 0 for a free one.
     pub port: Option<u16>,
+    /// An address that every port listens on besides loopback.
+    pub bind: IpAddr,
+    /// The certificate with which every port speaks TLS too; `None` for plain HTTP only.
+    pub tls: Option<Tls>,
     /// The project's id.
     pub project: String,
     /// The region.
@@ -28,6 +36,8 @@ pub struct EmulatorOptions {
     pub page_size: usize,
     /// How long a command may take until it listens.
     pub startup_deadline: Duration,
+    /// Whether the processes of an instance without a request are stopped, where the template leaves it without CPU then.
+    pub throttle: bool,
     /// What runs in a revision made by an API write, whose image nobody can pull.
     pub default_workload: Workload,
     /// The faults in force from the start.
@@ -41,6 +51,8 @@ impl EmulatorOptions {
     pub fn new(started_at: Timestamp) -> Self {
         Self {
             port: None,
+            bind: Ipv4Addr::LOCALHOST.into(),
+            tls: None,
             project: "demo-project".to_owned(),
             region: "us-central1".to_owned(),
             service: "demo".to_owned(),
@@ -48,6 +60,7 @@ impl EmulatorOptions {
             pace: Duration::from_millis(200),
             page_size: 100,
             startup_deadline: Duration::from_mins(1),
+            throttle: false,
             default_workload: Workload::Sample(SampleBackend::default()),
             faults: Faults::default(),
             seed: 1,

@@ -65,6 +65,8 @@ pub(crate) struct Request<'a> {
     pub(crate) trace: String,
     /// The answer's status; `None` where there was none.
     pub(crate) status: Option<u16>,
+    /// How many bytes the client sent, and how many it was sent.
+    pub(crate) sizes: (u64, u64),
     /// When it came.
     pub(crate) began: Timestamp,
     /// From its coming to its end.
@@ -89,22 +91,21 @@ impl Journal {
     /// is taken apart as Cloud Run does: its severity and its trace are the entry's own. Any other line has no severity,
     /// whichever stream it came on.
     pub(crate) fn line(&self, origin: &Origin, stream: &str, text: &str) {
-        let (name, severity) = match stream {
-            "stdout" | "stderr" => (stream, None),
-            _ => ("varlog%2Fsystem", Some("WARNING")),
-        };
-        let mut entry = self.entry(origin, name, severity, self.clock.now());
+        if !["stdout", "stderr"].contains(&stream) {
+            return self.system(origin, "WARNING", text);
+        }
+        let mut entry = self.entry(origin, stream, None, self.clock.now());
         match serde_json::from_str::<Map<String, Value>>(text) {
-            Ok(object) if severity.is_none() => structured(&mut entry, object),
-            _ => entry["textPayload"] = json!(text),
+            Ok(object) => structured(&mut entry, object),
+            Err(_) => entry["textPayload"] = json!(text),
         }
         self.keep(entry);
     }
 
-    /// An instance begins to start, for a reason in Cloud Run's words.
-    pub(crate) fn starting(&self, origin: &Origin, reason: &str) {
-        let mut entry = self.entry(origin, "varlog%2Fsystem", Some("INFO"), self.clock.now());
-        entry["textPayload"] = json!(format!("Starting new instance. Reason: {reason}"));
+    /// What the platform says about an instance.
+    pub(crate) fn system(&self, origin: &Origin, severity: &str, text: &str) {
+        let mut entry = self.entry(origin, "varlog%2Fsystem", Some(severity), self.clock.now());
+        entry["textPayload"] = json!(text);
         self.keep(entry);
     }
 
@@ -122,6 +123,8 @@ impl Journal {
             "remoteIp": "127.0.0.1",
             "serverIp": "127.0.0.1",
             "protocol": "HTTP/1.1",
+            "requestSize": request.sizes.0.to_string(),
+            "responseSize": request.sizes.1.to_string(),
             "latency": format!("{:.6}s", request.latency.as_secs_f64()),
         });
         if let Some(status) = request.status {
@@ -183,6 +186,15 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an entry is among this share of all that are never seen: the same ones however often it is asked.
+pub(crate) fn is_missing(entry: &Value, share: f64) -> bool {
+    let id = entry
+        .get("insertId")
+        .and_then(Value::as_str)
+        .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok());
+    share > 0.0 && id.is_some_and(|id| f64::from(id) <= share * f64::from(u32::MAX))
 }
 
 /// Members of a JSON line that are the entry's own are lifted out of it; an unknown severity is none.
