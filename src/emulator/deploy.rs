@@ -151,6 +151,7 @@ fn template_of(deployment: &Deployment) -> Value {
     if !deployment.labels.is_empty() {
         template["labels"] = json!(deployment.labels);
     }
+    deployment.add_to(&mut template);
     template
 }
 

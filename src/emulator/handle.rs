@@ -54,8 +54,16 @@ impl Emulator {
         port: Option<u16>,
         started_at: Timestamp,
     ) -> Result<Self, EmulatorError> {
+        Self::play(scenario, scenario.options(port, started_at)).await
+    }
+
+    /// The same with options of the caller's own, which [`Scenario::options`] gives to begin with.
+    ///
+    /// # Errors
+    /// The port is taken, or a deployment is not possible.
+    pub async fn play(scenario: &Scenario, options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let (last, earlier) = scenario.revisions.split_last().ok_or(EmulatorError::NoRevision)?;
-        let emulator = Self::start(scenario.options(port, started_at)).await?;
+        let emulator = Self::start(options).await?;
         for entry in earlier {
             emulator.deploy(entry.deployment()).await?;
             emulator.settled().await;

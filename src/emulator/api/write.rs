@@ -18,8 +18,8 @@ use crate::emulator::{
     deploy::{AUTHOR, add_revision, new_service},
     error::EmulatorError,
     faults::take,
+    images,
     model::{Service, Target},
-    options::Deployment,
     reconcile,
     state::{State, World},
     traffic,
@@ -158,9 +158,9 @@ fn apply(
         let template = body.get("template").cloned().unwrap_or_default();
         let name = template.get("revision").and_then(Value::as_str).filter(|name| !name.is_empty());
         let name = name.map(str::to_owned);
-        let workload = world.options.default_workload.clone();
-        let deployment = Deployment::new(workload.clone());
-        let made = add_revision(world, state, service, (name, template), &workload, &deployment);
+        let made = images::deployment(&world.options, &template).and_then(|deployment| {
+            add_revision(world, state, service, (name, template), &deployment.workload, &deployment)
+        });
         created = Some(made.map_err(|error: EmulatorError| ApiError::invalid(error.to_string()))?);
     }
     if let Some(targets) = targets {

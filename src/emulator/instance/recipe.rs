@@ -88,7 +88,7 @@ impl Recipe {
         deployment: &Deployment,
         specification: Specification,
     ) -> Result<Self, EmulatorError> {
-        let Specification { port, environment, timeout, affinity, cpu_idle, .. } = specification;
+        let Specification { port, environment, secrets, timeout, affinity, cpu_idle, .. } = specification;
         let probe = specification.probe.within(world.options.startup_deadline);
         let what = match workload {
             Workload::Sample(settings) => What::Sample(settings.clone()),
@@ -103,7 +103,7 @@ impl Recipe {
         (world.options.seed, service, revision).hash(&mut hasher);
         let or = |value: Duration, default| if value.is_zero() { default } else { value };
         let most = deployment.max_instances.unwrap_or(100).max(1) as usize;
-        Ok(Self {
+        let recipe = Self {
             what,
             project: world.options.project.clone(),
             service: service.to_owned(),
@@ -124,7 +124,21 @@ impl Recipe {
             affinity,
             throttles: cpu_idle && world.options.throttle,
             seed: hasher.finish(),
-        })
+        };
+        recipe.take_notes(deployment, &secrets);
+        Ok(recipe)
+    }
+
+    /// Says in the revision's log what is not as its template says.
+    fn take_notes(&self, deployment: &Deployment, secrets: &[String]) {
+        let log = self.log_of(None);
+        if let Some(note) = &deployment.note {
+            log.push("system", note.clone());
+        }
+        if !secrets.is_empty() {
+            let names = secrets.join(", ");
+            log.push("system", format!("The emulator has no secrets: {names} is not set in the container."));
+        }
     }
 
     /// The log of an instance, or of the revision itself.

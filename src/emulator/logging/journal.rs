@@ -24,6 +24,17 @@ const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
 const SEVERITIES: [&str; 9] =
     ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
 
+/// Members of a line that are the entry's own, and what they are called there.
+const LIFTED: [(&str, &str); 7] = [
+    ("httpRequest", "httpRequest"),
+    ("logging.googleapis.com/insertId", "insertId"),
+    ("logging.googleapis.com/operation", "operation"),
+    ("logging.googleapis.com/sourceLocation", "sourceLocation"),
+    ("logging.googleapis.com/spanId", "spanId"),
+    ("logging.googleapis.com/trace", "trace"),
+    ("logging.googleapis.com/trace_sampled", "traceSampled"),
+];
+
 /// The log of a project.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -205,12 +216,20 @@ fn structured(entry: &mut Value, mut object: Map<String, Value>) {
     if let Some(known) = severity.filter(|severity| SEVERITIES.contains(&severity.as_str())) {
         entry["severity"] = json!(known);
     }
-    for (member, of_entry) in
-        [("logging.googleapis.com/trace", "trace"), ("logging.googleapis.com/spanId", "spanId")]
-    {
+    for (member, of_entry) in LIFTED {
         if let Some(value) = object.remove(member) {
             entry[of_entry] = value;
         }
+    }
+    if let Some(Value::Object(labels)) = object.remove("logging.googleapis.com/labels") {
+        for (name, value) in labels {
+            entry["labels"][name] = value;
+        }
+    }
+    let time = object.get("time").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
+    if let Some(time) = time {
+        object.remove("time");
+        entry["timestamp"] = json!(rfc3339(time));
     }
     entry["jsonPayload"] = Value::Object(object);
 }
@@ -229,6 +248,7 @@ mod tests {
             ("stdout", r#"{"severity":"error","message":"boom","logging.googleapis.com/trace":"t"}"#),
             ("stdout", r#"{"severity":"LOUD","n":1}"#),
             ("system", r#"{"severity":"ERROR"}"#),
+            ("stderr", r#"{"time":"2026-11-23T20:28:12.5+01:00","logging.googleapis.com/labels":{"a":"b"},"n":1}"#),
         ];
         for (stream, text) in lines {
             journal.line(&origin, stream, text);
@@ -240,5 +260,8 @@ mod tests {
         assert_eq!((&seen[1]["jsonPayload"], &seen[1]["trace"]), (&json!({"message": "boom"}), &json!("t")));
         assert_eq!((seen[2].get("severity"), &seen[2]["jsonPayload"]), (None, &json!({"n": 1})));
         assert_eq!(seen[3]["severity"], "WARNING");
+        assert_eq!(seen[4]["timestamp"], "2026-11-23T19:28:12.500000Z");
+        assert_eq!(seen[4]["labels"], json!({"instanceId": "00ab", "a": "b"}));
+        assert_eq!(seen[4]["jsonPayload"], json!({"n": 1}));
     }
 }
