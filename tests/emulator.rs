@@ -8,6 +8,8 @@ mod emulator {
     mod front;
     mod instances;
     mod logs;
+    mod mishaps;
+    mod names;
     mod scaling;
     mod support;
 }

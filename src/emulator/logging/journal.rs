@@ -248,7 +248,10 @@ mod tests {
             ("stdout", r#"{"severity":"error","message":"boom","logging.googleapis.com/trace":"t"}"#),
             ("stdout", r#"{"severity":"LOUD","n":1}"#),
             ("system", r#"{"severity":"ERROR"}"#),
-            ("stderr", r#"{"time":"2026-11-23T20:28:12.5+01:00","logging.googleapis.com/labels":{"a":"b"},"n":1}"#),
+            (
+                "stderr",
+                r#"{"time":"2026-11-23T20:28:12.5+01:00","logging.googleapis.com/labels":{"a":"b"},"n":1}"#,
+            ),
         ];
         for (stream, text) in lines {
             journal.line(&origin, stream, text);
