@@ -76,9 +76,10 @@ pub struct Faults {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiStatus {
-    /// `services.get`, `services.list`, `services.update`, `services.create`, `services.getIamPolicy`,
-    /// `services.testIamPermissions`, `revisions.get`, `revisions.list`, `operations.get`, `operations.wait`, `entries.list`,
-    /// or `*`.
+    /// `services.get`, `services.list`, `services.update`, `services.create`, `services.delete`, `services.getIamPolicy`,
+    /// `services.setIamPolicy`, `services.testIamPermissions`, `revisions.get`, `revisions.list`, `revisions.delete`,
+    /// `operations.get`, `operations.wait`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
+    /// `entries.write`, or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
     /// 400, 401, 403, 404, 409, 429, 500 or 503; another number is answered as 500.
@@ -89,19 +90,26 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 19] = [
     "*",
     "services.get",
     "services.list",
     "services.update",
     "services.create",
+    "services.delete",
     "services.getIamPolicy",
+    "services.setIamPolicy",
     "services.testIamPermissions",
     "revisions.get",
     "revisions.list",
+    "revisions.delete",
     "operations.get",
     "operations.wait",
+    "locations.list",
+    "projects.get",
+    "services.usage",
     "entries.list",
+    "entries.write",
 ];
 
 /// A misspelt name would be a fault that never happens, and a test that proves nothing.
@@ -140,6 +148,16 @@ pub enum Ingress {
 }
 
 impl Ingress {
+    /// The value of the v1 annotation.
+    pub(crate) fn as_v1(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Internal => "internal",
+            Self::InternalAndCloudLoadBalancing => "internal-and-cloud-load-balancing",
+            Self::None => "none",
+        }
+    }
+
     /// The value of the v2 enum.
     pub(crate) fn as_v2(self) -> &'static str {
         match self {

@@ -141,9 +141,9 @@ impl Emulator {
         self.world.log_lines.subscribe()
     }
 
-    /// The API calls so far, oldest first; the emulator's own endpoints are not among them.
+    /// The latest 10 000 API calls, oldest first; the emulator's own endpoints are not among them.
     pub fn requests(&self) -> Vec<ApiRequest> {
-        self.world.lock().requests.clone()
+        self.world.lock().requests.iter().cloned().collect()
     }
 
     /// Ends everything, and waits until it has ended.

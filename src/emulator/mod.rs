@@ -1,6 +1,6 @@
 //! Can a deploy gate be tried without deploying?
 //!
-//! A Cloud Run on loopback: the Admin API v2 on one port, a port for each service and tag in place of the names of
+//! A Cloud Run on loopback: the Admin API (v1 and v2) on one port, a port for each service and tag in place of the names of
 //! run.app, and behind them instances of a sample agent backend or of a command of the user's own. It takes options,
 //! deployments and faults, and gives addresses, logs and the requests it saw.
 //!
@@ -9,6 +9,7 @@
 //! starts ends with it.
 
 mod api;
+mod change;
 mod clock;
 mod deploy;
 mod error;
@@ -17,6 +18,7 @@ mod front;
 mod handle;
 mod images;
 mod instance;
+mod knative;
 mod logging;
 mod model;
 mod options;
@@ -32,6 +34,6 @@ pub use faults::{ApiStatus, Cut, Faults, Ingress};
 pub use front::{Tls, TlsError};
 pub use handle::Emulator;
 pub use images::Images;
-pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, Workload};
+pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, PROJECT, REGION, SERVICE, Workload};
 pub use sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho};
 pub use scenario::{RevisionEntry, Scenario};

@@ -13,6 +13,13 @@ use serde_json::{Value, json};
 
 use super::{faults::Faults, front::Tls, images::Images, sample::SampleBackend};
 
+/// The project where nobody names one.
+pub const PROJECT: &str = "demo-project";
+/// The region where nobody names one.
+pub const REGION: &str = "us-central1";
+/// The service where nobody names one.
+pub const SERVICE: &str = "demo";
+
 /// How the emulator is set up.
 #[derive(Debug, Clone)]
 pub struct EmulatorOptions {
@@ -57,9 +64,9 @@ impl EmulatorOptions {
             port: None,
             bind: Ipv4Addr::LOCALHOST.into(),
             tls: None,
-            project: "demo-project".to_owned(),
-            region: "us-central1".to_owned(),
-            service: "demo".to_owned(),
+            project: PROJECT.to_owned(),
+            region: REGION.to_owned(),
+            service: SERVICE.to_owned(),
             started_at,
             pace: Duration::from_millis(200),
             page_size: 100,
@@ -155,15 +162,15 @@ impl Deployment {
         }
     }
 
-    /// Writes into a template what it does not have from elsewhere.
+    /// Writes into a template, as v1 writes it, what it does not have from elsewhere.
     pub(crate) fn add_to(&self, template: &mut Value) {
         if !self.timeout.is_zero() {
-            template["timeout"] = json!(format!("{}s", self.timeout.as_secs_f64()));
+            template["spec"]["timeoutSeconds"] = json!(self.timeout.as_secs().max(1));
         }
         if self.session_affinity {
-            template["sessionAffinity"] = json!(true);
+            template["metadata"]["annotations"]["run.googleapis.com/sessionAffinity"] = json!("true");
         }
-        let container = &mut template["containers"][0];
+        let container = &mut template["spec"]["containers"][0];
         if !self.env.is_empty() {
             let variables = self.env.iter().map(|(name, value)| json!({"name": name, "value": value}));
             container["env"] = variables.collect();

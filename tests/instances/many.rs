@@ -35,7 +35,7 @@ async fn two_thousand_sockets_are_open_at_once_and_each_is_answered() {
         loop {
             let answer = frame(socket).await;
             if answer["type"] == "pong" {
-                return answer["nonce"] == number.to_string();
+                return answer["nonce"] == json!(number.to_string());
             }
         }
     });

@@ -65,6 +65,36 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
     Ok(page(&found, start, size, total))
 }
 
+/// What every entry of a written batch has where it does not say it itself.
+const SHARED: [&str; 3] = ["logName", "resource", "labels"];
+
+/// POST entries:write
+pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
+    let sent = body.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut entries = Vec::new();
+    for entry in sent {
+        let Value::Object(mut entry) = entry else {
+            return Err(ApiError::invalid("Invalid value at 'entries': an object is expected."));
+        };
+        for (key, value) in SHARED.iter().filter_map(|key| Some((*key, body.get(key)?))) {
+            entry.entry(key).or_insert_with(|| value.clone());
+        }
+        let own = format!("projects/{}/logs/", world.options.project);
+        match entry.get("logName").and_then(Value::as_str) {
+            Some(name) if name.starts_with(&own) => {}
+            Some(name) => return Err(ApiError::denied("logging.logEntries.create", name)),
+            None => return Err(ApiError::invalid("Log name is missing.")),
+        }
+        entries.push(entry);
+    }
+    if body.get("dryRun") != Some(&json!(true)) {
+        for entry in entries {
+            world.journal.write(entry);
+        }
+    }
+    Ok(json!({}))
+}
+
 fn may_read(world: &World, body: &Value) -> Result<(), ApiError> {
     let named = body.get("resourceNames").and_then(Value::as_array).cloned().unwrap_or_default();
     if named.is_empty() {

@@ -40,7 +40,7 @@ pub(crate) struct Recipe {
     /// Where all instances write.
     pub(crate) log: Arc<Log>,
     clock: Arc<crate::emulator::clock::Clock>,
-    /// Cancelled when everything is to end.
+    /// Cancelled when the revision or everything is to end.
     pub(crate) stop: CancellationToken,
     /// All tasks of the emulator.
     pub(crate) tasks: TaskTracker,
@@ -110,7 +110,7 @@ impl Recipe {
             revision: revision.to_owned(),
             log: Arc::new(Log::new(world.log_lines.clone(), Arc::clone(&world.journal))),
             clock: Arc::clone(&world.clock),
-            stop: world.stop.clone(),
+            stop: world.stop.child_token(),
             tasks: world.tasks.clone(),
             concurrency: deployment.concurrency.unwrap_or(u32::MAX).max(1),
             min: if scales { (deployment.min_instances as usize).min(most) } else { 1 },

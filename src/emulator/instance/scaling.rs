@@ -117,6 +117,11 @@ impl Instances {
         &self.recipe.log
     }
 
+    /// Ends all of them: the revision is deleted.
+    pub(crate) fn end(&self) {
+        self.recipe.stop.cancel();
+    }
+
     /// Starts the first instance, and those that are kept; `Err` when one of them did not come up.
     pub(crate) async fn bring_up(self: &Arc<Self>) -> Result<(), Failure> {
         let mut changes = self.changes.subscribe();

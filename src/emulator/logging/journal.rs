@@ -152,6 +152,18 @@ impl Journal {
         self.keep(entry);
     }
 
+    /// An entry that a client wrote, completed by what the log adds to it.
+    pub(crate) fn write(&self, mut entry: Map<String, Value>) {
+        let now = rfc3339(self.clock.now());
+        entry.entry("insertId").or_insert_with(|| json!(self.id()));
+        entry.entry("timestamp").or_insert_with(|| json!(now));
+        entry.insert("receiveTimestamp".to_owned(), json!(now));
+        entry
+            .entry("resource")
+            .or_insert_with(|| json!({"type": "global", "labels": {"project_id": self.project}}));
+        self.keep(Value::Object(entry));
+    }
+
     /// The first `limit` entries in the order of their writing that were written at least `lag` ago.
     pub(crate) fn seen(&self, lag: Duration, limit: Option<usize>) -> Vec<Arc<Value>> {
         let entries = self.lock();
@@ -160,9 +172,8 @@ impl Journal {
     }
 
     fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
-        let number = self.written.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let mut entry = json!({
-            "insertId": format!("{:016x}", number.wrapping_mul(SCATTER)),
+            "insertId": self.id(),
             "logName": format!("projects/{}/logs/run.googleapis.com%2F{name}", self.project),
             "receiveTimestamp": rfc3339(self.clock.now()),
             "timestamp": rfc3339(time),
@@ -184,6 +195,11 @@ impl Journal {
             entry["labels"] = json!({"instanceId": instance});
         }
         entry
+    }
+
+    fn id(&self) -> String {
+        let number = self.written.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        format!("{:016x}", number.wrapping_mul(SCATTER))
     }
 
     fn keep(&self, value: Value) {
