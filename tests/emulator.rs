@@ -10,6 +10,8 @@ mod emulator {
     mod knative;
     mod logs;
     mod masks;
+    mod mishaps;
+    mod names;
     mod scaling;
     mod support;
 }

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use super::{
     deploy::{AUTHOR, add_revision},
     error::EmulatorError,
+    images,
     knative::{named, unnamed},
     model::{Service, Target},
-    options::{Deployment, Workload},
     state::{State, World},
 };
 
@@ -105,7 +105,9 @@ pub(crate) fn apply(
     let mut created = None;
     if let Some(template) = change.template {
         if makes == Makes::Revision {
-            created = Some(deployed(world, state, service, template).map_err(Refusal::Workload)?);
+            let deployment = images::deployment(&world.options, &template).map_err(Refusal::Workload)?;
+            let made = add_revision(world, state, service, template, &deployment.workload, &deployment);
+            created = Some(made.map_err(Refusal::Workload)?);
         } else {
             service.template = template;
         }
@@ -121,28 +123,6 @@ pub(crate) fn apply(
     }
     service.written(AUTHOR, world.clock.tick());
     Ok(created)
-}
-
-/// Adds a revision whose image nobody can pull, which it says itself.
-fn deployed(
-    world: &Arc<World>,
-    state: &mut State,
-    service: &mut Service,
-    template: Value,
-) -> Result<String, EmulatorError> {
-    let workload = world.options.default_workload.clone();
-    let deployment = Deployment::new(workload.clone());
-    let image = template.pointer("/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default();
-    let runs = match &workload {
-        Workload::Sample(_) => "the sample backend",
-        Workload::Command(_) => "the emulator's command",
-    };
-    let says = format!("{runs}, in place of {image}");
-    let name = add_revision(world, state, service, template, &workload, &deployment)?;
-    if let Some(revision) = service.revisions.iter_mut().find(|revision| revision.name == name) {
-        revision.stand_in = Some(says);
-    }
-    Ok(name)
 }
 
 /// The service as the change would leave it, without a new revision.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     error::EmulatorError,
     front::Entrance,
-    instance::{Failure, Instances, Recipe},
+    instance::{Failure, Instances, Recipe, Specification},
     knative::{completed, named, unnamed},
     model::{Policy, Progress, Readiness, Revision, Service, Target},
     options::{Deployment, Workload},
@@ -153,13 +153,15 @@ fn template_of(deployment: &Deployment) -> Value {
     if deployment.min_instances > 0 {
         annotations["autoscaling.knative.dev/minScale"] = json!(deployment.min_instances.to_string());
     }
-    json!({
+    let mut template = json!({
         "metadata": {"labels": deployment.labels, "annotations": annotations},
         "spec": {
             "containers": [{"image": image}],
             "containerConcurrency": deployment.concurrency.unwrap_or(80),
         },
-    })
+    });
+    deployment.add_to(&mut template);
+    template
 }
 
 /// The name that the platform, or gcloud, gives to the next revision of a service.
@@ -192,7 +194,8 @@ pub(crate) fn add_revision(
         let reason = format!("Revision named '{name}' with different configuration already exists.");
         return Err(EmulatorError::Deployment { reason });
     }
-    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment)?;
+    let specification = Specification::read(&template);
+    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment, specification)?;
     let instances = Instances::new(recipe);
     let digest = digest(state, &template);
     let created = world.clock.tick();
@@ -205,7 +208,7 @@ pub(crate) fn add_revision(
         generation: service.generation + 1,
         template: unnamed(&template),
         operation: None,
-        stand_in: None,
+        stand_in: deployment.note.clone(),
         digest,
         instances: Arc::clone(&instances),
     });
@@ -246,7 +249,7 @@ async fn bring_up(
     wait::pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
         (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
-        (None, Err(())) => Readiness::Failed(not_listening(world, &service, &name)),
+        (None, Err(failure)) => Readiness::Failed(failure),
         (None, Ok(())) => Readiness::Ready,
     };
     let now = world.clock.tick();
@@ -265,21 +268,5 @@ fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Ti
     if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
         revision.readiness = readiness;
         revision.changed = now;
-    }
-}
-
-fn not_listening(world: &World, service: &str, revision: &str) -> Failure {
-    let project = &world.options.project;
-    Failure {
-        reason: "HEALTH_CHECK_CONTAINER_ERROR",
-        message: format!(
-            "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
-             environment variable within the allocated timeout. This can happen when the container port is \
-             misconfigured or if the timeout is too short. The health check timeout can be extended. Logs for this \
-             revision might contain more information.\n\nLogs URL: https://console.cloud.google.com/logs/viewer\
-             ?project={project}&resource=cloud_run_revision/service_name/{service}/revision_name/{revision}\n\
-             For more troubleshooting guidance, see \
-             https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
-        ),
     }
 }

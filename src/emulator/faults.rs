@@ -54,6 +54,19 @@ pub struct Faults {
     pub front_status: Option<u16>,
     /// The share of requests, 0.0 to 1.0, to which `front_status` applies; 1.0 when absent.
     pub front_rate: Option<f64>,
+    /// The front end holds each request up for this long.
+    #[serde(with = "wait")]
+    pub front_delay: Duration,
+    /// The share of requests, 0.0 to 1.0, whose connection the front end ends without an answer.
+    pub front_drop: f64,
+    /// The share of requests, 0.0 to 1.0, whose connection the front end resets.
+    pub front_reset: f64,
+    /// The share of requests, 0.0 to 1.0, that reach another ready revision than the one that they are for.
+    pub wrong_revision: f64,
+    /// How a socket ends that has lasted longer than the request time-out: `close` or `reset`.
+    pub timeout_cut: Cut,
+    /// The share of log entries, 0.0 to 1.0, that are never to be seen.
+    pub log_missing: f64,
     /// Log entries are seen only so long after they were written; `never` is possible.
     #[serde(with = "wait")]
     pub log_lag: Duration,
@@ -106,6 +119,17 @@ fn known_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
         return Ok(method);
     }
     Err(D::Error::custom(format!("`{method}` is none of the calls {}", METHODS.join(", "))))
+}
+
+/// How a connection is cut; there is no close frame in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cut {
+    /// It ends.
+    #[default]
+    Close,
+    /// It is reset.
+    Reset,
 }
 
 /// Who may reach the service at all.

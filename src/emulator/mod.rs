@@ -5,7 +5,8 @@
 //! deployments and faults, and gives addresses, logs and the requests it saw.
 //!
 //! It never imports the client: its answers are built from the public API's JSON, so that client and emulator cannot
-//! share a mistake. It binds loopback only, and everything that it starts ends with it.
+//! share a mistake. It binds loopback only, unless it is told otherwise, and everything that it
+//! starts ends with it.
 
 mod api;
 mod change;
@@ -15,6 +16,7 @@ mod error;
 mod faults;
 mod front;
 mod handle;
+mod images;
 mod instance;
 mod knative;
 mod logging;
@@ -28,8 +30,10 @@ mod traffic;
 mod wait;
 
 pub use error::EmulatorError;
-pub use faults::{ApiStatus, Faults, Ingress};
+pub use faults::{ApiStatus, Cut, Faults, Ingress};
+pub use front::{Tls, TlsError};
 pub use handle::Emulator;
+pub use images::Images;
 pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, PROJECT, REGION, SERVICE, Workload};
 pub use sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho};
 pub use scenario::{RevisionEntry, Scenario};

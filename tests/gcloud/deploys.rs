@@ -26,10 +26,8 @@ async fn a_candidate_waits_behind_its_tag_and_is_promoted() {
     assert!(said.contains(&format!("can be reached directly at {tag}")), "{said}");
     assert_eq!(status_of(&tag).await, 200);
     let revision = story.json(&format!("run revisions describe {second}")).await;
-    assert_eq!(
-        revision["metadata"]["annotations"]["emulator.revgate/runs"],
-        "the sample backend, in place of gcr.io/p/app:2"
-    );
+    let says = revision["metadata"]["annotations"]["emulator.revgate/runs"].as_str().unwrap();
+    assert!(says.contains("the place of gcr.io/p/app:2") && says.contains("sample backend"), "{says}");
 
     story.good("run services update-traffic web --to-tags candidate=10").await;
     let service = story.json("run services describe web").await;

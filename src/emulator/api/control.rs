@@ -21,6 +21,11 @@ pub(crate) fn answer(
     match (method.as_str(), tail) {
         ("POST", "deploy") => {
             let entry: RevisionEntry = read(body)?;
+            if entry.exec.is_some() && !world.options.allow_commands {
+                return Err(ApiError::invalid(
+                    "exec needs an emulator that was started with --allow-commands",
+                ));
+            }
             let revision =
                 deploy(world, &entry.deployment()).map_err(|error| ApiError::invalid(error.to_string()))?;
             Ok(json!({"revision": revision}))

@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::emulator::{logging::Filter, state::World};
+use crate::emulator::{
+    logging::{Filter, is_missing},
+    state::World,
+};
 
 /// Entries on a page when nobody says how many.
 const PAGE: usize = 50;
@@ -45,10 +48,14 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
             (start, Some(known))
         }
     };
-    let lag = world.lock().faults.log_lag;
+    let (lag, missing) = {
+        let faults = &world.lock().faults;
+        (faults.log_lag, faults.log_missing)
+    };
     let seen = world.journal.seen(lag, known);
     let total = seen.len();
-    let mut found: Vec<Arc<Value>> = seen.into_iter().filter(|entry| filter.admits(entry)).collect();
+    let mut found: Vec<Arc<Value>> =
+        seen.into_iter().filter(|entry| !is_missing(entry, missing) && filter.admits(entry)).collect();
     found.sort_by_cached_key(|entry| {
         (text(entry, "timestamp").to_owned(), text(entry, "insertId").to_owned())
     });
