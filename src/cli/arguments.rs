@@ -93,9 +93,23 @@ fn emulator() -> Command {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", variable(name)))
     };
+    let port = option("port", "N", "Port of the Admin API; default: 8790, or a free one where that is taken");
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    let environment = Command::new("env")
+        .about("Print what a shell needs for gcloud and revgate to reach the emulator")
+        .arg(switch("dotenv", "Print NAME=value lines, as for $GITHUB_ENV or an --env-file"))
+        .arg(switch("unset", "Print how to undo it"))
+        .after_help("Example:\n  eval \"$(revgate emulator env)\"");
     Command::new("emulator")
         .about("Cloud Run on loopback, until it is interrupted")
-        .arg(option("port", "N", "Port of the Admin API; default: a free one"))
+        .subcommand(environment)
+        .disable_help_subcommand(true)
+        .arg(port.global(true))
+        .arg(option("project", "ID", "Project; default: demo-project").global(true))
+        .arg(option("region", "NAME", "Region; default: us-central1").global(true))
+        .arg(option("service", "NAME", "The service that is there from the start; default: demo"))
         .arg(option("exec", "CMD", "The candidate is this command, started with $PORT; no shell"))
         .arg(option("scenario", "FILE", "Service, revisions and faults from this file (YAML or JSON)"))
         .arg(option("behaviour", "NAME", "What the candidate, a sample backend, does wrong"))

@@ -4,34 +4,83 @@ use clap::ArgMatches;
 
 use super::check::listen;
 use super::output::{Failure, print};
-use super::{Clock, input};
+use super::{Clock, environment, input};
 use crate::config::Given;
-use crate::emulator::{Behaviour, Emulator, Scenario};
+use crate::emulator::{Behaviour, Emulator, EmulatorError, PROJECT, REGION, SERVICE, Scenario};
 use crate::exit::Exit;
 
-/// Runs an emulator until a signal comes.
+/// The port of the Admin API where nobody names one and it is free.
+pub(super) const USUAL_PORT: u16 = 8790;
+
+/// Runs an emulator until a signal comes, or says how to reach one.
 pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Failure> {
-    let port = match input::given_text(matches, "port") {
-        None => None,
-        Some(given) => Some(given.text().parse::<u16>().map_err(|_| {
-            input::wrong(&given, "is no port", "name a number from 1 to 65535, or 0 for a free one")
-        })?),
-    };
+    if let Some(("env", matches)) = matches.subcommand() {
+        return environment::run(matches).await;
+    }
+    let port = port(matches)?;
     let scenario = scenario(matches)?;
     let signals = listen()?;
-    let emulator = Emulator::start_scenario(&scenario, port, clock.started_at).await?;
-    print(&format!(
-        "Admin API  {0}\nservice    {1}\nmeant for  revgate check --api-endpoint {0} --project demo-project --region us-central1 --service demo --tag gate\nuntil Ctrl-C\n",
-        emulator.api_endpoint(),
-        emulator.service_url().unwrap_or_default(),
-    ));
+    let usual = Emulator::start_scenario(&scenario, port.or(Some(USUAL_PORT)), clock.started_at).await;
+    let emulator = match usual {
+        // Another emulator has it, most likely: any other port does as well.
+        Err(EmulatorError::Listen { .. }) if port.is_none() => {
+            Emulator::start_scenario(&scenario, None, clock.started_at).await?
+        }
+        started => started?,
+    };
+    print(&told(&emulator, &scenario));
     signals.token.cancelled().await;
     emulator.shutdown().await;
     Ok(signals.exit().unwrap_or(Exit::Success))
 }
 
-/// The scenario of a file, or a good revision and the candidate that the flags name.
+/// The port that was asked for.
+pub(super) fn port(matches: &ArgMatches) -> Result<Option<u16>, Failure> {
+    let Some(given) = input::given_text(matches, "port") else { return Ok(None) };
+    given
+        .text()
+        .parse::<u16>()
+        .map(Some)
+        .map_err(|_| input::wrong(&given, "is no port", "name a number from 1 to 65535, or 0 for a free one"))
+}
+
+/// Where everything is, and what to type next.
+fn told(emulator: &Emulator, scenario: &Scenario) -> String {
+    let endpoint = emulator.api_endpoint();
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    let port = if port == USUAL_PORT.to_string() { String::new() } else { format!(" --port {port}") };
+    format!(
+        "Admin API  {endpoint}\nservice    {}\nmeant for  revgate check --api-endpoint {endpoint} --project {} \
+         --region {} --service {} --tag gate\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \
+         list\nuntil Ctrl-C\n",
+        emulator.service_url().unwrap_or_default(),
+        scenario.project.as_deref().unwrap_or(PROJECT),
+        scenario.region.as_deref().unwrap_or(REGION),
+        scenario.service.as_deref().unwrap_or(SERVICE),
+    )
+}
+
+/// The scenario of the options, with the names that they give.
 fn scenario(matches: &ArgMatches) -> Result<Scenario, Failure> {
+    let mut scenario = deployed(matches)?;
+    for (name, field) in [
+        ("project", &mut scenario.project),
+        ("region", &mut scenario.region),
+        ("service", &mut scenario.service),
+    ] {
+        let Some(given) = input::given_text(matches, name) else { continue };
+        // They become parts of host names and of paths.
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
+        if !given.text().chars().all(fits) {
+            return Err(input::wrong(&given, "is no name", "use lower-case letters, digits and dashes"));
+        }
+        *field = Some(given.text().to_owned());
+    }
+    Ok(scenario)
+}
+
+/// The scenario of a file, or a good revision and the candidate that the flags name.
+fn deployed(matches: &ArgMatches) -> Result<Scenario, Failure> {
     if let Some(given) = input::given_text(matches, "scenario") {
         let text = std::fs::read_to_string(given.text()).map_err(|error| {
             input::wrong(&given, &format!("could not be read: {error}"), "name a file with --scenario FILE")

@@ -7,6 +7,7 @@
 mod arguments;
 mod check;
 mod emulator;
+mod environment;
 mod explain;
 mod input;
 mod judge;

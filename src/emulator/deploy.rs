@@ -7,16 +7,17 @@
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     error::EmulatorError,
-    front::{Entrance, listen},
-    instance::{Failure, Instances, Recipe},
-    model::{Progress, Readiness, Revision, Service, Target},
+    front::Entrance,
+    instance::{Failure, Instances, Recipe, Specification},
+    knative::{completed, named, unnamed},
+    model::{Policy, Progress, Readiness, Revision, Service, Target},
     options::{Deployment, Workload},
     reconcile,
-    state::{State, World},
+    state::{PROJECT_NUMBER, State, World},
     traffic, wait,
 };
 
@@ -34,7 +35,7 @@ pub(crate) struct BringUp {
 
 /// A service without revisions, and the port that stands for it.
 pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> io::Result<Service> {
-    let port = listen(world, Entrance { service: name.to_owned(), tag: None })?;
+    let port = state.ports.of(world, Entrance { service: name.to_owned(), tag: None })?;
     let now = world.clock.tick();
     Ok(Service {
         name: name.to_owned(),
@@ -43,9 +44,14 @@ pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> 
         observed: 0,
         created: now,
         updated: now,
+        creator: AUTHOR.to_owned(),
         last_modifier: AUTHOR.to_owned(),
-        metadata: BTreeMap::new(),
+        labels: Map::new(),
+        annotations: Map::new(),
         template: json!({}),
+        policy: Policy::public(),
+        operation: None,
+        deleted: None,
         traffic: vec![traffic::all_to_latest()],
         routed: Vec::new(),
         progress: Progress::Reconciling,
@@ -53,6 +59,7 @@ pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> 
         revisions: Vec::new(),
         latest_created: None,
         latest_ready: None,
+        latest_routed: None,
         port,
         tag_ports: BTreeMap::new(),
         tags: BTreeMap::new(),
@@ -92,9 +99,18 @@ fn deploy_to(
     }
     let first = service.revisions.is_empty();
     let before = service.latest_ready.clone().or_else(|| service.latest_created.clone());
-    let template = template_of(deployment);
-    let name = deployment.revision.clone();
-    let name = add_revision(world, state, service, (name, template), &deployment.workload, deployment)?;
+    let mut template = template_of(deployment);
+    // gcloud names the revision itself where it must know the name.
+    let name = match (&deployment.revision, &deployment.tag) {
+        (Some(name), _) => Some(name.clone()),
+        (None, Some(_)) => Some(next_name(state, service)),
+        (None, None) => None,
+    };
+    if let Some(name) = name {
+        template["metadata"]["name"] = json!(name);
+    }
+    let template = completed(&template, PROJECT_NUMBER);
+    let name = add_revision(world, state, service, template, &deployment.workload, deployment)?;
     service.written(AUTHOR, world.clock.tick());
     let mut targets = service.traffic.clone();
     if !first {
@@ -130,52 +146,58 @@ fn template_of(deployment: &Deployment) -> Value {
         Some(digest) => format!("{IMAGE}@{digest}"),
         None => IMAGE.to_owned(),
     };
-    let mut scaling = json!({"maxInstanceCount": deployment.max_instances.unwrap_or(100)});
+    let mut annotations = json!({
+        "autoscaling.knative.dev/maxScale": deployment.max_instances.unwrap_or(100).to_string(),
+        "run.googleapis.com/client-name": "gcloud",
+    });
     if deployment.min_instances > 0 {
-        scaling["minInstanceCount"] = json!(deployment.min_instances);
+        annotations["autoscaling.knative.dev/minScale"] = json!(deployment.min_instances.to_string());
     }
     let mut template = json!({
-        "scaling": scaling,
-        "timeout": "300s",
-        "serviceAccount": "123456789012-compute@developer.gserviceaccount.com",
-        "containers": [{
-            "image": image,
-            "ports": [{"name": "http1", "containerPort": 8080}],
-            "startupProbe": {
-                "timeoutSeconds": 240, "periodSeconds": 240, "failureThreshold": 1, "tcpSocket": {"port": 8080},
-            },
-            "resources": {"limits": {"cpu": "1000m", "memory": "512Mi"}, "cpuIdle": true},
-        }],
-        "maxInstanceRequestConcurrency": deployment.concurrency.unwrap_or(80),
+        "metadata": {"labels": deployment.labels, "annotations": annotations},
+        "spec": {
+            "containers": [{"image": image}],
+            "containerConcurrency": deployment.concurrency.unwrap_or(80),
+        },
     });
-    if !deployment.labels.is_empty() {
-        template["labels"] = json!(deployment.labels);
-    }
+    deployment.add_to(&mut template);
     template
 }
 
-/// Adds a revision to a service and starts what runs in it; gives the short name.
+/// The name that the platform, or gcloud, gives to the next revision of a service.
+fn next_name(state: &mut State, service: &Service) -> String {
+    format!("{}-{:05}-{}", service.name, service.generation + 1, state.suffix())
+}
+
+/// The image of the first container by its digest, which is made up where the image does not name it.
+fn digest(state: &mut State, template: &Value) -> String {
+    let image = template.pointer("/spec/containers/0/image").and_then(Value::as_str).unwrap_or(IMAGE);
+    if image.contains('@') {
+        return image.to_owned();
+    }
+    let last = image.rfind('/').unwrap_or_default();
+    let repository = image[last..].find(':').map_or(image, |tag| &image[..last + tag]);
+    format!("{repository}@sha256:{}", state.hex(64))
+}
+
+/// Adds a revision of a completed template to a service and starts what runs in it; gives the short name.
 pub(crate) fn add_revision(
     world: &Arc<World>,
     state: &mut State,
     service: &mut Service,
-    (name, mut template): (Option<String>, Value),
+    template: Value,
     workload: &Workload,
     deployment: &Deployment,
 ) -> Result<String, EmulatorError> {
-    let name =
-        name.unwrap_or_else(|| format!("{}-{:05}-{}", service.name, service.generation + 1, state.suffix()));
+    let name = named(&template).map_or_else(|| next_name(state, service), str::to_owned);
     if service.revision(&name).is_some() {
         let reason = format!("Revision named '{name}' with different configuration already exists.");
         return Err(EmulatorError::Deployment { reason });
     }
-    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment)?;
+    let specification = Specification::read(&template);
+    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment, specification)?;
     let instances = Instances::new(recipe);
-    template.as_object_mut().map(|fields| fields.shift_remove("revision"));
-    service.template = template.clone();
-    service.template["revision"] = json!(name);
-    let image = template["containers"][0]["image"].as_str().unwrap_or(IMAGE).to_owned();
-    let digest = if image.contains('@') { image } else { format!("{image}@sha256:{}", state.hex(64)) };
+    let digest = digest(state, &template);
     let created = world.clock.tick();
     service.revisions.push(Revision {
         name: name.clone(),
@@ -183,10 +205,14 @@ pub(crate) fn add_revision(
         created: earlier(created, deployment.created_ago),
         changed: created,
         readiness: Readiness::Pending,
-        template,
+        generation: service.generation + 1,
+        template: unnamed(&template),
+        operation: None,
+        stand_in: deployment.note.clone(),
         digest,
         instances: Arc::clone(&instances),
     });
+    service.template = template;
     service.latest_created = Some(name.clone());
     let plan = BringUp {
         pending_for: Some(deployment.pending_for)
@@ -223,7 +249,7 @@ async fn bring_up(
     wait::pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
         (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
-        (None, Err(())) => Readiness::Failed(not_listening(world, &service, &name)),
+        (None, Err(failure)) => Readiness::Failed(failure),
         (None, Ok(())) => Readiness::Ready,
     };
     let now = world.clock.tick();
@@ -242,21 +268,5 @@ fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Ti
     if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
         revision.readiness = readiness;
         revision.changed = now;
-    }
-}
-
-fn not_listening(world: &World, service: &str, revision: &str) -> Failure {
-    let project = &world.options.project;
-    Failure {
-        reason: "HEALTH_CHECK_CONTAINER_ERROR",
-        message: format!(
-            "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
-             environment variable within the allocated timeout. This can happen when the container port is \
-             misconfigured or if the timeout is too short. The health check timeout can be extended. Logs for this \
-             revision might contain more information.\n\nLogs URL: https://console.cloud.google.com/logs/viewer\
-             ?project={project}&resource=cloud_run_revision/service_name/{service}/revision_name/{revision}\n\
-             For more troubleshooting guidance, see \
-             https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
-        ),
     }
 }

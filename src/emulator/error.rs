@@ -28,6 +28,12 @@ pub enum EmulatorError {
         /// Where and why, in the parser's words.
         source: serde_yaml::Error,
     },
+    /// The file that says what runs in the place of an image is no such map. The user's fault.
+    #[error("the map of images is not valid: {source}")]
+    Images {
+        /// Where and why, in the parser's words.
+        source: serde_yaml::Error,
+    },
     /// A scenario without revisions leaves nothing to emulate. The user's fault.
     #[error("the scenario names no revision")]
     NoRevision,
@@ -53,6 +59,10 @@ impl EmulatorError {
             }
             Self::Scenario { .. } | Self::NoRevision => {
                 "start from the smallest one: {\"revisions\": [{\"behaviour\": \"fixed\"}]}".to_owned()
+            }
+            Self::Images { .. } => {
+                "write one line an image: \"us-docker.pkg.dev/demo/app/web:v1\": uvicorn app:app --port $PORT"
+                    .to_owned()
             }
             Self::Deployment { .. } => "see what is deployed: curl ADDRESS/__emulator/state".to_owned(),
         }

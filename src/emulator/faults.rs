@@ -54,6 +54,19 @@ pub struct Faults {
     pub front_status: Option<u16>,
     /// The share of requests, 0.0 to 1.0, to which `front_status` applies; 1.0 when absent.
     pub front_rate: Option<f64>,
+    /// The front end holds each request up for this long.
+    #[serde(with = "wait")]
+    pub front_delay: Duration,
+    /// The share of requests, 0.0 to 1.0, whose connection the front end ends without an answer.
+    pub front_drop: f64,
+    /// The share of requests, 0.0 to 1.0, whose connection the front end resets.
+    pub front_reset: f64,
+    /// The share of requests, 0.0 to 1.0, that reach another ready revision than the one that they are for.
+    pub wrong_revision: f64,
+    /// How a socket ends that has lasted longer than the request time-out: `close` or `reset`.
+    pub timeout_cut: Cut,
+    /// The share of log entries, 0.0 to 1.0, that are never to be seen.
+    pub log_missing: f64,
     /// Log entries are seen only so long after they were written; `never` is possible.
     #[serde(with = "wait")]
     pub log_lag: Duration,
@@ -63,9 +76,10 @@ pub struct Faults {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiStatus {
-    /// `services.get`, `services.list`, `services.update`, `services.create`, `services.getIamPolicy`,
-    /// `services.testIamPermissions`, `revisions.get`, `revisions.list`, `operations.get`, `operations.wait`, `entries.list`,
-    /// or `*`.
+    /// `services.get`, `services.list`, `services.update`, `services.create`, `services.delete`, `services.getIamPolicy`,
+    /// `services.setIamPolicy`, `services.testIamPermissions`, `revisions.get`, `revisions.list`, `revisions.delete`,
+    /// `operations.get`, `operations.wait`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
+    /// `entries.write`, or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
     /// 400, 401, 403, 404, 409, 429, 500 or 503; another number is answered as 500.
@@ -76,19 +90,26 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 19] = [
     "*",
     "services.get",
     "services.list",
     "services.update",
     "services.create",
+    "services.delete",
     "services.getIamPolicy",
+    "services.setIamPolicy",
     "services.testIamPermissions",
     "revisions.get",
     "revisions.list",
+    "revisions.delete",
     "operations.get",
     "operations.wait",
+    "locations.list",
+    "projects.get",
+    "services.usage",
     "entries.list",
+    "entries.write",
 ];
 
 /// A misspelt name would be a fault that never happens, and a test that proves nothing.
@@ -98,6 +119,17 @@ fn known_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
         return Ok(method);
     }
     Err(D::Error::custom(format!("`{method}` is none of the calls {}", METHODS.join(", "))))
+}
+
+/// How a connection is cut; there is no close frame in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cut {
+    /// It ends.
+    #[default]
+    Close,
+    /// It is reset.
+    Reset,
 }
 
 /// Who may reach the service at all.
@@ -116,6 +148,16 @@ pub enum Ingress {
 }
 
 impl Ingress {
+    /// The value of the v1 annotation.
+    pub(crate) fn as_v1(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Internal => "internal",
+            Self::InternalAndCloudLoadBalancing => "internal-and-cloud-load-balancing",
+            Self::None => "none",
+        }
+    }
+
     /// The value of the v2 enum.
     pub(crate) fn as_v2(self) -> &'static str {
         match self {

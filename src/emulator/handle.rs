@@ -37,11 +37,10 @@ impl Emulator {
     )]
     pub async fn start(options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let port = options.port.unwrap_or(0);
-        let listen = |source| EmulatorError::Listen { port, source };
-        let listener = front::bind(port).map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?.port();
         let world = Arc::new(World::new(options));
-        world.tasks.spawn(api::serve(Arc::clone(&world), ApiListener(listener)));
+        let listening = front::listen_for_api(&world, port);
+        let (bound, clients) = listening.map_err(|source| EmulatorError::Listen { port, source })?;
+        world.tasks.spawn(api::serve(Arc::clone(&world), ApiListener(clients)));
         Ok(Self { world, port: bound })
     }
 
@@ -55,8 +54,16 @@ impl Emulator {
         port: Option<u16>,
         started_at: Timestamp,
     ) -> Result<Self, EmulatorError> {
+        Self::play(scenario, scenario.options(port, started_at)).await
+    }
+
+    /// The same with options of the caller's own, which [`Scenario::options`] gives to begin with.
+    ///
+    /// # Errors
+    /// The port is taken, or a deployment is not possible.
+    pub async fn play(scenario: &Scenario, options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let (last, earlier) = scenario.revisions.split_last().ok_or(EmulatorError::NoRevision)?;
-        let emulator = Self::start(scenario.options(port, started_at)).await?;
+        let emulator = Self::start(options).await?;
         for entry in earlier {
             emulator.deploy(entry.deployment()).await?;
             emulator.settled().await;
@@ -134,9 +141,9 @@ impl Emulator {
         self.world.log_lines.subscribe()
     }
 
-    /// The API calls so far, oldest first; the emulator's own endpoints are not among them.
+    /// The latest 10 000 API calls, oldest first; the emulator's own endpoints are not among them.
     pub fn requests(&self) -> Vec<ApiRequest> {
-        self.world.lock().requests.clone()
+        self.world.lock().requests.iter().cloned().collect()
     }
 
     /// Ends everything, and waits until it has ended.

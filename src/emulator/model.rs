@@ -6,13 +6,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::instance::{Failure, Instances};
 
 /// A service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     /// The short name.
     pub(crate) name: String,
@@ -26,12 +26,22 @@ pub(crate) struct Service {
     pub(crate) created: Timestamp,
     /// The last write; its microseconds are the version behind the etag.
     pub(crate) updated: Timestamp,
+    /// Who made it.
+    pub(crate) creator: String,
     /// Who wrote last.
     pub(crate) last_modifier: String,
-    /// Labels and annotations, as they were sent.
-    pub(crate) metadata: BTreeMap<&'static str, Value>,
-    /// The template, as it was sent.
+    /// The labels that were sent.
+    pub(crate) labels: Map<String, Value>,
+    /// The annotations that were sent, or that stand for members of v2.
+    pub(crate) annotations: Map<String, Value>,
+    /// The template as v1 writes it, completed; it has a name only where the client chose one.
     pub(crate) template: Value,
+    /// Who may do what with it.
+    pub(crate) policy: Policy,
+    /// The id of the last write's operation.
+    pub(crate) operation: Option<String>,
+    /// Since when it is being deleted.
+    pub(crate) deleted: Option<Timestamp>,
     /// The traffic that was asked for.
     pub(crate) traffic: Vec<Target>,
     /// The traffic that the front end serves.
@@ -46,6 +56,8 @@ pub(crate) struct Service {
     pub(crate) latest_created: Option<String>,
     /// The short name of the newest ready one.
     pub(crate) latest_ready: Option<String>,
+    /// The revision that LATEST means in `routed`: the newest ready one when that took effect.
+    pub(crate) latest_routed: Option<String>,
     /// The port that stands in for its run.app name.
     pub(crate) port: u16,
     /// The ports of all tags there ever were.
@@ -72,12 +84,32 @@ pub(crate) enum Progress {
     Reconciling,
     /// As asked.
     Done,
-    /// It will not be as asked, for this reason.
-    Failed(String),
+    /// It will not be as asked.
+    Failed(Problem),
+}
+
+/// Why a write did not take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The `google.rpc.Code` of the operation.
+    pub(crate) code: u32,
+    /// The message for people.
+    pub(crate) message: String,
+    /// The v2 reason of the revision that failed; `None` when the routing did.
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// An IAM policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Policy {
+    /// The bindings, as they were sent.
+    pub(crate) bindings: Vec<Value>,
+    /// How often it was set.
+    pub(crate) writes: u64,
 }
 
 /// A tag's last move.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TagMove {
     /// Where it points.
     pub(crate) revision: String,
@@ -88,7 +120,7 @@ pub(crate) struct TagMove {
 }
 
 /// A revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Revision {
     /// The short name.
     pub(crate) name: String,
@@ -100,8 +132,14 @@ pub(crate) struct Revision {
     pub(crate) changed: Timestamp,
     /// Whether it can serve.
     pub(crate) readiness: Readiness,
-    /// The template that it was made from, without the name.
+    /// The generation of the service that made it.
+    pub(crate) generation: u64,
+    /// The template that it was made from, as v1 writes it, completed and without the name.
     pub(crate) template: Value,
+    /// The id of the operation that made it.
+    pub(crate) operation: Option<String>,
+    /// What runs in it, where that is not what its image names.
+    pub(crate) stand_in: Option<String>,
     /// `image@sha256:…`
     pub(crate) digest: String,
     /// What answers.
@@ -126,8 +164,41 @@ pub(crate) struct Operation {
     pub(crate) service: String,
     /// Whether it has ended.
     pub(crate) done: bool,
-    /// The code and message of its failure.
-    pub(crate) error: Option<(u32, String)>,
+    /// Why it failed.
+    pub(crate) error: Option<Problem>,
+    /// What it was about, once that is gone.
+    pub(crate) last: Option<Box<Subject>>,
+}
+
+/// What an operation is about, when the state no longer has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The service, or the service of the revision.
+    pub(crate) service: Service,
+    /// The revision's short name, for the deletion of one.
+    pub(crate) revision: Option<String>,
+}
+
+/// Who may call a service when anybody may.
+const EVERYBODY: &str = "allUsers";
+/// The role by which one may.
+const INVOKER: &str = "roles/run.invoker";
+
+impl Policy {
+    /// Anybody may call the service.
+    pub(crate) fn public() -> Self {
+        let binding = serde_json::json!({"role": INVOKER, "members": [EVERYBODY]});
+        Self { bindings: vec![binding], writes: 1 }
+    }
+
+    /// True when anybody may call the service.
+    pub(crate) fn is_public(&self) -> bool {
+        self.bindings.iter().any(|binding| {
+            let members = binding.get("members").and_then(Value::as_array).into_iter().flatten();
+            binding.get("role").and_then(Value::as_str) == Some(INVOKER)
+                && members.filter_map(Value::as_str).any(|member| member == EVERYBODY)
+        })
+    }
 }
 
 impl Target {
@@ -137,15 +208,29 @@ impl Target {
     }
 }
 
+impl Revision {
+    /// The annotation by which a revision says that its image does not run.
+    pub(crate) const STAND_IN: &str = "emulator.revgate/runs";
+
+    /// The revision with its annotations: its template's, and what the emulator says of it.
+    pub(crate) fn annotated(&self) -> Value {
+        let mut template = self.template.clone();
+        if let Some(stand_in) = &self.stand_in {
+            template["metadata"]["annotations"][Self::STAND_IN] = Value::from(stand_in.as_str());
+        }
+        template
+    }
+}
+
 impl Service {
     /// The revision of this short name.
     pub(crate) fn revision(&self, name: &str) -> Option<&Revision> {
         self.revisions.iter().find(|revision| revision.name == name)
     }
 
-    /// The revision to which a target leads now.
+    /// The revision to which a routed target leads.
     pub(crate) fn resolve(&self, target: &Target) -> Option<String> {
-        target.revision.clone().or_else(|| self.latest_ready.clone())
+        target.revision.clone().or_else(|| self.latest_routed.clone())
     }
 
     /// The version that etag and conflict texts carry.
@@ -165,6 +250,11 @@ impl Service {
         author.clone_into(&mut self.last_modifier);
         self.progress = Progress::Reconciling;
         self.progress_since = now;
+    }
+
+    /// The URL of the service.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The URL of a tag, once a port stands for it.

@@ -2,18 +2,33 @@
 //!
 //! Values only, with defaults that make the shortest test short.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{faults::Faults, sample::SampleBackend};
+use super::{faults::Faults, front::Tls, images::Images, sample::SampleBackend};
+
+/// The project where nobody names one.
+pub const PROJECT: &str = "demo-project";
+/// The region where nobody names one.
+pub const REGION: &str = "us-central1";
+/// The service where nobody names one.
+pub const SERVICE: &str = "demo";
 
 /// How the emulator is set up.
 #[derive(Debug, Clone)]
 pub struct EmulatorOptions {
     /// The API's loopback port; `None` or 0 for a free one.
     pub port: Option<u16>,
+    /// An address that every port listens on besides loopback.
+    pub bind: IpAddr,
+    /// The certificate with which every port speaks TLS too; `None` for plain HTTP only.
+    pub tls: Option<Tls>,
     /// The project's id.
     pub project: String,
     /// The region.
@@ -28,7 +43,13 @@ pub struct EmulatorOptions {
     pub page_size: usize,
     /// How long a command may take until it listens.
     pub startup_deadline: Duration,
-    /// What runs in a revision made by an API write, whose image nobody can pull.
+    /// Whether the processes of an instance without a request are stopped, where the template leaves it without CPU then.
+    pub throttle: bool,
+    /// What runs in a revision made by an API write, in the place of its image.
+    pub images: Images,
+    /// Whether an API write may name a command to run.
+    pub allow_commands: bool,
+    /// What runs in a revision made by an API write whose image `images` does not name.
     pub default_workload: Workload,
     /// The faults in force from the start.
     pub faults: Faults,
@@ -41,13 +62,18 @@ impl EmulatorOptions {
     pub fn new(started_at: Timestamp) -> Self {
         Self {
             port: None,
-            project: "demo-project".to_owned(),
-            region: "us-central1".to_owned(),
-            service: "demo".to_owned(),
+            bind: Ipv4Addr::LOCALHOST.into(),
+            tls: None,
+            project: PROJECT.to_owned(),
+            region: REGION.to_owned(),
+            service: SERVICE.to_owned(),
             started_at,
             pace: Duration::from_millis(200),
             page_size: 100,
             startup_deadline: Duration::from_mins(1),
+            throttle: false,
+            images: Images::default(),
+            allow_commands: false,
             default_workload: Workload::Sample(SampleBackend::default()),
             faults: Faults::default(),
             seed: 1,
@@ -85,6 +111,14 @@ pub struct Deployment {
     pub max_instances: Option<u32>,
     /// Instances that are kept when nobody comes.
     pub min_instances: u32,
+    /// How long a request may last; zero is five minutes, as on Cloud Run.
+    pub timeout: Duration,
+    /// The container's variables, besides those of the platform.
+    pub env: BTreeMap<String, String>,
+    /// The start-up probe, as the API writes it; `None` is Cloud Run's own.
+    pub startup_probe: Option<Value>,
+    /// Whether a client is led to the instance that it met before.
+    pub session_affinity: bool,
     /// How long an instance without a request stays; zero is 15 minutes, as on Cloud Run at the most.
     pub idle_after: Duration,
     /// How long a request waits for a slot before the platform's 429; zero is 10 s.
@@ -97,6 +131,8 @@ pub struct Deployment {
     pub pending_for: Duration,
     /// Overrides [`Faults::fail_revision`] for this revision.
     pub fail: Option<String>,
+    /// What the platform says in the revision's log first.
+    pub note: Option<String>,
 }
 
 impl Deployment {
@@ -112,12 +148,35 @@ impl Deployment {
             concurrency: None,
             max_instances: None,
             min_instances: 0,
+            timeout: Duration::ZERO,
+            env: BTreeMap::new(),
+            startup_probe: None,
+            session_affinity: false,
             idle_after: Duration::ZERO,
             queue_for: Duration::ZERO,
             starts_in: Duration::ZERO,
             created_ago: Duration::ZERO,
             pending_for: Duration::ZERO,
             fail: None,
+            note: None,
+        }
+    }
+
+    /// Writes into a template, as v1 writes it, what it does not have from elsewhere.
+    pub(crate) fn add_to(&self, template: &mut Value) {
+        if !self.timeout.is_zero() {
+            template["spec"]["timeoutSeconds"] = json!(self.timeout.as_secs().max(1));
+        }
+        if self.session_affinity {
+            template["metadata"]["annotations"]["run.googleapis.com/sessionAffinity"] = json!("true");
+        }
+        let container = &mut template["spec"]["containers"][0];
+        if !self.env.is_empty() {
+            let variables = self.env.iter().map(|(name, value)| json!({"name": name, "value": value}));
+            container["env"] = variables.collect();
+        }
+        if let Some(probe) = &self.startup_probe {
+            container["startupProbe"] = probe.clone();
         }
     }
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    front::{Entrance, listen},
-    model::{Operation, Progress, Readiness, Service, TagMove, Target},
-    state::{State, World},
+    deploy::AUTHOR,
+    front::Entrance,
+    model::{Problem, Progress, Readiness, Service, Subject, TagMove, Target},
+    state::{Ports, State, World},
     wait,
 };
 
@@ -19,25 +20,89 @@ use super::{
 const INTERNAL: u32 = 13;
 /// `google.rpc.Code` of a write that names a failed revision.
 const FAILED_PRECONDITION: u32 = 9;
+/// `google.rpc.Code` of a write that a deletion has overtaken.
+const ABORTED: u32 = 10;
 /// Who writes between our own writes.
 pub(crate) const FOREIGNER: &str = "someone-else@example.com";
 
 /// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
 pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
-    let id = state.uuid();
-    let operation = Operation { service: service.to_owned(), done: false, error: None };
-    state.operations.insert(id.clone(), operation);
-    let generation = state.services.get(service).map_or(0, |service| service.generation);
+    let id = state.open_operation(service);
+    let mut generation = 0;
+    if let Some(service) = state.services.get_mut(service) {
+        generation = service.generation;
+        service.operation = Some(id.clone());
+        let made = service.revisions.iter_mut().find(|revision| Some(&revision.name) == created.as_ref());
+        if let Some(revision) = made {
+            revision.operation = Some(id.clone());
+        }
+    }
     let write = Write { service: service.to_owned(), generation, operation: id.clone(), created };
+    spawn(world, move |world| async move { run(&world, &write).await });
+    id
+}
+
+/// Begins to delete a service; gives the operation's id.
+pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) -> String {
+    let id = state.open_operation(name);
+    let now = world.clock.tick();
+    let mut uid = String::new();
+    if let Some(service) = state.services.get_mut(name) {
+        service.written(AUTHOR, now);
+        service.deleted = Some(now);
+        service.operation = Some(id.clone());
+        uid.clone_from(&service.uid);
+    }
+    let (name, operation) = (name.to_owned(), id.clone());
+    spawn(world, move |world| async move {
+        wait::pass(world.options.pace).await;
+        let mut state = world.lock();
+        // A service of the same name that was made meanwhile is another one.
+        let is_it = state.services.get(&name).is_some_and(|service| service.uid == uid);
+        if let Some(service) = is_it.then(|| state.services.remove(&name)).flatten() {
+            service.revisions.iter().for_each(|revision| revision.instances.end());
+            state.end_operation(&operation, None, Some(Subject { service, revision: None }));
+        }
+        drop(state);
+        world.changed();
+    });
+    id
+}
+
+/// Begins to delete a revision; gives the operation's id.
+pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &str, name: &str) -> String {
+    let id = state.open_operation(service);
+    let (service, name, operation) = (service.to_owned(), name.to_owned(), id.clone());
+    spawn(world, move |world| async move {
+        wait::pass(world.options.pace).await;
+        let mut state = world.lock();
+        let last = state.services.get_mut(&service).map(|service| {
+            let last = Subject { service: service.clone(), revision: Some(name.clone()) };
+            for revision in service.revisions.extract_if(.., |revision| revision.name == name) {
+                revision.instances.end();
+            }
+            last
+        });
+        state.end_operation(&operation, None, last);
+        drop(state);
+        world.changed();
+    });
+    id
+}
+
+/// Runs something until it ends or the emulator does.
+fn spawn<F>(world: &Arc<World>, run: impl FnOnce(Arc<World>) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let owned = Arc::clone(world);
     world.tasks.spawn(async move {
         let stop = owned.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = run(&owned, &write) => {}
+            () = run(owned) => {}
         }
     });
-    id
 }
 
 /// A write on its way.
@@ -69,7 +134,11 @@ async fn run(world: &Arc<World>, write: &Write) {
 fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
     let mut guard = world.lock();
     let state = &mut *guard;
-    let service = state.services.get_mut(&write.service)?;
+    let Some(service) = state.services.get_mut(&write.service) else {
+        // Deleted meanwhile: whoever still waits for the write is told so.
+        state.end_operation(&write.operation, Some(gone(&write.service)), None);
+        return Some(Vec::new());
+    };
     let overtaken = service.generation != write.generation;
     let mut new_tags = Vec::new();
     let mut error = None;
@@ -82,17 +151,17 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         let now = world.clock.tick();
         service.progress_since = now;
         service.observed = service.generation;
-        service.progress =
-            error.as_ref().map_or(Progress::Done, |(_, message)| Progress::Failed(message.clone()));
+        service.progress = error.clone().map_or(Progress::Done, Progress::Failed);
         if error.is_none() {
-            new_tags = apply(world, service);
+            new_tags = apply(world, &mut state.ports, service);
         }
     }
-    if let Some(operation) = state.operations.get_mut(&write.operation) {
-        operation.done = true;
-        operation.error = error;
-    }
+    state.end_operation(&write.operation, error, None);
     Some(new_tags)
+}
+
+fn gone(service: &str) -> Problem {
+    Problem { code: ABORTED, message: format!("Resource '{service}' was deleted."), reason: None }
 }
 
 fn needed(service: &Service, created: Option<&str>) -> Vec<String> {
@@ -104,26 +173,28 @@ fn is_pending(service: &Service, name: &str) -> bool {
     service.revision(name).is_some_and(|revision| revision.readiness == Readiness::Pending)
 }
 
-fn problem(service: &Service, name: &str) -> Option<(u32, String)> {
+fn problem(service: &Service, name: &str) -> Option<Problem> {
     let Some(revision) = service.revision(name) else {
         let message = format!(
             "Revision '{name}' does not exist or is deleted. Update all traffic to route to currently available \
              revisions."
         );
-        return Some((INTERNAL, message));
+        return Some(Problem { code: INTERNAL, message, reason: None });
     };
     match &revision.readiness {
-        Readiness::Failed(failure) => Some((
-            FAILED_PRECONDITION,
-            format!("Revision '{name}' is not ready and cannot serve traffic. {}", failure.message),
-        )),
+        Readiness::Failed(failure) => Some(Problem {
+            code: FAILED_PRECONDITION,
+            message: format!("Revision '{name}' is not ready and cannot serve traffic. {}", failure.message),
+            reason: Some(failure.reason),
+        }),
         _ => None,
     }
 }
 
 /// Makes the routed traffic what was asked; gives the tags that were never seen before.
-fn apply(world: &Arc<World>, service: &mut Service) -> Vec<String> {
-    service.routed = service.traffic.clone();
+fn apply(world: &Arc<World>, ports: &mut Ports, service: &mut Service) -> Vec<String> {
+    service.routed.clone_from(&service.traffic);
+    service.latest_routed.clone_from(&service.latest_ready);
     let tagged: Vec<(String, Option<String>)> = service
         .routed
         .iter()
@@ -131,7 +202,7 @@ fn apply(world: &Arc<World>, service: &mut Service) -> Vec<String> {
         .collect();
     let mut new_tags = Vec::new();
     for (tag, revision) in tagged {
-        open_port(world, service, &tag);
+        open_port(world, ports, service, &tag);
         let Some(revision) = revision else { continue };
         let before = service.tags.get(&tag).map(|known| known.revision.clone());
         if before.as_ref() == Some(&revision) {
@@ -145,13 +216,13 @@ fn apply(world: &Arc<World>, service: &mut Service) -> Vec<String> {
     new_tags
 }
 
-fn open_port(world: &Arc<World>, service: &mut Service, tag: &str) {
+fn open_port(world: &Arc<World>, ports: &mut Ports, service: &mut Service, tag: &str) {
     if service.tag_ports.contains_key(tag) {
         return;
     }
     let entrance = Entrance { service: service.name.clone(), tag: Some(tag.to_owned()) };
     // Without a port the status has no `uri`, which is what a client must be ready for anyway.
-    if let Ok(port) = listen(world, entrance) {
+    if let Ok(port) = ports.of(world, entrance) {
         service.tag_ports.insert(tag.to_owned(), port);
     }
 }

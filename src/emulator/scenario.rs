@@ -8,10 +8,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     error::EmulatorError,
     faults::Faults,
+    images::Images,
     options::{Deployment, EmulatorOptions, Workload},
     sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho},
     wait,
@@ -39,6 +41,12 @@ pub struct Scenario {
     /// How long a command may take until it listens; zero or absent is 60 s.
     #[serde(default, with = "wait")]
     pub startup_deadline: Duration,
+    /// Whether the processes of an instance without a request are stopped, as Cloud Run takes their CPU away.
+    #[serde(default)]
+    pub throttle: bool,
+    /// What runs in the place of an image that is deployed over the API.
+    #[serde(default)]
+    pub images: Images,
     /// The revisions, first deployed first.
     pub revisions: Vec<RevisionEntry>,
     /// The faults that hold once all revisions but the last are ready.
@@ -98,6 +106,15 @@ pub struct RevisionEntry {
     pub max_instances: Option<u32>,
     /// Instances that are kept when nobody comes; none without it.
     pub min_instances: u32,
+    /// How long a request may last; zero or absent is five minutes.
+    #[serde(with = "wait")]
+    pub timeout: Duration,
+    /// The container's variables.
+    pub env: BTreeMap<String, String>,
+    /// The start-up probe, as the API writes it: `httpGet` or `tcpSocket`, `periodSeconds` and the like.
+    pub startup_probe: Option<Value>,
+    /// Whether a client is led to the instance that it met before.
+    pub session_affinity: bool,
     /// How long an instance without a request stays; zero or absent is 15 minutes, `never` is possible.
     #[serde(with = "wait")]
     pub idle_after: Duration,
@@ -129,7 +146,7 @@ impl Scenario {
     }
 
     /// The emulator's options; the faults are left out, because they hold later.
-    pub(crate) fn options(&self, port: Option<u16>, started_at: Timestamp) -> EmulatorOptions {
+    pub fn options(&self, port: Option<u16>, started_at: Timestamp) -> EmulatorOptions {
         let defaults = EmulatorOptions::new(started_at);
         let or = |value: &Option<String>, default: String| value.clone().unwrap_or(default);
         EmulatorOptions {
@@ -140,6 +157,8 @@ impl Scenario {
             pace: or_default(self.pace, defaults.pace),
             page_size: self.page_size.unwrap_or(defaults.page_size),
             startup_deadline: or_default(self.startup_deadline, defaults.startup_deadline),
+            throttle: self.throttle,
+            images: self.images.clone(),
             ..EmulatorOptions::new(started_at)
         }
     }
@@ -166,6 +185,10 @@ impl RevisionEntry {
             concurrency: self.concurrency,
             max_instances: self.max_instances,
             min_instances: self.min_instances,
+            timeout: self.timeout,
+            env: self.env.clone(),
+            startup_probe: self.startup_probe.clone(),
+            session_affinity: self.session_affinity,
             idle_after: self.idle_after,
             queue_for: self.queue_for,
             starts_in: self.starts_in,

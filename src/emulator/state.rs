@@ -4,8 +4,9 @@
 //! reconciling all read this one truth, so that they cannot contradict each other by accident, only by fault.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt::Write as _,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,13 +17,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     clock::Clock,
     faults::Faults,
+    front::{Entrance, listen},
     logging::Journal,
-    model::{Operation, Service},
+    model::{Operation, Problem, Service, Subject},
     options::{ApiRequest, EmulatorOptions, LogLine},
 };
 
-/// Requests kept for [`Emulator::requests`](super::Emulator::requests).
-const REQUESTS_KEPT: usize = 100_000;
+/// The number of the project, whatever its id.
+pub(crate) const PROJECT_NUMBER: &str = "123456789012";
+/// Requests kept for [`Emulator::requests`](super::Emulator::requests); the oldest go first.
+const REQUESTS_KEPT: usize = 10_000;
+/// Operations kept after their end; the oldest go first.
+const OPERATIONS_KEPT: usize = 1000;
 /// Log lines that a slow listener may lag behind.
 const LOG_LAG: usize = 4096;
 
@@ -53,12 +59,33 @@ pub(crate) struct State {
     pub(crate) services: BTreeMap<String, Service>,
     /// By id.
     pub(crate) operations: BTreeMap<String, Operation>,
+    /// The ids of those that have ended, in that order.
+    ended: VecDeque<String>,
+    /// The ports that stand for names of run.app, also of services that are gone and may come again.
+    pub(crate) ports: Ports,
     /// In force now.
     pub(crate) faults: Faults,
     /// What reached the API.
-    pub(crate) requests: Vec<ApiRequest>,
+    pub(crate) requests: VecDeque<ApiRequest>,
     /// Names, ids and draws.
     pub(crate) rng: StdRng,
+}
+
+/// The ports of all services and tags that there ever were.
+#[derive(Debug, Default)]
+pub(crate) struct Ports(BTreeMap<(String, Option<String>), u16>);
+
+impl Ports {
+    /// The port that stands for an entrance, opened where there is none yet.
+    pub(crate) fn of(&mut self, world: &Arc<World>, entrance: Entrance) -> io::Result<u16> {
+        let key = (entrance.service.clone(), entrance.tag.clone());
+        if let Some(port) = self.0.get(&key) {
+            return Ok(*port);
+        }
+        let port = listen(world, entrance)?;
+        self.0.insert(key, port);
+        Ok(port)
+    }
 }
 
 impl World {
@@ -67,8 +94,10 @@ impl World {
         let state = State {
             services: BTreeMap::new(),
             operations: BTreeMap::new(),
+            ended: VecDeque::new(),
+            ports: Ports::default(),
             faults: options.faults.clone(),
-            requests: Vec::new(),
+            requests: VecDeque::new(),
             rng: StdRng::seed_from_u64(options.seed),
         };
         let clock = Arc::new(Clock::new(options.started_at));
@@ -113,8 +142,31 @@ pub(crate) fn draw(rng: &mut StdRng, rate: f64) -> bool {
 impl State {
     /// Keeps a request for later inspection.
     pub(crate) fn remember(&mut self, request: ApiRequest) {
-        if self.requests.len() < REQUESTS_KEPT {
-            self.requests.push(request);
+        if self.requests.len() == REQUESTS_KEPT {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(request);
+    }
+
+    /// Opens an operation on a service; gives its id.
+    pub(crate) fn open_operation(&mut self, service: &str) -> String {
+        let id = self.uuid();
+        let operation = Operation { service: service.to_owned(), done: false, error: None, last: None };
+        self.operations.insert(id.clone(), operation);
+        id
+    }
+
+    /// Ends an operation, with why it failed and with what is gone by it.
+    pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Subject>) {
+        let Some(operation) = self.operations.get_mut(id) else { return };
+        operation.done = true;
+        operation.error = error;
+        operation.last = last.map(Box::new);
+        self.ended.push_back(id.to_owned());
+        if self.ended.len() > OPERATIONS_KEPT
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.operations.remove(&oldest);
         }
     }
 

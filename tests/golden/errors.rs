@@ -336,11 +336,12 @@ fn of_a_promotion() {
 #[test]
 fn of_the_emulator() {
     let taken = |port| EmulatorError::Listen { port, source: std::io::ErrorKind::AddrInUse.into() };
-    let source = serde_yaml::from_str::<u8>("many").expect_err("no number");
+    let not_a_number = || serde_yaml::from_str::<u8>("many").expect_err("no number");
     let samples = samples!(EmulatorError:
         Listen => [taken(8080), taken(0)],
         Command => [EmulatorError::Command { command: "./server 'a".to_owned() }],
-        Scenario => [EmulatorError::Scenario { source }],
+        Scenario => [EmulatorError::Scenario { source: not_a_number() }],
+        Images => [EmulatorError::Images { source: not_a_number() }],
         NoRevision => [EmulatorError::NoRevision],
         Deployment => [EmulatorError::Deployment { reason: "tag blue: it is another revision's".to_owned() }],
     );

@@ -1,6 +1,6 @@
 //! The emulator's own endpoints, for tests from outside the process.
 //!
-//! `POST deploy` with a revision entry, `POST faults` with the faults that are to hold from now on, `GET state`. They
+//! `POST deploy` with a revision entry, `POST faults` with the faults that are to hold from now on, `GET state`, `GET about`. They
 //! are no part of Cloud Run's API and stand under a path that it does not have.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{error::ApiError, render, render_revision};
+use super::{error::ApiError, v2};
 use crate::emulator::{deploy::deploy, faults::Faults, scenario::RevisionEntry, state::World};
 
 /// Answers `METHOD /__emulator/TAIL`.
@@ -21,6 +21,11 @@ pub(crate) fn answer(
     match (method.as_str(), tail) {
         ("POST", "deploy") => {
             let entry: RevisionEntry = read(body)?;
+            if entry.exec.is_some() && !world.options.allow_commands {
+                return Err(ApiError::invalid(
+                    "exec needs an emulator that was started with --allow-commands",
+                ));
+            }
             let revision =
                 deploy(world, &entry.deployment()).map_err(|error| ApiError::invalid(error.to_string()))?;
             Ok(json!({"revision": revision}))
@@ -32,12 +37,19 @@ pub(crate) fn answer(
             Ok(json!({}))
         }
         ("GET", "state") => Ok(state(world)),
+        ("GET", "about") => Ok(about(world)),
         _ => Err(ApiError::no_route(method.as_str(), &format!("/__emulator/{tail}"))),
     }
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, ApiError> {
     serde_json::from_value(body).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// What a client's environment needs to know.
+fn about(world: &World) -> Value {
+    let options = &world.options;
+    json!({"emulator": "revgate", "project": options.project, "region": options.region, "service": options.service})
 }
 
 fn state(world: &World) -> Value {
@@ -47,7 +59,7 @@ fn state(world: &World) -> Value {
         let revisions: Vec<Value> = service
             .revisions
             .iter()
-            .map(|revision| render_revision::revision(world, service, revision))
+            .map(|revision| v2::revision::revision(world, service, revision))
             .collect();
         let logs: Map<String, Value> = service
             .revisions
@@ -55,7 +67,7 @@ fn state(world: &World) -> Value {
             .map(|revision| (revision.name.clone(), json!(revision.instances.log().lines())))
             .collect();
         let told = json!({
-            "service": render::service(world, service, &state.faults), "revisions": revisions, "logs": logs,
+            "service": v2::service::service(world, service, &state.faults), "revisions": revisions, "logs": logs,
         });
         services.insert(service.name.clone(), told);
     }

@@ -14,12 +14,17 @@ use url::form_urlencoded;
 use super::{
     ApiListener, control, entries,
     error::{ApiError, respond},
+    iam,
     listener::Cut,
-    operations, read,
-    route::{self, Call, Verb},
-    write,
+    operations,
+    route::{self, Api, Call, Verb},
+    v1,
+    v2::{self, mask::camel},
 };
-use crate::emulator::{options::ApiRequest, state::World};
+use crate::emulator::{
+    options::ApiRequest,
+    state::{PROJECT_NUMBER, World},
+};
 
 /// Query parameters, as sent.
 pub(crate) type Query = Vec<(String, String)>;
@@ -45,9 +50,10 @@ async fn answer(
     body: Bytes,
 ) -> Response<Body> {
     if method == Method::CONNECT {
-        return respond(Err(ApiError::invalid(
-            "The emulator is no tunnel: set the client's endpoint to it.",
-        )));
+        return respond(Err(ApiError::invalid(format!(
+            "The emulator is no tunnel to {uri}: a client that asks for one was not told that its API is here. Set what \
+             `revgate emulator env` prints, and http:// endpoints."
+        ))));
     }
     let text = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
     let Ok(body) = text else {
@@ -58,9 +64,13 @@ async fn answer(
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     world.lock().remember(ApiRequest { method: method.to_string(), path, body: body.clone() });
-    let answer = match route::parse(method.as_str(), uri.path()) {
+    let host = uri
+        .host()
+        .map(str::to_owned)
+        .or_else(|| Some(headers.get(header::HOST)?.to_str().ok()?.split(':').next()?.to_owned()));
+    let answer = match route::parse(method.as_str(), host.as_deref().unwrap_or_default(), uri.path()) {
         None => Err(ApiError::no_route(method.as_str(), uri.path())),
-        Some(call) => match admit(&world, &call, &headers) {
+        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers) {
             Ok(()) => perform(&world, &call, &query(&uri), &body, &cut).await,
             Err(refusal) => Err(refusal),
         },
@@ -99,29 +109,84 @@ async fn perform(
     cut: &Cut,
 ) -> Result<Value, ApiError> {
     let options = &world.options;
-    let known = call.project == options.project && call.region == options.region;
+    let known =
+        (call.project == options.project || call.project == PROJECT_NUMBER) && call.region == options.region;
     match &call.verb {
-        Verb::ListServices => Ok(read::services(world, known)),
-        Verb::GetService(name) => read::service(world, call, known, name),
-        Verb::ListRevisions(name) => read::revisions(world, call, known, (name, query)),
-        Verb::GetRevision(name, revision) => read::revision(world, call, known, (name, revision)),
-        Verb::GetIamPolicy(name) => read::iam_policy(world, call, known, name),
-        Verb::TestIamPermissions(_) => Ok(read::permissions(world, body)),
-        Verb::GetOperation(id) => operations::get(world, id),
-        Verb::WaitOperation(id) => operations::wait(world, id, body).await,
+        Verb::WaitOperation(id) => operations::wait(world, id, body, call.api).await,
+        Verb::GetOperation(id) => operations::get(world, id, call.api),
         Verb::ListEntries => entries::list(world, body),
-        Verb::CreateService if known => write::create(world, query, body),
-        Verb::UpdateService(name) if known => write::update(world, name, (query, body), cut),
-        Verb::CreateService => Err(ApiError::denied("run.services.create", &call.resource())),
-        Verb::UpdateService(name) => Err(ApiError::not_found("SERVICE", name, (&call.project, &call.region))),
+        Verb::WriteEntries => entries::write(world, body),
+        Verb::GetIamPolicy(name) if known => iam::policy(world, call, name),
+        Verb::SetIamPolicy(name) if known => iam::set_policy(world, call, name, body),
+        Verb::TestIamPermissions(_) => Ok(iam::permissions(world, body)),
+        Verb::GetProject if known => Ok(iam::project(world)),
+        Verb::GetUsage(api) if known => Ok(iam::enabled(api)),
+        Verb::ListLocations if known => Ok(iam::locations(world)),
+        Verb::ListServices if call.api == Api::V1 => v1::read::services(world, known, query),
+        Verb::ListServices => v2::read::services(world, known, query),
+        Verb::GetService(name) if call.api == Api::V1 => v1::read::service(world, call, known, name),
+        Verb::GetService(name) => v2::read::service(world, call, known, name),
+        Verb::ListRevisions(_) if call.api == Api::V1 => v1::read::revisions(world, known, query),
+        Verb::ListRevisions(name) => v2::read::revisions(world, call, known, (name, query)),
+        Verb::GetRevision(_, name) if call.api == Api::V1 => v1::read::revision(world, call, known, name),
+        Verb::GetRevision(owner, name) => v2::read::revision(world, call, known, (owner, name)),
+        _ if known => change(world, call, (query, body), cut),
+        verb => Err(elsewhere(world, call, verb)),
     }
 }
 
-/// The value of a query parameter.
+/// The calls that change something.
+fn change(
+    world: &Arc<World>,
+    call: &Call,
+    (query, body): (&Query, &Value),
+    cut: &Cut,
+) -> Result<Value, ApiError> {
+    match (&call.verb, call.api) {
+        (Verb::CreateService, Api::V1) => v1::write::create(world, query, body, cut),
+        (Verb::CreateService, Api::V2) => v2::write::create(world, query, body, cut),
+        (Verb::UpdateService(name), Api::V1) => v1::write::replace(world, name, (query, body), cut),
+        (Verb::UpdateService(name), Api::V2) => v2::write::update(world, name, (query, body), cut),
+        (Verb::DeleteService(name), Api::V1) => v1::write::delete_service(world, call, name, query),
+        (Verb::DeleteService(name), Api::V2) => v2::write::delete_service(world, call, name, query),
+        (Verb::DeleteRevision(_, name), Api::V1) => v1::write::delete_revision(world, call, name, query),
+        (Verb::DeleteRevision(owner, name), Api::V2) => {
+            v2::write::delete_revision(world, call, (owner, name), query)
+        }
+        _ => Err(ApiError::new(500, "INTERNAL", "Internal error encountered.")),
+    }
+}
+
+/// The refusal of a call for another project or region than the emulator's.
+fn elsewhere(world: &World, call: &Call, verb: &Verb) -> ApiError {
+    let options = &world.options;
+    match verb {
+        Verb::CreateService => ApiError::new(
+            400,
+            "FAILED_PRECONDITION",
+            format!(
+                "This emulator is region '{0}' of project '{1}', and the request is for region '{2}' of project '{3}'. \
+                 Ask for the former, or start: revgate emulator --project {3} --region {2}",
+                options.region,
+                options.project,
+                call.region,
+                if call.project == PROJECT_NUMBER { &options.project } else { &call.project },
+            ),
+        ),
+        Verb::GetIamPolicy(name)
+        | Verb::SetIamPolicy(name)
+        | Verb::UpdateService(name)
+        | Verb::DeleteService(name) => ApiError::not_found("SERVICE", name, (&call.project, &call.region)),
+        Verb::DeleteRevision(_, name) => ApiError::not_found("REVISION", name, (&call.project, &call.region)),
+        _ => ApiError::denied(&call.permission().unwrap_or_default(), &call.resource()),
+    }
+}
+
+/// The value of a query parameter, which may be written in either spelling, `pageSize` or `page_size`.
 pub(crate) fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
     query
         .iter()
-        .find(|(known, _)| known == name)
+        .find(|(known, _)| known == name || camel(known) == name)
         .map(|(_, value)| value.as_str())
         .filter(|value| !value.is_empty())
 }

@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::emulator::{logging::Filter, state::World};
+use crate::emulator::{
+    logging::{Filter, is_missing},
+    state::World,
+};
 
 /// Entries on a page when nobody says how many.
 const PAGE: usize = 50;
@@ -45,10 +48,14 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
             (start, Some(known))
         }
     };
-    let lag = world.lock().faults.log_lag;
+    let (lag, missing) = {
+        let faults = &world.lock().faults;
+        (faults.log_lag, faults.log_missing)
+    };
     let seen = world.journal.seen(lag, known);
     let total = seen.len();
-    let mut found: Vec<Arc<Value>> = seen.into_iter().filter(|entry| filter.admits(entry)).collect();
+    let mut found: Vec<Arc<Value>> =
+        seen.into_iter().filter(|entry| !is_missing(entry, missing) && filter.admits(entry)).collect();
     found.sort_by_cached_key(|entry| {
         (text(entry, "timestamp").to_owned(), text(entry, "insertId").to_owned())
     });
@@ -56,6 +63,36 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
         found.reverse();
     }
     Ok(page(&found, start, size, total))
+}
+
+/// What every entry of a written batch has where it does not say it itself.
+const SHARED: [&str; 3] = ["logName", "resource", "labels"];
+
+/// POST entries:write
+pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
+    let sent = body.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut entries = Vec::new();
+    for entry in sent {
+        let Value::Object(mut entry) = entry else {
+            return Err(ApiError::invalid("Invalid value at 'entries': an object is expected."));
+        };
+        for (key, value) in SHARED.iter().filter_map(|key| Some((*key, body.get(key)?))) {
+            entry.entry(key).or_insert_with(|| value.clone());
+        }
+        let own = format!("projects/{}/logs/", world.options.project);
+        match entry.get("logName").and_then(Value::as_str) {
+            Some(name) if name.starts_with(&own) => {}
+            Some(name) => return Err(ApiError::denied("logging.logEntries.create", name)),
+            None => return Err(ApiError::invalid("Log name is missing.")),
+        }
+        entries.push(entry);
+    }
+    if body.get("dryRun") != Some(&json!(true)) {
+        for entry in entries {
+            world.journal.write(entry);
+        }
+    }
+    Ok(json!({}))
 }
 
 fn may_read(world: &World, body: &Value) -> Result<(), ApiError> {

@@ -6,6 +6,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use crate::emulator::change::Refusal;
+
 /// An answer that is an error.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ApiError {
@@ -49,6 +51,23 @@ impl ApiError {
             "Conflict for resource '{name}': version '{specified}' was specified but current version is '{current}'."
         );
         Self::new(409, "ABORTED", message)
+    }
+
+    /// A write that is refused at once.
+    pub(crate) fn refused(service: &str, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stale { specified, current } => Self::conflict(service, &specified, current),
+            Refusal::Different(revision) => {
+                let message =
+                    format!("Revision named '{revision}' with different configuration already exists.");
+                Self::new(409, "ALREADY_EXISTS", message)
+            }
+            Refusal::Invalid(message) => Self::invalid(message),
+            Refusal::Deleting => {
+                Self::new(409, "ABORTED", format!("Service '{service}' is in the process of being deleted."))
+            }
+            Refusal::Workload(error) => Self::invalid(error.to_string()),
+        }
     }
 
     /// 403.

@@ -11,18 +11,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{extract::connect_info::Connected, serve::IncomingStream, serve::Listener};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 
-/// Listens for API calls.
+use crate::emulator::front::Client;
+
+/// The connections that begin with an API call; the front end has sorted them out.
 #[derive(Debug)]
-pub(crate) struct ApiListener(pub(crate) TcpListener);
+pub(crate) struct ApiListener(pub(crate) mpsc::Receiver<Client>);
 
 /// The switch by which a handler cuts its own connection.
 #[derive(Debug, Clone, Default)]
@@ -50,14 +51,12 @@ impl Listener for ApiListener {
     type Addr = Cut;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            if let Ok((stream, _)) = self.0.accept().await {
-                let _ = stream.set_nodelay(true);
-                let cut = Cut::default();
-                return (ApiStream { stream, cut: cut.clone() }, cut);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let Some(stream) = self.0.recv().await else {
+            // The ports are closed: the emulator ends.
+            return std::future::pending().await;
+        };
+        let cut = Cut::default();
+        (ApiStream { stream, cut: cut.clone() }, cut)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -68,7 +67,7 @@ impl Listener for ApiListener {
 /// A connection that can be cut.
 #[derive(Debug)]
 pub(crate) struct ApiStream {
-    stream: TcpStream,
+    stream: Client,
     cut: Cut,
 }
 

@@ -5,22 +5,22 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{error::ApiError, render};
-use crate::emulator::state::{State, World};
+use super::{error::ApiError, route::Api, v1, v2};
+use crate::emulator::{
+    model::Operation,
+    state::{State, World},
+};
 
 /// The longest a `:wait` lasts, and its length when nothing is said.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How the API names the type of what an operation is about.
-const SERVICE_TYPE: &str = "type.googleapis.com/google.cloud.run.v2.Service";
-
 /// GET operations/ID
-pub(crate) fn get(world: &World, id: &str) -> Result<Value, ApiError> {
+pub(crate) fn get(world: &World, id: &str, api: Api) -> Result<Value, ApiError> {
     let state = world.lock();
-    render(world, &state, id)
+    render(world, &state, id, api)
 }
 
 /// POST operations/ID:wait, which answers at the operation's end or when its time-out has passed.
-pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value) -> Result<Value, ApiError> {
+pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value, api: Api) -> Result<Value, ApiError> {
     let asked = body.get("timeout").and_then(Value::as_str).and_then(|text| text.strip_suffix('s'));
     let asked = asked.and_then(|seconds| seconds.parse().ok());
     let asked = asked.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -36,31 +36,67 @@ pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value) -> Result<V
     };
     // Running out of time is an answer too: the operation without `done`.
     let _ = timeout(asked.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT), ended).await;
-    get(world, id)
+    get(world, id, api)
 }
 
 /// An operation as JSON.
-pub(crate) fn render(world: &World, state: &State, id: &str) -> Result<Value, ApiError> {
+pub(crate) fn render(world: &World, state: &State, id: &str, api: Api) -> Result<Value, ApiError> {
     let not_found = || ApiError::new(404, "NOT_FOUND", "Requested entity was not found.");
     let operation = state.operations.get(id).ok_or_else(not_found)?;
-    let service = state.services.get(&operation.service).ok_or_else(not_found)?;
-    let service = typed(render::service(world, service, &state.faults));
-    let mut answer = json!({"name": format!("{}/operations/{id}", world.location()), "metadata": service});
-    if operation.done {
-        answer["done"] = json!(true);
-        match &operation.error {
-            Some((code, message)) => answer["error"] = json!({"code": code, "message": message}),
-            None => answer["response"] = service,
-        }
+    let subject = subject(world, state, operation, api);
+    let mut answer = json!({"name": format!("{}/operations/{id}", world.location())});
+    if let Some(subject) = &subject {
+        answer["metadata"] = subject.clone();
+    }
+    if !operation.done {
+        return Ok(answer);
+    }
+    answer["done"] = json!(true);
+    // v1 answers with the service where there is one: its conditions tell why it failed.
+    match operation.error.as_ref().filter(|_| api == Api::V2 || subject.is_none()) {
+        Some(problem) => answer["error"] = json!({"code": problem.code, "message": problem.message}),
+        None => answer["response"] = subject.unwrap_or_else(|| json!({})),
     }
     Ok(answer)
 }
 
+/// What an operation is about, with its `@type` in front.
+fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Option<Value> {
+    let service = match &operation.last {
+        Some(last) => &last.service,
+        None => state.services.get(&operation.service)?,
+    };
+    let name = operation.last.as_ref().and_then(|last| last.revision.as_ref());
+    if let Some(revision) = name.and_then(|name| service.revision(name)) {
+        return Some(match api {
+            Api::V1 => with_type(v1::revision::revision(world, service, revision), "v1.Revision"),
+            Api::V2 => with_type(v2::revision::revision(world, service, revision), "v2.Revision"),
+        });
+    }
+    Some(typed(
+        match api {
+            Api::V1 => v1::service::service(world, service, &state.faults),
+            Api::V2 => v2::service::service(world, service, &state.faults),
+        },
+        api,
+    ))
+}
+
 /// A Service with its `@type` in front.
-pub(crate) fn typed(service: Value) -> Value {
-    let mut answer = json!({"@type": SERVICE_TYPE});
-    if let (Some(fields), Value::Object(service)) = (answer.as_object_mut(), service) {
-        fields.extend(service);
+pub(crate) fn typed(service: Value, api: Api) -> Value {
+    with_type(
+        service,
+        match api {
+            Api::V1 => "v1.Service",
+            Api::V2 => "v2.Service",
+        },
+    )
+}
+
+fn with_type(value: Value, kind: &str) -> Value {
+    let mut answer = json!({"@type": format!("type.googleapis.com/google.cloud.run.{kind}")});
+    if let (Some(fields), Value::Object(value)) = (answer.as_object_mut(), value) {
+        fields.extend(value);
     }
     answer
 }

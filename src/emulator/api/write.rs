@@ -1,187 +1,84 @@
-//! The calls that change a service.
+//! What the writes of both APIs share.
 //!
-//! A write is checked whole before anything of it is applied. A mask that names `traffic` only makes no revision; one
-//! with the template, or none at all, does. Faults of other writers and of lost replies live here, because they belong
-//! between the check and the answer.
+//! A change comes in, an operation that has begun goes out. Faults of other writers and of lost replies live here,
+//! because they belong between the check and the answer.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use super::{
-    dispatch::{Query, parameter},
-    error::ApiError,
-    listener::Cut,
-    operations, render,
-};
+use super::{error::ApiError, listener::Cut, route::Call};
 use crate::emulator::{
-    deploy::{AUTHOR, add_revision, new_service},
-    error::EmulatorError,
+    change::{self, Change, is_label},
+    deploy::new_service,
     faults::take,
-    model::{Service, Target},
-    options::Deployment,
+    model::{Policy, Service, Target},
     reconcile,
     state::{State, World},
-    traffic,
 };
 
-/// What of a Service a write replaces.
+/// The longest name of a service: with a suffix it makes the name of a revision.
+const LONGEST_NAME: usize = 49;
+
+/// How a write is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mask {
-    traffic: bool,
-    template: bool,
-    rest: bool,
+pub(crate) struct How {
+    /// Check it and change nothing.
+    pub(crate) dry: bool,
+    /// It says where the traffic goes.
+    pub(crate) moves_traffic: bool,
 }
 
-impl Mask {
-    fn parse(mask: Option<&str>) -> Result<Self, ApiError> {
-        let Some(mask) = mask.filter(|mask| *mask != "*") else {
-            return Ok(Self { traffic: true, template: true, rest: true });
-        };
-        let mut parsed = Self { traffic: false, template: false, rest: false };
-        for path in mask.split(',').map(str::trim) {
-            match path.split('.').next().unwrap_or_default() {
-                "traffic" => parsed.traffic = true,
-                "template" => parsed.template = true,
-                "labels" | "annotations" | "description" | "ingress" | "scaling" | "client"
-                | "clientVersion" | "launchStage" | "customAudiences" | "etag" => parsed.rest = true,
-                _ => return Err(ApiError::invalid(format!("Invalid value at 'update_mask': {path}"))),
-            }
-        }
-        Ok(parsed)
-    }
+/// What came of a write.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// The id of the operation that has begun.
+    Begun(String),
+    /// What the service would be.
+    Preview(Box<Service>),
 }
 
-/// PATCH services/S
+/// Changes a service that exists.
 pub(crate) fn update(
     world: &Arc<World>,
     name: &str,
-    (query, body): (&Query, &Value),
+    how: How,
     cut: &Cut,
-) -> Result<Value, ApiError> {
-    let mask = Mask::parse(parameter(query, "updateMask"))?;
-    let dry = parameter(query, "validateOnly") == Some("true");
-    let moves_traffic = mask.traffic && !dry;
+    change: impl FnOnce(&Service) -> Result<Change, ApiError>,
+) -> Result<Written, ApiError> {
+    let moves_traffic = how.moves_traffic && !how.dry;
     let before = moves_traffic && take(&mut world.lock().faults.foreign_writer);
     if before {
         reconcile::foreign_write(world, name, reconcile::move_some_traffic);
     }
-    let answer = locked_update(world, name, (mask, dry), body)?;
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let place = (world.options.project.as_str(), world.options.region.as_str());
+    let service = state.services.remove(name).ok_or_else(|| ApiError::not_found("SERVICE", name, place))?;
+    let written = write(world, state, service, how, change);
+    drop(guard);
+    // A write that is refused has changed nothing, but another writer's may have come before it.
+    let written = written.inspect_err(|_| world.changed())?;
     let after = moves_traffic && take(&mut world.lock().faults.foreign_writer_after);
     if after {
         reconcile::foreign_write(world, name, reconcile::move_some_traffic);
     }
-    let lost = !dry && take(&mut world.lock().faults.lost_reply);
-    if lost {
-        cut.cut();
-    }
-    world.changed();
-    Ok(answer)
+    finish(world, how, cut);
+    Ok(written)
 }
 
-fn locked_update(
+/// Makes a service. Nobody may call it until its policy says so.
+pub(crate) fn create(
     world: &Arc<World>,
     name: &str,
-    (mask, dry): (Mask, bool),
-    body: &Value,
-) -> Result<Value, ApiError> {
-    let mut guard = world.lock();
-    let state = &mut *guard;
-    let place = (world.options.project.as_str(), world.options.region.as_str());
-    let mut service =
-        state.services.remove(name).ok_or_else(|| ApiError::not_found("SERVICE", name, place))?;
-    let checked = check(&service, mask, body);
-    let applied = match checked {
-        Ok(targets) if !dry => apply(world, state, &mut service, (mask, targets), body),
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
-    };
-    state.services.insert(name.to_owned(), service);
-    let created = applied?;
-    answer(world, state, name, (dry, created))
-}
-
-fn answer(
-    world: &Arc<World>,
-    state: &mut State,
-    name: &str,
-    (dry, created): (bool, Option<String>),
-) -> Result<Value, ApiError> {
-    if !dry {
-        let id = reconcile::begin(world, state, name, created);
-        return operations::render(world, state, &id);
+    how: How,
+    cut: &Cut,
+    change: impl FnOnce(&Service) -> Result<Change, ApiError>,
+) -> Result<Written, ApiError> {
+    if name.len() > LONGEST_NAME || !is_label(name) {
+        return Err(ApiError::invalid(format!(
+            "Service name '{name}' must use only lowercase alphanumeric characters and dashes, must begin with a letter \
+             and cannot end with a dash, and must be less than 50 characters."
+        )));
     }
-    let service = state.services.get(name).map(|service| render::service(world, service, &state.faults));
-    let service = operations::typed(service.unwrap_or_default());
-    let id = state.uuid();
-    Ok(json!({
-        "name": format!("{}/operations/{id}", world.location()), "metadata": service, "done": true, "response": service,
-    }))
-}
-
-/// Refuses what the API refuses at once; gives the new traffic.
-fn check(service: &Service, mask: Mask, body: &Value) -> Result<Option<Vec<Target>>, ApiError> {
-    if let Some(etag) = body.get("etag").and_then(Value::as_str).filter(|etag| !etag.is_empty())
-        && etag != render::etag(service.version(), &service.name)
-    {
-        return Err(ApiError::conflict(&service.name, &render::version_of(etag), service.version()));
-    }
-    if mask.template {
-        let name = body.pointer("/template/revision").and_then(Value::as_str).unwrap_or_default();
-        if service.revision(name).is_some() {
-            return Err(already_exists(name));
-        }
-        if body.pointer("/template/containers/0/image").and_then(Value::as_str).is_none() {
-            return Err(ApiError::invalid(
-                "service.template.containers: at least one container is required.",
-            ));
-        }
-    }
-    mask.traffic.then(|| traffic::parse(body.get("traffic")).map_err(ApiError::invalid)).transpose()
-}
-
-fn already_exists(name: &str) -> ApiError {
-    let message = format!("Revision named '{name}' with different configuration already exists.");
-    ApiError::new(409, "ALREADY_EXISTS", message)
-}
-
-/// Makes the change; gives the revision that it made.
-fn apply(
-    world: &Arc<World>,
-    state: &mut State,
-    service: &mut Service,
-    (mask, targets): (Mask, Option<Vec<Target>>),
-    body: &Value,
-) -> Result<Option<String>, ApiError> {
-    let mut created = None;
-    if mask.template {
-        let template = body.get("template").cloned().unwrap_or_default();
-        let name = template.get("revision").and_then(Value::as_str).filter(|name| !name.is_empty());
-        let name = name.map(str::to_owned);
-        let workload = world.options.default_workload.clone();
-        let deployment = Deployment::new(workload.clone());
-        let made = add_revision(world, state, service, (name, template), &workload, &deployment);
-        created = Some(made.map_err(|error: EmulatorError| ApiError::invalid(error.to_string()))?);
-    }
-    if let Some(targets) = targets {
-        service.traffic = targets;
-    }
-    if mask.rest {
-        for key in ["labels", "annotations"] {
-            if let Some(value) = body.get(key) {
-                service.metadata.insert(key, value.clone());
-            }
-        }
-    }
-    service.written(AUTHOR, world.clock.tick());
-    Ok(created)
-}
-
-/// POST services?serviceId=S
-pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value) -> Result<Value, ApiError> {
-    let name = parameter(query, "serviceId")
-        .ok_or_else(|| ApiError::invalid("service_id: the id of the service is required."))?;
-    let dry = parameter(query, "validateOnly") == Some("true");
     let mut guard = world.lock();
     let state = &mut *guard;
     if state.services.contains_key(name) {
@@ -189,17 +86,102 @@ pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value) -> Result<
     }
     let mut service = new_service(world, state, name)
         .map_err(|error| ApiError::new(500, "INTERNAL", format!("no port for the service: {error}")))?;
-    let mask = Mask::parse(None)?;
-    let targets = check(&service, mask, body)?;
-    if dry {
-        let service = operations::typed(render::service(world, &service, &state.faults));
-        let name = format!("{}/operations/{}", world.location(), state.uuid());
-        return Ok(json!({"name": name, "metadata": service, "done": true, "response": service}));
+    service.policy = Policy::default();
+    let written = write(world, state, service, how, change);
+    drop(guard);
+    let written = written?;
+    finish(world, how, cut);
+    Ok(written)
+}
+
+/// Checks a change to a service that was taken out of the state, makes it, and puts the service back.
+fn write(
+    world: &Arc<World>,
+    state: &mut State,
+    mut service: Service,
+    how: How,
+    change: impl FnOnce(&Service) -> Result<Change, ApiError>,
+) -> Result<Written, ApiError> {
+    let name = service.name.clone();
+    let mut preview = None;
+    let made = change(&service).and_then(|change| {
+        let refused = |refusal| ApiError::refused(&name, refusal);
+        let makes = change::check(&service, &change).map_err(refused)?;
+        if how.dry {
+            preview = Some(Box::new(change::preview(&service, change)));
+            return Ok(None);
+        }
+        change::apply(world, state, &mut service, (change, makes)).map_err(refused)
+    });
+    // A new service that came to nothing leaves nothing.
+    if service.generation > 0 {
+        state.services.insert(name.clone(), service);
     }
-    let created = apply(world, state, &mut service, (mask, targets), body)?;
-    state.services.insert(name.to_owned(), service);
-    let answer = answer(world, state, name, (false, created));
+    let created = made?;
+    Ok(match preview {
+        Some(preview) => Written::Preview(preview),
+        None => Written::Begun(reconcile::begin(world, state, &name, created)),
+    })
+}
+
+fn finish(world: &World, how: How, cut: &Cut) {
+    if how.dry {
+        return;
+    }
+    if take(&mut world.lock().faults.lost_reply) {
+        cut.cut();
+    }
+    world.changed();
+}
+
+/// Begins to delete a service; gives the operation's id, or nothing where it was only to be checked.
+pub(crate) fn delete_service(
+    world: &Arc<World>,
+    call: &Call,
+    name: &str,
+    (dry, version): (bool, Option<String>),
+) -> Result<Option<String>, ApiError> {
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let service = find(state, call, name)?;
+    let change = Change { version, ..Change::default() };
+    change::check(service, &change).map_err(|refusal| ApiError::refused(name, refusal))?;
+    let begun = (!dry).then(|| reconcile::delete_service(world, state, name));
     drop(guard);
     world.changed();
-    answer
+    Ok(begun)
+}
+
+/// Begins to delete a revision; gives the operation's id, or nothing where it was only to be checked.
+pub(crate) fn delete_revision(
+    world: &Arc<World>,
+    call: &Call,
+    (service, name): (&str, &str),
+    dry: bool,
+) -> Result<Option<String>, ApiError> {
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let found = find(state, call, service)?;
+    if found.revision(name).is_none() {
+        return Err(ApiError::not_found("REVISION", name, (&call.project, &call.region)));
+    }
+    let names_it = |target: &Target| found.resolve(target).as_deref() == Some(name);
+    let why = if found.traffic.iter().chain(&found.routed).any(names_it) {
+        "it can receive traffic, by a share or by a tag"
+    } else if found.latest_created.as_deref() == Some(name) {
+        "it is the latest revision of its service"
+    } else {
+        let begun = (!dry).then(|| reconcile::delete_revision(world, state, service, name));
+        drop(guard);
+        world.changed();
+        return Ok(begun);
+    };
+    let message = format!("Revision '{name}' of service '{service}' cannot be deleted: {why}.");
+    Err(ApiError::new(400, "FAILED_PRECONDITION", message))
+}
+
+/// A service of the state, for a call that names it.
+pub(crate) fn find<'a>(state: &'a State, call: &Call, name: &str) -> Result<&'a Service, ApiError> {
+    let found = state.services.get(name);
+    found.ok_or_else(|| ApiError::not_found("SERVICE", name, (&call.project, &call.region)))
 }

@@ -1,115 +1,170 @@
-//! One connection, from its first byte to its last.
+//! One request, from its head to its end.
 //!
 //! The sample backend gets the stream itself, a process gets a splice. A reset by the instance is passed on as a
-//! reset; an instance that closes without a byte becomes the platform's 503, as it does on Cloud Run.
+//! reset; an instance that closes without a byte becomes the platform's 503, and a request that has lasted too long the
+//! platform's 504. The surprising rule: a socket that has lasted too long ends without a close frame, since no service
+//! of Google's speaks WebSocket itself; reports of Cloud Run's users agree on that.
 
 use std::{io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::{Instant, timeout},
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    net::{TcpStream, tcp::OwnedReadHalf},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
-    gate::{self, Entrance, Routed},
-    head::{Head, Received, read_head},
+    affinity,
+    client::Client,
+    gate::{self, Entrance, Mishap},
+    head::{Head, Received},
     pages::Page,
 };
 use crate::emulator::{
-    instance::{Backend, Instances, Unserved},
+    faults::Cut,
+    instance::{Backend, Instances, Process, Slot, Unserved},
     logging::{Origin, Request},
     sample,
     state::World,
+    wait,
 };
 
 /// How long a client may take to read an answer and leave.
 const LEAVE: Duration = Duration::from_secs(1);
 /// The size of a splice's buffer.
 const BUFFER: usize = 16 * 1024;
+/// How often a connection to an instance that has just ended is tried with another one.
+const ATTEMPTS: u32 = 3;
+/// How long its end may take to be noticed.
+const NOTICE: Duration = Duration::from_millis(50);
 
-/// Serves one connection.
-pub(crate) async fn serve(world: &Arc<World>, entrance: &Entrance, mut stream: TcpStream) {
-    // Without it a held-back last byte could wait for an acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let received = match read_head(&mut stream).await {
-        Ok(Some(received)) => received,
-        Ok(None) => return,
-        Err(_) => return finish(stream, &page(world, &Page::BadRequest, "/")).await,
-    };
+/// Serves one request, and whatever follows it on its connection.
+pub(crate) async fn serve(world: &Arc<World>, entrance: &Entrance, client: &mut Client, received: &Received) {
     let began = (world.clock.now(), Instant::now());
-    let (revision, to) = match gate::route(world, entrance, &received.head) {
-        Ok(Routed { revision, to }) => (revision, to),
-        Err(refusal) => return finish(stream, &page(world, &refusal, received.head.path())).await,
+    let routed = match gate::route(world, entrance, &received.head) {
+        Ok(routed) => routed,
+        Err(refusal) => return finish(client, &page(world, &refusal, received.head.path())).await,
     };
-    let (instance, outcome) = match to {
-        Ok(instances) => pass_on(world, &instances, stream, &received).await,
-        Err(refusal) => (None, refuse(world, refusal, stream, &received).await),
-    };
-    let origin = Origin { service: entrance.service.clone(), revision, instance };
-    record(world, &origin, &received.head, began, &outcome);
-}
-
-/// How a request ended: a status of the instance's, if it gave one, or a page in its place.
-enum Outcome {
-    Answered(Option<u16>),
-    Page(Page),
-}
-
-async fn refuse(world: &World, refusal: Page, stream: TcpStream, received: &Received) -> Outcome {
-    finish(stream, &page(world, &refusal, received.head.path())).await;
-    Outcome::Page(refusal)
-}
-
-/// Waits for a slot of an instance and hands the request to it; gives the instance that took it.
-async fn pass_on(
-    world: &World,
-    instances: &Arc<Instances>,
-    stream: TcpStream,
-    received: &Received,
-) -> (Option<String>, Outcome) {
-    let slot = match instances.take().await {
-        Ok(slot) => slot,
-        Err(Unserved::Full) => return (None, refuse(world, Page::RateExceeded, stream, received).await),
-        Err(Unserved::NotStarted) => {
-            return (None, refuse(world, Page::NotAvailable, stream, received).await);
+    wait::pass(routed.delay).await;
+    match routed.mishap {
+        Some(Mishap::Drop) => return,
+        Some(Mishap::Reset) => return client.reset(),
+        None => {}
+    }
+    let mut instance = None;
+    let outcome = match routed.to {
+        Err(refusal) => Outcome::Page(refusal),
+        Ok(instances) => {
+            let passing = pass_on(&instances, (&routed.revision, client, received), &mut instance);
+            timeout(instances.recipe().timeout, passing).await.unwrap_or(Outcome::TimedOut)
         }
     };
-    let outcome = match &slot.backend {
-        Backend::Sample(backend) => Outcome::Answered(sample::serve(backend, stream, received).await),
-        Backend::Process(process) => match process.connect().await {
-            Ok(instance) => splice(world, stream, instance, received).await,
-            Err(_) => refuse(world, Page::NotAvailable, stream, received).await,
-        },
+    let said = end(world, client, received, outcome).await;
+    let origin = Origin { service: entrance.service.clone(), revision: routed.revision, instance };
+    record(world, &origin, (&received.head, client), began, said);
+}
+
+/// How a request ended.
+enum Outcome {
+    /// By its instance.
+    Answered,
+    /// By its instance, with a reset.
+    Reset,
+    /// Without an answer: the page is yet to be written.
+    Page(Page),
+    /// Too late.
+    TimedOut,
+}
+
+/// Says to the client what the instance did not; gives what the log says of it.
+async fn end(
+    world: &World,
+    client: &mut Client,
+    received: &Received,
+    outcome: Outcome,
+) -> Option<&'static str> {
+    let page_due = match outcome {
+        Outcome::Answered => return None,
+        Outcome::Reset => {
+            client.reset();
+            return None;
+        }
+        Outcome::TimedOut if client.status().is_some() => {
+            let cut = world.lock().faults.timeout_cut;
+            if cut == Cut::Reset {
+                client.reset();
+            } else {
+                finish(client, b"").await;
+            }
+            return Page::TimedOut.said();
+        }
+        Outcome::TimedOut => Page::TimedOut,
+        Outcome::Page(page) => page,
     };
-    (Some(slot.id.clone()), outcome)
+    finish(client, &page(world, &page_due, received.head.path())).await;
+    page_due.said()
+}
+
+/// Waits for a slot of an instance and hands the request to it; names the instance that took it.
+async fn pass_on(
+    instances: &Arc<Instances>,
+    (revision, client, received): (&str, &mut Client, &Received),
+    name: &mut Option<String>,
+) -> Outcome {
+    let met_before = affinity::instance(&received.head, revision);
+    let mut attempt = 1;
+    loop {
+        let slot = match instances.take(met_before.as_deref()).await {
+            Ok(slot) => slot,
+            Err(Unserved::Full) => return Outcome::Page(Page::RateExceeded),
+            Err(Unserved::NotStarted) => return Outcome::Page(Page::NotAvailable),
+        };
+        *name = Some(slot.id.clone());
+        if instances.recipe().affinity && met_before.as_ref() != Some(&slot.id) {
+            client.add_field(affinity::field(revision, &slot.id));
+        }
+        match &slot.backend {
+            Backend::Sample(backend) => {
+                sample::serve(backend, client, received).await;
+                return Outcome::Answered;
+            }
+            Backend::Process(process) => match connect(process, &slot, attempt).await {
+                Some(instance) => return splice(client, instance, received).await,
+                None if attempt < ATTEMPTS => attempt += 1,
+                None => return Outcome::Page(Page::NotAvailable),
+            },
+        }
+    }
+}
+
+/// Connects to a process; `None` when it is gone, which may not be known yet.
+async fn connect(process: &Process, _slot: &Slot, attempt: u32) -> Option<TcpStream> {
+    if let Ok(stream) = process.connect().await {
+        return Some(stream);
+    }
+    sleep(NOTICE * attempt).await;
+    None
 }
 
 /// Writes the request's entry: now that it has ended, as Cloud Run does.
 fn record(
     world: &World,
     origin: &Origin,
-    head: &Head,
+    (head, client): (&Head, &Client),
     (began, since): (Timestamp, Instant),
-    outcome: &Outcome,
+    said: Option<&'static str>,
 ) {
-    let (status, said) = match outcome {
-        Outcome::Answered(status) => (*status, None),
-        Outcome::Page(page) => (Some(page.status()), page.said()),
-    };
-    let host = head.field("host").unwrap_or_default();
+    let scheme = if client.is_secure() { "https" } else { "http" };
     world.journal.request(
         origin,
         &Request {
             method: &head.method,
-            url: format!("http://{host}{}", head.target),
+            url: format!("{scheme}://{}{}", head.host().unwrap_or_default(), head.target),
             user_agent: head.field("user-agent"),
             trace: head.trace().map_or_else(|| world.trace(), str::to_owned),
-            status,
+            status: client.status(),
+            sizes: client.counts(),
             began,
             latency: since.elapsed(),
             said,
@@ -120,69 +175,63 @@ fn record(
 /// Writes a last answer and lets the client read it before the connection goes.
 ///
 /// Closing with bytes unread would reset the connection and could destroy the answer on its way.
-pub(crate) async fn finish(mut stream: TcpStream, answer: &[u8]) {
-    if stream.write_all(answer).await.is_err() || stream.shutdown().await.is_err() {
+pub(crate) async fn finish(client: &mut Client, answer: &[u8]) {
+    if client.write_all(answer).await.is_err() || client.shutdown().await.is_err() {
         return;
     }
     let mut sink = vec![0; BUFFER];
-    let drain = async { while matches!(stream.read(&mut sink).await, Ok(count) if count > 0) {} };
+    let drain = async { while matches!(client.read(&mut sink).await, Ok(count) if count > 0) {} };
     let _ = timeout(LEAVE, drain).await;
 }
 
-fn page(world: &World, page: &Page, path: &str) -> Vec<u8> {
+/// A page of the platform as bytes.
+pub(crate) fn page(world: &World, page: &Page, path: &str) -> Vec<u8> {
     page.render(path, &world.trace(), world.clock.now())
 }
 
-async fn splice(world: &World, client: TcpStream, instance: TcpStream, received: &Received) -> Outcome {
-    let (mut client_in, client_out) = client.into_split();
+async fn splice(client: &mut Client, instance: TcpStream, received: &Received) -> Outcome {
+    let (mut client_in, client_out) = split(client);
     let (instance_in, mut instance_out) = instance.into_split();
     let up = async {
         // An instance that stops reading may still have an answer on its way: only `down` ends the splice early.
         if instance_out.write_all(&received.bytes).await.is_ok() {
-            let _ = tokio::io::copy(&mut client_in, &mut instance_out).await;
+            let _: io::Result<u64> = copy_in(&mut client_in, &mut instance_out).await;
         }
         let _ = instance_out.shutdown().await;
         Ok(())
     };
-    let mut outcome = Outcome::Answered(None);
-    let down = answer(world, instance_in, client_out, (received.head.path(), &mut outcome));
-    let _ = tokio::try_join!(up, down);
-    outcome
+    match tokio::try_join!(up, answer(instance_in, client_out)) {
+        Ok(_) => Outcome::Answered,
+        Err(end) => end,
+    }
 }
 
-/// Copies the instance's bytes to the client; stands in for an instance that has none.
-async fn answer(
-    world: &World,
-    mut instance: OwnedReadHalf,
-    mut client: OwnedWriteHalf,
-    (path, outcome): (&str, &mut Outcome),
-) -> io::Result<()> {
+async fn copy_in(
+    client: &mut ReadHalf<&mut Client>,
+    instance: &mut (impl AsyncWriteExt + Unpin),
+) -> io::Result<u64> {
+    tokio::io::copy(client, instance).await
+}
+
+/// Copies the instance's bytes to the client; an error ends the splice.
+async fn answer(mut instance: OwnedReadHalf, mut client: WriteHalf<&mut Client>) -> Result<(), Outcome> {
     let mut buffer = vec![0; BUFFER];
     let mut any = false;
     loop {
         match instance.read(&mut buffer).await {
-            Ok(0) | Err(_) if !any => {
-                *outcome = Outcome::Page(Page::Malformed);
-                client.write_all(&page(world, &Page::Malformed, path)).await?;
-                return client.shutdown().await;
+            Ok(0) | Err(_) if !any => return Err(Outcome::Page(Page::Malformed)),
+            Ok(0) => {
+                let _ = client.shutdown().await;
+                return Ok(());
             }
-            Ok(0) => return client.shutdown().await,
             Ok(count) => {
-                if !std::mem::replace(&mut any, true) {
-                    *outcome = Outcome::Answered(status(&buffer[..count]));
+                any = true;
+                let written = client.write_all(&buffer[..count]).await;
+                if written.is_err() || client.flush().await.is_err() {
+                    return Err(Outcome::Answered);
                 }
-                client.write_all(&buffer[..count]).await?;
             }
-            Err(error) => {
-                let _ = client.as_ref().set_zero_linger();
-                return Err(error);
-            }
+            Err(_) => return Err(Outcome::Reset),
         }
     }
-}
-
-/// The status in the first bytes of an answer.
-fn status(bytes: &[u8]) -> Option<u16> {
-    let line = bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    std::str::from_utf8(line).ok()?.parse().ok()
 }

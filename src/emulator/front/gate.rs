@@ -1,19 +1,23 @@
 //! To which instance, or to which page of the platform, does a request go?
 //!
 //! Reads the routed traffic and the faults; changes nothing but the draw of the split. The order of the answers is the
-//! platform's: what keeps a request out (ingress, IAP, IAM) comes before the question whether anything runs.
+//! platform's: what keeps a request out (ingress, IAP, IAM) comes before the question whether anything runs. The
+//! surprising rule: exactly `/healthz` reaches no service, as on run.app.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use rand::RngExt as _;
+use rand::{RngExt as _, rngs::StdRng};
 
-use super::{head::Head, pages::Page};
+use super::{affinity, head::Head, identity, pages::Page};
 use crate::emulator::{
     faults::{Faults, Ingress},
     instance::Instances,
     model::{Readiness, Service},
     state::{State, World, draw},
 };
+
+/// The path that Google's front end keeps for itself.
+const SWALLOWED: &str = "/healthz";
 
 /// The name by which a connection came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,19 @@ pub(crate) struct Routed {
     pub(crate) revision: String,
     /// Its instances, or the page in their place.
     pub(crate) to: Result<Arc<Instances>, Page>,
+    /// How long it is held up first.
+    pub(crate) delay: Duration,
+    /// What befalls it then.
+    pub(crate) mishap: Option<Mishap>,
+}
+
+/// How a front end loses a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// The connection ends without an answer.
+    Drop,
+    /// The connection is reset.
+    Reset,
 }
 
 /// Decides where a request goes; an error is a page of a request that is for no revision.
@@ -38,22 +55,36 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<R
     let mut guard = world.lock();
     let State { services, faults, rng, .. } = &mut *guard;
     let service = services.get(&entrance.service).ok_or(Page::UnknownHost)?;
-    keep_out(faults, head)?;
-    let name = match &entrance.tag {
-        Some(tag) => tagged(service, faults, tag)?,
-        None => drawn(service, rng.random_range(0..100)).ok_or(Page::NotAvailable)?,
-    };
-    if let Some(status) = faults.front_status
-        && draw(rng, faults.front_rate.unwrap_or(1.0))
-    {
-        return Ok(Routed { revision: name, to: Err(Page::for_status(status)) });
+    if head.path() == SWALLOWED {
+        return Err(Page::Swallowed);
     }
+    keep_out(world, service, faults, head)?;
+    let mut name = match &entrance.tag {
+        Some(tag) => tagged(service, faults, tag)?,
+        None => remembered(service, head)
+            .or_else(|| drawn(service, rng.random_range(0..100)))
+            .ok_or(Page::NotAvailable)?,
+    };
+    if draw(rng, faults.wrong_revision)
+        && let Some(other) = another(service, &name, rng)
+    {
+        name = other;
+    }
+    let mishap = if draw(rng, faults.front_drop) {
+        Some(Mishap::Drop)
+    } else {
+        draw(rng, faults.front_reset).then_some(Mishap::Reset)
+    };
+    let status = faults.front_status.filter(|_| draw(rng, faults.front_rate.unwrap_or(1.0)));
     let ready = service.revision(&name).filter(|revision| revision.readiness == Readiness::Ready);
-    let to = ready.map(|revision| Arc::clone(&revision.instances)).ok_or(Page::NotAvailable);
-    Ok(Routed { revision: name, to })
+    let to = match status {
+        Some(status) => Err(Page::for_status(status)),
+        None => ready.map(|revision| Arc::clone(&revision.instances)).ok_or(Page::NotAvailable),
+    };
+    Ok(Routed { revision: name, to, delay: faults.front_delay, mishap })
 }
 
-fn keep_out(faults: &Faults, head: &Head) -> Result<(), Page> {
+fn keep_out(world: &World, service: &Service, faults: &Faults, head: &Head) -> Result<(), Page> {
     if faults.ingress != Ingress::All || faults.default_uri_disabled {
         return Err(Page::Ingress);
     }
@@ -66,9 +97,13 @@ fn keep_out(faults: &Faults, head: &Head) -> Result<(), Page> {
     // Where both headers are sent, only the first is looked at, as on Cloud Run.
     let name = "x-serverless-authorization";
     let name = if head.field(name).is_some() { name } else { "authorization" };
+    let admitted = |token: &str| match faults.id_token.as_deref() {
+        Some(known) => token == known,
+        None => identity::is_for(token, &identity::audiences(world, service), world.clock.now()),
+    };
     match head.bearer(name) {
         None => Err(Page::Forbidden),
-        Some(token) if Some(token) == faults.id_token.as_deref() => Ok(()),
+        Some(token) if admitted(token) => Ok(()),
         Some(_) => Err(Page::Unauthorized),
     }
 }
@@ -86,6 +121,15 @@ fn tagged(service: &Service, faults: &Faults, tag: &str) -> Result<String, Page>
     }
 }
 
+/// The revision that a client met before, while it has a share and asks for that.
+fn remembered(service: &Service, head: &Head) -> Option<String> {
+    let name = affinity::revision(head)?;
+    let asks = service.revision(&name)?.instances.recipe().affinity;
+    let mut shares = service.routed.iter().filter(|target| target.percent > 0);
+    let serves = shares.any(|target| service.resolve(target).as_ref() == Some(&name));
+    (asks && serves).then_some(name)
+}
+
 /// The revision that a draw of 0 to 99 falls to.
 fn drawn(service: &Service, draw: u32) -> Option<String> {
     let mut bound = 0;
@@ -96,4 +140,13 @@ fn drawn(service: &Service, draw: u32) -> Option<String> {
         }
     }
     None
+}
+
+/// A ready revision that is not this one.
+fn another(service: &Service, name: &str, rng: &mut StdRng) -> Option<String> {
+    let ready = service.revisions.iter().filter(|revision| revision.readiness == Readiness::Ready);
+    let others: Vec<&str> =
+        ready.map(|revision| revision.name.as_str()).filter(|other| *other != name).collect();
+    let at = rng.random_range(0..others.len().max(1));
+    others.get(at).map(|other| (*other).to_owned())
 }

@@ -31,6 +31,26 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The host that the request is for: of its target, where that names one, else of its `Host` field.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.absolute().map(|(host, _)| host).or_else(|| self.field("host"))
+    }
+
+    /// Host and origin form of a target that a proxy is sent.
+    fn absolute(&self) -> Option<(&str, &str)> {
+        let rest = self.target.strip_prefix("http://").or_else(|| self.target.strip_prefix("https://"))?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        Some(rest.split_at(end))
+    }
+
+    /// The value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        let cookies = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case("cookie"));
+        let mut pairs =
+            cookies.flat_map(|(_, value)| value.split(';')).filter_map(|pair| pair.split_once('='));
+        pairs.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim())
+    }
+
     /// The path without its query.
     pub(crate) fn path(&self) -> &str {
         self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
@@ -77,6 +97,20 @@ pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     /// How many of `bytes` are the head.
     pub(crate) head_length: usize,
+}
+
+impl Received {
+    /// The request as a server is sent it that is no proxy.
+    pub(crate) fn into_origin_form(mut self) -> Self {
+        let Some((_, path)) = self.head.absolute() else { return self };
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let before = self.head.method.len() + 1;
+        let after = before + self.head.target.len();
+        self.bytes.splice(before..after, path.bytes());
+        self.head_length = self.head_length + path.len() - self.head.target.len();
+        self.head.target = path;
+        self
+    }
 }
 
 /// Reads one head; `None` when the client left before it was whole.
@@ -129,6 +163,20 @@ mod tests {
         assert_eq!(received.head.query("user").as_deref(), Some("a b"));
         assert_eq!(received.head.bearer("authorization"), Some("x"));
         assert_eq!(received.head.subprotocols().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_is_sent_becomes_what_a_server_is_sent() {
+        let sent =
+            b"GET http://demo.run.app:80?a=b HTTP/1.1\r\nHost: other\r\nCookie: x=1; GAESA=v\r\n\r\nbody";
+        let received = read_head(&mut &sent[..]).await.unwrap().unwrap();
+        assert_eq!(received.head.host(), Some("demo.run.app:80"));
+        let origin = received.into_origin_form();
+        assert!(
+            origin.bytes.starts_with(b"GET /?a=b HTTP/1.1\r\n") && origin.bytes.ends_with(b"\r\n\r\nbody")
+        );
+        assert_eq!(&origin.bytes[origin.head_length..], b"body");
+        assert_eq!((origin.head.path(), origin.head.cookie("GAESA")), ("/", Some("v")));
     }
 
     #[tokio::test]

@@ -7,11 +7,20 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+/// What the log says of a request that no instance could take.
+const NO_INSTANCE: &str = "The request was aborted because there was no available instance. Additional troubleshooting \
+                           documentation can be found at: https://cloud.google.com/run/docs/troubleshooting#abort-request";
+/// What the log says of a request that took too long.
+const TOO_LATE: &str = "The request has been terminated because it has reached the maximum request timeout. To change \
+                        this limit, see https://cloud.google.com/run/docs/configuring/request-timeout";
+
 /// A page of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Page {
     /// No such service or tag.
     UnknownHost,
+    /// A path that Google keeps for itself.
+    Swallowed,
     /// The ingress setting or a disabled default URL keeps this request out.
     Ingress,
     /// No identity on a private service.
@@ -45,27 +54,19 @@ impl Page {
         }
     }
 
-    /// The status.
-    pub(crate) fn status(&self) -> u16 {
-        self.content("").0.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(500)
-    }
-
     /// What the log says of it, in Cloud Run's words.
     pub(crate) fn said(&self) -> Option<&'static str> {
         match self {
-            Self::RateExceeded | Self::ServerError => {
-                Some("The request was aborted because there was no available instance.")
-            }
+            Self::RateExceeded | Self::ServerError => Some(NO_INSTANCE),
             Self::NotAvailable => {
                 Some("The request failed because the instance could not start successfully.")
             }
             Self::Malformed => Some(
                 "The request failed because either the HTTP response was malformed or connection to the instance \
-                 had an error.",
+                 had an error. Additional troubleshooting documentation can be found at: \
+                 https://cloud.google.com/run/docs/troubleshooting#malformed-response-or-connection-error",
             ),
-            Self::TimedOut => {
-                Some("The request has been terminated because it has reached the maximum request timeout.")
-            }
+            Self::TimedOut => Some(TOO_LATE),
             _ => None,
         }
     }
@@ -81,7 +82,11 @@ impl Page {
         if *self == Self::Unauthorized {
             head.push_str("www-authenticate: Bearer error=\"invalid_token\"\r\n");
         }
-        let _ = write!(head, "server: Google Frontend\r\ncontent-length: {}\r\n", body.len());
+        // What never reached the service's front end does not bear its name.
+        if *self != Self::Swallowed {
+            head.push_str("server: Google Frontend\r\n");
+        }
+        let _ = write!(head, "content-length: {}\r\n", body.len());
         head.push_str(
             "alt-svc: h3=\":443\"; ma=2592000,h3-29=\":443\"; ma=2592000\r\nconnection: close\r\n\r\n",
         );
@@ -103,6 +108,10 @@ impl Page {
                     "The requested URL was not found on this server.",
                 ),
             ),
+            Self::Swallowed => {
+                let said = format!("The requested URL <code>{path}</code> was not found on this server.");
+                ("404 Not Found", HTML, html("Error 404 (Not Found)!!1", "Not Found", &said))
+            }
             Self::Ingress => {
                 let said = format!("The requested URL <code>{path}</code> was not found on this server.");
                 ("404 Not Found", HTML, html("404 Not Found", "Not Found", &said))

@@ -1,6 +1,6 @@
 //! The two kinds of instance behind one name.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::Process;
 use crate::emulator::sample::Sample;
@@ -25,10 +25,10 @@ pub(crate) struct Failure {
 
 impl Backend {
     /// Starts it and waits until it listens.
-    pub(crate) async fn start(&self, deadline: Duration) -> Result<(), ()> {
+    pub(crate) async fn start(&self) -> Result<(), ()> {
         match self {
             Self::Sample(_) => Ok(()),
-            Self::Process(process) => process.start(deadline).await,
+            Self::Process(process) => process.start().await,
         }
     }
 
@@ -37,6 +37,20 @@ impl Backend {
         match self {
             Self::Sample(_) => false,
             Self::Process(process) => process.has_ended(),
+        }
+    }
+
+    /// Takes its CPU away, as Cloud Run does between requests.
+    pub(crate) fn freeze(&self) {
+        if let Self::Process(process) = self {
+            process.freeze();
+        }
+    }
+
+    /// Gives it back.
+    pub(crate) fn thaw(&self) {
+        if let Self::Process(process) = self {
+            process.thaw();
         }
     }
 }

@@ -54,6 +54,16 @@ impl InstanceLog {
     /// Adds one line.
     pub(crate) fn push(&self, stream: &'static str, text: String) {
         self.log.journal.line(&self.origin, stream, &text);
+        self.keep(stream, text);
+    }
+
+    /// Adds that the platform gave the instance up.
+    pub(crate) fn failed(&self, text: String) {
+        self.told("ERROR", &text);
+        self.keep("system", text);
+    }
+
+    fn keep(&self, stream: &'static str, text: String) {
         let mut lines = self.log.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == KEPT {
             lines.pop_front();
@@ -65,9 +75,9 @@ impl InstanceLog {
         let _ = self.log.listeners.send(LogLine { revision, instance, stream, text });
     }
 
-    /// Says that the instance begins to start.
-    pub(crate) fn starting(&self, reason: &str) {
-        self.log.journal.starting(&self.origin, reason);
+    /// Adds what the platform says about the instance to the project's log, and not to what the revision wrote.
+    pub(crate) fn told(&self, severity: &str, text: &str) {
+        self.log.journal.system(&self.origin, severity, text);
     }
 
     /// Whose log it is.

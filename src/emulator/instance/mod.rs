@@ -6,12 +6,15 @@
 
 mod backend;
 mod log;
+mod probe;
 mod process;
 mod recipe;
 mod scaling;
+mod specification;
 
 pub(crate) use backend::{Backend, Failure};
 pub(crate) use log::{InstanceLog, Log};
-pub(crate) use process::Process;
+pub(crate) use process::{Container, Process};
 pub(crate) use recipe::Recipe;
-pub(crate) use scaling::{Instances, Unserved};
+pub(crate) use scaling::{Instances, Slot, Unserved};
+pub(crate) use specification::Specification;

@@ -1,40 +1,43 @@
 //! How does a command of the user's own become an instance?
 //!
-//! Takes an argument vector, gives a loopback port on which it listens, or nothing when it ended or stayed silent
-//! until the deadline (Cloud Run's default start-up probe is a TCP connect, so ours is). The child and all that it starts
-//! die with the emulator, also when the runtime is torn down without a word.
+//! Takes an argument vector, gives a loopback port on which it listens, or nothing when it ended or its start-up probe
+//! failed. The child and all that it starts die with the emulator, also when the runtime is torn down without a word.
+//! The surprising rule: the port is never the template's, since several instances share one machine; only the words
+//! of the platform name that one.
 
 use std::{
     io,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::InstanceLog;
+use super::{InstanceLog, probe::StartupProbe};
 use crate::{
     child::{self, Sink, free_port},
     emulator::logging::Origin,
 };
 
-/// Time between two start-up probes.
-const PROBE_EVERY: Duration = Duration::from_millis(20);
-
-/// What the one container of an instance is called.
-const CONTAINER: &str = "\"app-1\" on port 8080";
+/// What every process of a revision is started from.
+#[derive(Debug)]
+pub(crate) struct Container {
+    /// The command.
+    pub(crate) words: Vec<String>,
+    /// The template's variables.
+    pub(crate) environment: Vec<(String, String)>,
+    /// How its start is seen.
+    pub(crate) probe: StartupProbe,
+    /// The template's port.
+    pub(crate) port: u16,
+}
 
 /// One child process and its port.
 #[derive(Debug)]
 pub(crate) struct Process {
-    words: Vec<String>,
+    container: Arc<Container>,
     log: InstanceLog,
-    /// Its port, and what tells its end.
-    running: OnceLock<(u16, CancellationToken)>,
+    running: OnceLock<(u16, child::Process)>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -42,71 +45,91 @@ pub(crate) struct Process {
 impl Process {
     /// A process that is not started yet; it ends when `stop` is cancelled.
     pub(crate) fn new(
-        words: Vec<String>,
+        container: Arc<Container>,
         log: InstanceLog,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        Self { words, log, running: OnceLock::new(), stop, tasks }
+        Self { container, log, running: OnceLock::new(), stop, tasks }
     }
 
     /// True once it ran and has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.running.get().is_some_and(|(_, ended)| ended.is_cancelled())
+        self.running.get().is_some_and(|(_, child)| child.ended().is_cancelled())
     }
 
     /// Opens a connection to it; an error when it does not run.
     pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
-        let running = self.running.get().filter(|(_, ended)| !ended.is_cancelled());
+        let running = self.running.get().filter(|(_, child)| !child.ended().is_cancelled());
         let Some((port, _)) = running else { return Err(io::ErrorKind::NotConnected.into()) };
         let stream = TcpStream::connect(("127.0.0.1", *port)).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 
-    /// Starts the command and waits until it listens; `Err` when it ended first or `deadline` passed.
-    pub(crate) async fn start(&self, deadline: Duration) -> Result<(), ()> {
+    /// Stops it where it stands.
+    pub(crate) fn freeze(&self) {
+        if let Some((_, child)) = self.running.get() {
+            child.group().stop();
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        if let Some((_, child)) = self.running.get() {
+            child.group().resume();
+        }
+    }
+
+    /// Starts the command and waits for its start-up probe; `Err` when it ended first or the probe failed.
+    pub(crate) async fn start(&self) -> Result<(), ()> {
         match self.spawn().await {
-            Ok(()) => self.await_listening(deadline).await,
+            Ok((port, ended)) => self.await_started(port, &ended).await,
             Err(error) => {
-                let program = self.words.first().map_or("", String::as_str);
+                let program = self.container.words.first().map_or("", String::as_str);
                 self.log.push("system", format!("the command {program} could not be started: {error}"));
                 Err(())
             }
         }
     }
 
-    async fn spawn(&self) -> io::Result<()> {
+    async fn spawn(&self) -> io::Result<(u16, CancellationToken)> {
         let port = free_port().await?;
         let port_text = port.to_string();
         let Origin { service, revision, .. } = self.log.origin();
-        let variables = [
-            ("PORT", port_text.as_str()),
-            ("K_SERVICE", service),
-            ("K_REVISION", revision),
-            ("K_CONFIGURATION", service),
-        ];
+        let own = self.container.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // The platform's own come last: a template cannot replace them.
+        let variables: Vec<(&str, &str)> = own
+            .filter(|(name, _)| !RESERVED.contains(name))
+            .chain([
+                ("PORT", port_text.as_str()),
+                ("K_SERVICE", service),
+                ("K_REVISION", revision),
+                ("K_CONFIGURATION", service),
+            ])
+            .collect();
         let log = self.log.clone();
         let sink: Sink = Arc::new(move |stream, line| log.push(stream, line));
-        let child = child::Process::start(&self.words, &variables, &sink, &self.stop, &self.tasks)?;
-        let _ = self.running.set((port, child.ended().clone()));
-        Ok(())
+        let child = child::Process::start(&self.container.words, &variables, &sink, &self.stop, &self.tasks)?;
+        let ended = child.ended().clone();
+        let _ = self.running.set((port, child));
+        Ok((port, ended))
     }
 
-    async fn await_listening(&self, deadline: Duration) -> Result<(), ()> {
-        let probe = async {
-            while self.running.get().is_some_and(|(_, ended)| !ended.is_cancelled()) {
-                if self.connect().await.is_ok() {
-                    return Ok(());
-                }
-                sleep(PROBE_EVERY).await;
-            }
-            Err(())
+    async fn await_started(&self, port: u16, ended: &CancellationToken) -> Result<(), ()> {
+        let Container { probe, port: named, .. } = &*self.container;
+        let answer = tokio::select! {
+            () = ended.cancelled() => return Err(()),
+            answer = probe.ask(port) => answer,
         };
-        let Ok(listens) = timeout(deadline, probe).await else {
-            self.log.push("system", format!("Default STARTUP TCP probe failed 1 time consecutively for container {CONTAINER}. The instance was not started."));
-            return Err(());
-        };
-        listens
+        let said = probe.said(answer, *named);
+        match answer {
+            Ok(_) => self.log.told("INFO", &said),
+            Err(_) => self.log.failed(said),
+        }
+        answer.map(drop).map_err(drop)
     }
 }
+
+/// What the platform sets, whatever a template says.
+const RESERVED: [&str; 4] = ["PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"];

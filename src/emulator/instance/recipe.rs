@@ -8,7 +8,7 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Backend, InstanceLog, Log, Process};
+use super::{Backend, Container, Failure, InstanceLog, Log, Process, Specification, probe::StartupProbe};
 use crate::{
     child::split,
     emulator::{
@@ -31,6 +31,8 @@ const QUEUE: Duration = Duration::from_secs(10);
 pub(crate) struct Recipe {
     /// What runs in it.
     what: What,
+    /// The project's id.
+    project: String,
     /// The service's short name.
     service: String,
     /// The revision's short name.
@@ -38,7 +40,7 @@ pub(crate) struct Recipe {
     /// Where all instances write.
     pub(crate) log: Arc<Log>,
     clock: Arc<crate::emulator::clock::Clock>,
-    /// Cancelled when everything is to end.
+    /// Cancelled when the revision or everything is to end.
     pub(crate) stop: CancellationToken,
     /// All tasks of the emulator.
     pub(crate) tasks: TaskTracker,
@@ -54,10 +56,16 @@ pub(crate) struct Recipe {
     pub(crate) queue_for: Duration,
     /// How long an instance takes before its container starts.
     pub(crate) starts_in: Duration,
-    /// How long a container may take until it listens.
-    pub(crate) deadline: Duration,
-    /// An instance that ended is replaced.
-    pub(crate) replaces: bool,
+    /// How it is seen that a container has started.
+    probe: StartupProbe,
+    /// The template's port.
+    port: u16,
+    /// How long a request may last.
+    pub(crate) timeout: Duration,
+    /// Whether a client is led to the instance that it met before.
+    pub(crate) affinity: bool,
+    /// Whether an instance without a request is stopped.
+    pub(crate) throttles: bool,
     /// What ids are made from.
     pub(crate) seed: u64,
 }
@@ -65,7 +73,7 @@ pub(crate) struct Recipe {
 #[derive(Debug)]
 enum What {
     Sample(SampleBackend),
-    Command(Vec<String>),
+    Command(Arc<Container>),
 }
 
 impl Recipe {
@@ -78,25 +86,31 @@ impl Recipe {
         (service, revision): (&str, &str),
         workload: &Workload,
         deployment: &Deployment,
+        specification: Specification,
     ) -> Result<Self, EmulatorError> {
+        let Specification { port, environment, secrets, timeout, affinity, cpu_idle, .. } = specification;
+        let probe = specification.probe.within(world.options.startup_deadline);
         let what = match workload {
             Workload::Sample(settings) => What::Sample(settings.clone()),
-            Workload::Command(command) => What::Command(
-                split(command).ok_or_else(|| EmulatorError::Command { command: command.clone() })?,
-            ),
+            Workload::Command(command) => {
+                let words =
+                    split(command).ok_or_else(|| EmulatorError::Command { command: command.clone() })?;
+                What::Command(Arc::new(Container { words, environment, probe: probe.clone(), port }))
+            }
         };
         let scales = deployment.concurrency.is_some();
         let mut hasher = DefaultHasher::new();
         (world.options.seed, service, revision).hash(&mut hasher);
         let or = |value: Duration, default| if value.is_zero() { default } else { value };
         let most = deployment.max_instances.unwrap_or(100).max(1) as usize;
-        Ok(Self {
+        let recipe = Self {
             what,
+            project: world.options.project.clone(),
             service: service.to_owned(),
             revision: revision.to_owned(),
             log: Arc::new(Log::new(world.log_lines.clone(), Arc::clone(&world.journal))),
             clock: Arc::clone(&world.clock),
-            stop: world.stop.clone(),
+            stop: world.stop.child_token(),
             tasks: world.tasks.clone(),
             concurrency: deployment.concurrency.unwrap_or(u32::MAX).max(1),
             min: if scales { (deployment.min_instances as usize).min(most) } else { 1 },
@@ -104,20 +118,65 @@ impl Recipe {
             idle_after: if scales { or(deployment.idle_after, IDLE) } else { wait::NEVER },
             queue_for: or(deployment.queue_for, QUEUE),
             starts_in: deployment.starts_in,
-            deadline: world.options.startup_deadline,
-            replaces: scales,
+            probe,
+            port,
+            timeout,
+            affinity,
+            throttles: cpu_idle && world.options.throttle,
             seed: hasher.finish(),
-        })
+        };
+        recipe.take_notes(deployment, &secrets);
+        Ok(recipe)
     }
 
-    /// The log of an instance.
-    pub(crate) fn log_of(&self, instance: &str) -> InstanceLog {
+    /// Says in the revision's log what is not as its template says.
+    fn take_notes(&self, deployment: &Deployment, secrets: &[String]) {
+        let log = self.log_of(None);
+        if let Some(note) = &deployment.note {
+            log.push("system", note.clone());
+        }
+        if !secrets.is_empty() {
+            let names = secrets.join(", ");
+            log.push("system", format!("The emulator has no secrets: {names} is not set in the container."));
+        }
+    }
+
+    /// The log of an instance, or of the revision itself.
+    pub(crate) fn log_of(&self, instance: Option<&str>) -> InstanceLog {
         let origin = Origin {
             service: self.service.clone(),
             revision: self.revision.clone(),
-            instance: Some(instance.to_owned()),
+            instance: instance.map(str::to_owned),
         };
         InstanceLog::new(Arc::clone(&self.log), origin)
+    }
+
+    /// The longest that an instance takes to start.
+    pub(crate) fn longest_start(&self) -> Duration {
+        self.starts_in.saturating_add(self.probe.longest())
+    }
+
+    /// Why a revision whose instance did not start cannot serve, in Cloud Run's words.
+    pub(crate) fn not_started(&self) -> Failure {
+        let Self { project, service, revision, port, .. } = self;
+        let what = if self.probe.is_default() {
+            format!(
+                "failed to start and listen on the port defined provided by the PORT={port} environment variable \
+                 within the allocated timeout. This can happen when the container port is misconfigured or if the \
+                 timeout is too short. The health check timeout can be extended."
+            )
+        } else {
+            "failed the configured startup probe checks.".to_owned()
+        };
+        Failure {
+            reason: "HEALTH_CHECK_CONTAINER_ERROR",
+            message: format!(
+                "The user-provided container {what} Logs for this revision might contain more information.\n\n\
+                 Logs URL: https://console.cloud.google.com/logs/viewer?project={project}&resource=cloud_run_revision\
+                 /service_name/{service}/revision_name/{revision}\nFor more troubleshooting guidance, see \
+                 https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
+            ),
+        }
     }
 
     /// An instance that is not started yet; it ends when `stop` is cancelled.
@@ -126,8 +185,8 @@ impl Recipe {
             What::Sample(settings) => {
                 Backend::Sample(Arc::new(Sample::new(settings.clone(), log, self.clock.now())))
             }
-            What::Command(words) => {
-                Backend::Process(Arc::new(Process::new(words.clone(), log, stop, self.tasks.clone())))
+            What::Command(container) => {
+                Backend::Process(Arc::new(Process::new(Arc::clone(container), log, stop, self.tasks.clone())))
             }
         }
     }

@@ -19,11 +19,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Backend, Log, Recipe};
+use super::{Backend, Failure, Log, Recipe};
 use crate::emulator::wait;
 
 /// Hexadecimal digits of an instance's id behind its first two zeros.
 const DIGITS: usize = 32;
+/// The longest that a request waits for an instance that is starting; a clock cannot be set beyond its end.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// Why the first instance of a revision starts, in Cloud Run's words.
 const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
                        deployment, traffic split adjustment, or deployment health check.";
@@ -105,13 +107,23 @@ impl Instances {
         Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
     }
 
+    /// What they are made of.
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
     /// What all of them wrote.
     pub(crate) fn log(&self) -> &Log {
         &self.recipe.log
     }
 
+    /// Ends all of them: the revision is deleted.
+    pub(crate) fn end(&self) {
+        self.recipe.stop.cancel();
+    }
+
     /// Starts the first instance, and those that are kept; `Err` when one of them did not come up.
-    pub(crate) async fn bring_up(self: &Arc<Self>) -> Result<(), ()> {
+    pub(crate) async fn bring_up(self: &Arc<Self>) -> Result<(), Failure> {
         let mut changes = self.changes.subscribe();
         self.start(&mut self.lock(), ROLLOUT);
         for _ in 1..self.recipe.min {
@@ -124,15 +136,15 @@ impl Instances {
                 (fleet.failed > 0, fleet.instances.iter().all(|instance| instance.ready))
             };
             match (failed, ready) {
-                (true, _) => return Err(()),
+                (true, _) => return Err(self.recipe.not_started()),
                 (false, true) => return Ok(()),
-                (false, false) => changes.changed().await.map_err(drop)?,
+                (false, false) => changes.changed().await.map_err(|_| self.recipe.not_started())?,
             }
         }
     }
 
-    /// A slot for one request, as soon as there is one.
-    pub(crate) async fn take(self: &Arc<Self>) -> Result<Slot, Unserved> {
+    /// A slot for one request, as soon as there is one: of the instance `met_before`, where that has one.
+    pub(crate) async fn take(self: &Arc<Self>, met_before: Option<&str>) -> Result<Slot, Unserved> {
         let mut changes = self.changes.subscribe();
         let began = Instant::now();
         let failed = {
@@ -145,8 +157,8 @@ impl Instances {
             changes.mark_unchanged();
             let patience = {
                 let mut fleet = self.lock();
-                self.bury(&mut fleet);
-                if let Some(slot) = self.seat(&mut fleet) {
+                Self::bury(&mut fleet);
+                if let Some(slot) = self.seat(&mut fleet, met_before) {
                     return Ok(slot);
                 }
                 if fleet.failed > failed {
@@ -154,9 +166,9 @@ impl Instances {
                 }
                 self.scale_out(&mut fleet);
                 let starting = fleet.instances.iter().any(|instance| !instance.ready);
-                // One that is starting ends by its own deadline.
+                // One that is starting ends by its own probe.
                 if starting {
-                    self.recipe.starts_in + self.recipe.deadline * 2
+                    self.recipe.longest_start().saturating_mul(2).min(LONGEST_WAIT)
                 } else {
                     self.recipe.queue_for
                 }
@@ -168,10 +180,16 @@ impl Instances {
         }
     }
 
-    fn seat(self: &Arc<Self>, fleet: &mut Fleet) -> Option<Slot> {
+    fn seat(self: &Arc<Self>, fleet: &mut Fleet, met_before: Option<&str>) -> Option<Slot> {
         let concurrency = self.recipe.concurrency;
-        let free =
-            fleet.instances.iter_mut().find(|instance| instance.ready && instance.open < concurrency)?;
+        let is_free = |instance: &Instance| instance.ready && instance.open < concurrency;
+        let is_known = |instance: &Instance| Some(instance.id.as_str()) == met_before && is_free(instance);
+        let known = fleet.instances.iter().position(is_known);
+        let at = known.or_else(|| fleet.instances.iter().position(is_free))?;
+        let free = &mut fleet.instances[at];
+        if free.open == 0 && self.recipe.throttles {
+            free.backend.thaw();
+        }
         free.open += 1;
         Some(Slot { instances: Arc::clone(self), id: free.id.clone(), backend: free.backend.clone() })
     }
@@ -190,8 +208,8 @@ impl Instances {
             let _ = write!(id, "{:x}", fleet.ids.random_range(0..16_u8));
             id
         });
-        let (log, stop) = (self.recipe.log_of(&id), self.recipe.stop.child_token());
-        log.starting(reason);
+        let (log, stop) = (self.recipe.log_of(Some(&id)), self.recipe.stop.child_token());
+        log.told("INFO", &format!("Starting new instance. Reason: {reason}"));
         let backend = self.recipe.make(log, stop.clone());
         fleet.instances.push(Instance {
             id: id.clone(),
@@ -205,7 +223,7 @@ impl Instances {
         self.recipe.tasks.spawn(async move {
             let starting = async {
                 wait::pass(starts_in).await;
-                backend.start(instances.recipe.deadline).await
+                backend.start().await
             };
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -220,6 +238,9 @@ impl Instances {
             if let Some(instance) = fleet.instances.iter_mut().find(|instance| instance.id == id) {
                 instance.ready = true;
                 instance.idle_since = Instant::now();
+                if self.recipe.throttles {
+                    instance.backend.freeze();
+                }
             }
         } else {
             fleet.failed += 1;
@@ -241,6 +262,9 @@ impl Instances {
             instance.open -= 1;
             instance.idle_since = Instant::now();
             idle = instance.open == 0;
+            if idle && self.recipe.throttles {
+                instance.backend.freeze();
+            }
         }
         self.changed();
         if idle {
@@ -280,10 +304,8 @@ impl Instances {
     }
 
     /// Takes those out that have ended by themselves.
-    fn bury(&self, fleet: &mut Fleet) {
-        if self.recipe.replaces {
-            fleet.instances.retain(|instance| !(instance.ready && instance.backend.has_ended()));
-        }
+    fn bury(fleet: &mut Fleet) {
+        fleet.instances.retain(|instance| !(instance.ready && instance.backend.has_ended()));
     }
 
     fn changed(&self) {

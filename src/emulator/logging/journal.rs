@@ -24,6 +24,17 @@ const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
 const SEVERITIES: [&str; 9] =
     ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
 
+/// Members of a line that are the entry's own, and what they are called there.
+const LIFTED: [(&str, &str); 7] = [
+    ("httpRequest", "httpRequest"),
+    ("logging.googleapis.com/insertId", "insertId"),
+    ("logging.googleapis.com/operation", "operation"),
+    ("logging.googleapis.com/sourceLocation", "sourceLocation"),
+    ("logging.googleapis.com/spanId", "spanId"),
+    ("logging.googleapis.com/trace", "trace"),
+    ("logging.googleapis.com/trace_sampled", "traceSampled"),
+];
+
 /// The log of a project.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -65,6 +76,8 @@ pub(crate) struct Request<'a> {
     pub(crate) trace: String,
     /// The answer's status; `None` where there was none.
     pub(crate) status: Option<u16>,
+    /// How many bytes the client sent, and how many it was sent.
+    pub(crate) sizes: (u64, u64),
     /// When it came.
     pub(crate) began: Timestamp,
     /// From its coming to its end.
@@ -89,22 +102,21 @@ impl Journal {
     /// is taken apart as Cloud Run does: its severity and its trace are the entry's own. Any other line has no severity,
     /// whichever stream it came on.
     pub(crate) fn line(&self, origin: &Origin, stream: &str, text: &str) {
-        let (name, severity) = match stream {
-            "stdout" | "stderr" => (stream, None),
-            _ => ("varlog%2Fsystem", Some("WARNING")),
-        };
-        let mut entry = self.entry(origin, name, severity, self.clock.now());
+        if !["stdout", "stderr"].contains(&stream) {
+            return self.system(origin, "WARNING", text);
+        }
+        let mut entry = self.entry(origin, stream, None, self.clock.now());
         match serde_json::from_str::<Map<String, Value>>(text) {
-            Ok(object) if severity.is_none() => structured(&mut entry, object),
-            _ => entry["textPayload"] = json!(text),
+            Ok(object) => structured(&mut entry, object),
+            Err(_) => entry["textPayload"] = json!(text),
         }
         self.keep(entry);
     }
 
-    /// An instance begins to start, for a reason in Cloud Run's words.
-    pub(crate) fn starting(&self, origin: &Origin, reason: &str) {
-        let mut entry = self.entry(origin, "varlog%2Fsystem", Some("INFO"), self.clock.now());
-        entry["textPayload"] = json!(format!("Starting new instance. Reason: {reason}"));
+    /// What the platform says about an instance.
+    pub(crate) fn system(&self, origin: &Origin, severity: &str, text: &str) {
+        let mut entry = self.entry(origin, "varlog%2Fsystem", Some(severity), self.clock.now());
+        entry["textPayload"] = json!(text);
         self.keep(entry);
     }
 
@@ -122,6 +134,8 @@ impl Journal {
             "remoteIp": "127.0.0.1",
             "serverIp": "127.0.0.1",
             "protocol": "HTTP/1.1",
+            "requestSize": request.sizes.0.to_string(),
+            "responseSize": request.sizes.1.to_string(),
             "latency": format!("{:.6}s", request.latency.as_secs_f64()),
         });
         if let Some(status) = request.status {
@@ -138,6 +152,18 @@ impl Journal {
         self.keep(entry);
     }
 
+    /// An entry that a client wrote, completed by what the log adds to it.
+    pub(crate) fn write(&self, mut entry: Map<String, Value>) {
+        let now = rfc3339(self.clock.now());
+        entry.entry("insertId").or_insert_with(|| json!(self.id()));
+        entry.entry("timestamp").or_insert_with(|| json!(now));
+        entry.insert("receiveTimestamp".to_owned(), json!(now));
+        entry
+            .entry("resource")
+            .or_insert_with(|| json!({"type": "global", "labels": {"project_id": self.project}}));
+        self.keep(Value::Object(entry));
+    }
+
     /// The first `limit` entries in the order of their writing that were written at least `lag` ago.
     pub(crate) fn seen(&self, lag: Duration, limit: Option<usize>) -> Vec<Arc<Value>> {
         let entries = self.lock();
@@ -146,9 +172,8 @@ impl Journal {
     }
 
     fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
-        let number = self.written.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let mut entry = json!({
-            "insertId": format!("{:016x}", number.wrapping_mul(SCATTER)),
+            "insertId": self.id(),
             "logName": format!("projects/{}/logs/run.googleapis.com%2F{name}", self.project),
             "receiveTimestamp": rfc3339(self.clock.now()),
             "timestamp": rfc3339(time),
@@ -172,6 +197,11 @@ impl Journal {
         entry
     }
 
+    fn id(&self) -> String {
+        let number = self.written.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        format!("{:016x}", number.wrapping_mul(SCATTER))
+    }
+
     fn keep(&self, value: Value) {
         let mut entries = self.lock();
         if entries.len() == KEPT {
@@ -185,6 +215,15 @@ impl Journal {
     }
 }
 
+/// Whether an entry is among this share of all that are never seen: the same ones however often it is asked.
+pub(crate) fn is_missing(entry: &Value, share: f64) -> bool {
+    let id = entry
+        .get("insertId")
+        .and_then(Value::as_str)
+        .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok());
+    share > 0.0 && id.is_some_and(|id| f64::from(id) <= share * f64::from(u32::MAX))
+}
+
 /// Members of a JSON line that are the entry's own are lifted out of it; an unknown severity is none.
 ///
 /// Source: Cloud Run's documentation of structured logging.
@@ -193,12 +232,20 @@ fn structured(entry: &mut Value, mut object: Map<String, Value>) {
     if let Some(known) = severity.filter(|severity| SEVERITIES.contains(&severity.as_str())) {
         entry["severity"] = json!(known);
     }
-    for (member, of_entry) in
-        [("logging.googleapis.com/trace", "trace"), ("logging.googleapis.com/spanId", "spanId")]
-    {
+    for (member, of_entry) in LIFTED {
         if let Some(value) = object.remove(member) {
             entry[of_entry] = value;
         }
+    }
+    if let Some(Value::Object(labels)) = object.remove("logging.googleapis.com/labels") {
+        for (name, value) in labels {
+            entry["labels"][name] = value;
+        }
+    }
+    let time = object.get("time").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
+    if let Some(time) = time {
+        object.remove("time");
+        entry["timestamp"] = json!(rfc3339(time));
     }
     entry["jsonPayload"] = Value::Object(object);
 }
@@ -217,6 +264,10 @@ mod tests {
             ("stdout", r#"{"severity":"error","message":"boom","logging.googleapis.com/trace":"t"}"#),
             ("stdout", r#"{"severity":"LOUD","n":1}"#),
             ("system", r#"{"severity":"ERROR"}"#),
+            (
+                "stderr",
+                r#"{"time":"2026-11-23T20:28:12.5+01:00","logging.googleapis.com/labels":{"a":"b"},"n":1}"#,
+            ),
         ];
         for (stream, text) in lines {
             journal.line(&origin, stream, text);
@@ -228,5 +279,8 @@ mod tests {
         assert_eq!((&seen[1]["jsonPayload"], &seen[1]["trace"]), (&json!({"message": "boom"}), &json!("t")));
         assert_eq!((seen[2].get("severity"), &seen[2]["jsonPayload"]), (None, &json!({"n": 1})));
         assert_eq!(seen[3]["severity"], "WARNING");
+        assert_eq!(seen[4]["timestamp"], "2026-11-23T19:28:12.500000Z");
+        assert_eq!(seen[4]["labels"], json!({"instanceId": "00ab", "a": "b"}));
+        assert_eq!(seen[4]["jsonPayload"], json!({"n": 1}));
     }
 }

@@ -9,4 +9,4 @@ mod filter;
 mod journal;
 
 pub(crate) use filter::Filter;
-pub(crate) use journal::{Journal, Origin, Request};
+pub(crate) use journal::{Journal, Origin, Request, is_missing};

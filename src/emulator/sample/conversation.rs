@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, interval_at, sleep_until, timeout},
-};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -23,7 +20,7 @@ use super::{
     state::Sample,
     text,
 };
-use crate::emulator::front::Head;
+use crate::emulator::front::{Client, Head};
 
 /// Time between a correct answer and the 1011 of pong-then-1011.
 const SECOND_THOUGHT: Duration = Duration::from_millis(500);
@@ -44,7 +41,7 @@ pub(crate) struct Socket<'a> {
     /// Its request.
     pub(crate) head: &'a Head,
     /// The stream.
-    pub(crate) stream: WebSocketStream<TcpStream>,
+    pub(crate) stream: WebSocketStream<&'a mut Client>,
 }
 
 /// How a conversation ends.

@@ -1,9 +1,6 @@
 //! One connection to the sample backend.
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
 use super::{
@@ -13,10 +10,10 @@ use super::{
     state::Sample,
     text, token,
 };
-use crate::emulator::front::{Received, finish};
+use crate::emulator::front::{Client, Received, finish};
 
-/// Serves one connection whose first head is read; gives the status of the answer, where there was one.
-pub(crate) async fn serve(sample: &Sample, stream: TcpStream, received: &Received) -> Option<u16> {
+/// Serves one connection whose first head is read.
+pub(crate) async fn serve(sample: &Sample, stream: &mut Client, received: &Received) {
     let head = &received.head;
     if opening::is_upgrade(head) && head.path() == sample.settings.path {
         return open(sample, stream, received).await;
@@ -24,10 +21,9 @@ pub(crate) async fn serve(sample: &Sample, stream: TcpStream, received: &Receive
     let (status, content_type, body) = text::plain(sample, head);
     sample.say(format!("{} {} {status}", head.method, head.path()));
     finish(stream, &opening::plain(sample, (status, content_type, &body))).await;
-    Some(status)
 }
 
-async fn open(sample: &Sample, mut stream: TcpStream, received: &Received) -> Option<u16> {
+async fn open(sample: &Sample, stream: &mut Client, received: &Received) {
     let head = &received.head;
     let behaviour = sample.draw();
     let user = token::user(sample, head);
@@ -37,31 +33,24 @@ async fn open(sample: &Sample, mut stream: TcpStream, received: &Received) -> Op
         Opening::Refuse(status, body) => {
             sample.say(format!("WebSocket {} {status}", head.path()));
             finish(stream, &opening::plain(sample, (status, "text/plain", &body))).await;
-            Some(status)
         }
         Opening::Hang => {
             let mut sink = [0; 1024];
             while matches!(stream.read(&mut sink).await, Ok(count) if count > 0) {}
-            None
         }
-        Opening::Reset => {
-            let _ = stream.set_zero_linger();
-            None
-        }
+        Opening::Reset => stream.reset(),
         Opening::Accept => {
             if stream.write_all(&opening::accept(sample, head)).await.is_err() {
-                return None;
+                return;
             }
             if behaviour == Behaviour::Abort {
-                let _ = stream.set_zero_linger();
-                return Some(101);
+                return stream.reset();
             }
             let early = received.bytes[received.head_length..].to_vec();
             let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, None).await;
             sample.say(format!("WebSocket {} accepted", head.path()));
             let socket = Socket { sample, behaviour, set_up, head, stream: socket };
             conversation::run(socket, user).await;
-            Some(101)
         }
     }
 }

@@ -1,31 +1,16 @@
 //! A Service as the v2 API writes it.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::emulator::{
+    api::version::etag,
     clock::rfc3339,
-    deploy::AUTHOR,
-    faults::Faults,
-    model::{Progress, Service},
+    faults::{Faults, Ingress},
+    knative::{settings_to_v2, template_to_v2},
+    model::{Progress, Readiness, Service},
     state::World,
     traffic,
 };
-
-/// The etag: quoted, and empty of meaning for clients; the version and the name for us.
-pub(crate) fn etag(version: i64, name: &str) -> String {
-    format!("\"{}\"", STANDARD.encode(format!("{version}/{name}")))
-}
-
-/// The version in an etag, or the etag itself when it is none of ours.
-pub(crate) fn version_of(etag: &str) -> String {
-    let inner = etag.trim_matches('"');
-    let decoded = STANDARD.decode(inner).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded
-        .as_deref()
-        .and_then(|text| text.split_once('/'))
-        .map_or_else(|| inner.to_owned(), |(version, _)| version.to_owned())
-}
 
 /// The full name of a revision.
 pub(crate) fn revision_name(world: &World, service: &str, revision: &str) -> String {
@@ -39,16 +24,21 @@ pub(crate) fn service(world: &World, service: &Service, faults: &Faults) -> Valu
     put("name", json!(format!("{}/services/{}", world.location(), service.name)));
     put("uid", json!(service.uid));
     put("generation", json!(service.generation.to_string()));
-    for (key, value) in &service.metadata {
-        put(key, value.clone());
+    for (key, value) in settings_to_v2(&service.labels, &service.annotations) {
+        put(&key, value);
     }
     put("createTime", json!(rfc3339(service.created)));
     put("updateTime", json!(rfc3339(service.updated)));
-    put("creator", json!(AUTHOR));
+    if let Some(deleted) = service.deleted {
+        put("deleteTime", json!(rfc3339(deleted)));
+        put("expireTime", json!(rfc3339(deleted)));
+    }
+    put("creator", json!(service.creator));
     put("lastModifier", json!(service.last_modifier));
-    put("ingress", json!(faults.ingress.as_v2()));
-    put("launchStage", json!("GA"));
-    put("template", service.template.clone());
+    if faults.ingress != Ingress::All {
+        put("ingress", json!(faults.ingress.as_v2()));
+    }
+    put("template", template_to_v2(&service.template));
     let traffic: Vec<Value> = service.traffic.iter().map(|target| traffic::render(target, None)).collect();
     put("traffic", Value::Array(traffic));
     if faults.iap {
@@ -67,15 +57,7 @@ pub(crate) fn service(world: &World, service: &Service, faults: &Faults) -> Valu
 fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<String, Value>) {
     let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
     put("terminalCondition", condition(service, "Ready", &service.progress));
-    let configurations = if service.latest_created == service.latest_ready {
-        Progress::Done
-    } else {
-        service.progress.clone()
-    };
-    let conditions = [("RoutesReady", &service.progress), ("ConfigurationsReady", &configurations)];
-    let conditions: Vec<Value> =
-        conditions.iter().map(|(kind, progress)| condition(service, kind, progress)).collect();
-    put("conditions", Value::Array(conditions));
+    put("conditions", conditions(service));
     for (key, revision) in
         [("latestCreatedRevision", &service.latest_created), ("latestReadyRevision", &service.latest_ready)]
     {
@@ -87,9 +69,8 @@ fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<St
         put("trafficStatuses", Value::Array(statuses(service, faults)));
     }
     if !faults.default_uri_disabled {
-        let url = format!("http://127.0.0.1:{}", service.port);
-        put("uri", json!(url));
-        put("urls", json!([url]));
+        put("uri", json!(service.url()));
+        put("urls", json!([service.url()]));
     }
     put("etag", json!(etag(service.version(), &service.name)));
     if service.progress == Progress::Reconciling {
@@ -102,7 +83,28 @@ fn statuses(service: &Service, faults: &Faults) -> Vec<Value> {
     service.routed.iter().map(|target| traffic::render(target, target.tag.as_ref().and_then(uri))).collect()
 }
 
-fn condition(service: &Service, kind: &str, progress: &Progress) -> Value {
+/// The conditions below `Ready`.
+pub(crate) fn conditions(service: &Service) -> Value {
+    let done = Progress::Done;
+    let configurations =
+        if service.latest_created == service.latest_ready { &done } else { &service.progress };
+    // A revision that failed leaves the routes alone unless they name it.
+    let failed = |name: &String| {
+        service.revision(name).is_none_or(|revision| matches!(revision.readiness, Readiness::Failed(_)))
+    };
+    let routes_fail = service.traffic.iter().filter_map(|target| target.revision.as_ref()).any(failed);
+    let routes = match &service.progress {
+        Progress::Failed(_) if !routes_fail => &done,
+        progress => progress,
+    };
+    json!([
+        condition(service, "RoutesReady", routes),
+        condition(service, "ConfigurationsReady", configurations)
+    ])
+}
+
+/// A condition of the service.
+pub(crate) fn condition(service: &Service, kind: &str, progress: &Progress) -> Value {
     let state = match progress {
         Progress::Reconciling => "CONDITION_RECONCILING",
         Progress::Done => "CONDITION_SUCCEEDED",
@@ -111,20 +113,11 @@ fn condition(service: &Service, kind: &str, progress: &Progress) -> Value {
     let mut condition = json!({
         "type": kind, "state": state, "lastTransitionTime": rfc3339(service.progress_since),
     });
-    if let Progress::Failed(message) = progress {
-        condition["message"] = json!(message);
+    if let Progress::Failed(problem) = progress {
+        condition["message"] = json!(problem.message);
+        if let Some(reason) = problem.reason {
+            condition["revisionReason"] = json!(reason);
+        }
     }
     condition
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_etag_gives_its_version_back() {
-        assert_eq!(etag(1_795_465_697_187_471, "demo"), "\"MTc5NTQ2NTY5NzE4NzQ3MS9kZW1v\"");
-        assert_eq!(version_of("\"MTc5NTQ2NTY5NzE4NzQ3MS9kZW1v\""), "1795465697187471");
-        assert_eq!(version_of("nonsense"), "nonsense");
-    }
 }

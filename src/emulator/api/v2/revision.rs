@@ -3,9 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::render::revision_name;
+use super::service::revision_name;
 use crate::emulator::{
     clock::rfc3339,
+    knative::template_to_v2,
     model::{Readiness, Revision, Service},
     state::World,
 };
@@ -13,7 +14,7 @@ use crate::emulator::{
 /// The Revision: its template's fields, and then what the platform knows of it.
 pub(crate) fn revision(world: &World, service: &Service, revision: &Revision) -> Value {
     let (owner, name) = (&service.name, &revision.name);
-    let mut fields = revision.template.clone();
+    let mut fields = template_to_v2(&revision.annotated());
     if let Some(container) = fields.pointer_mut("/containers/0") {
         container["image"] = json!(revision.digest);
     }
@@ -33,16 +34,22 @@ pub(crate) fn revision(world: &World, service: &Service, revision: &Revision) ->
         fields["containerStatuses"] = json!([{"name": container, "imageDigest": revision.digest}]);
     }
     fields["conditions"] = conditions(service, revision);
-    fields["logUri"] = json!(format!(
-        "https://console.cloud.google.com/logs/viewer?project={}&resource=cloud_run_revision/service_name/{owner}/revision_name/{name}",
-        world.options.project
-    ));
+    fields["logUri"] = json!(log_url(world, owner, name));
     fields["etag"] =
         json!(format!("\"{}\"", STANDARD.encode(format!("{name}/{}", revision.changed.as_microsecond()))));
     fields
 }
 
-fn conditions(service: &Service, revision: &Revision) -> Value {
+/// Where Google's console would show the revision's log.
+pub(crate) fn log_url(world: &World, service: &str, revision: &str) -> String {
+    format!(
+        "https://console.cloud.google.com/logs/viewer?project={}&resource=cloud_run_revision/service_name/{service}/revision_name/{revision}",
+        world.options.project
+    )
+}
+
+/// The conditions of a revision.
+pub(crate) fn conditions(service: &Service, revision: &Revision) -> Value {
     let since = rfc3339(revision.changed);
     let plain = |kind: &str, state: &str| json!({"type": kind, "state": state, "lastTransitionTime": since});
     let with = |mut condition: Value, more: &[(&str, &str)]| {

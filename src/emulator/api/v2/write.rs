@@ -1,0 +1,125 @@
+//! The calls of v2 that change something.
+//!
+//! A mask that names `traffic` only leaves the template alone. One with the template, or none at all, writes the
+//! template as the body has it, and what v2 does not show of it is lost.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{mask::Mask, service};
+use crate::emulator::{
+    api::{
+        dispatch::{Query, parameter},
+        error::ApiError,
+        listener::Cut,
+        operations,
+        route::{Api, Call},
+        version::version_of,
+        write::{self, How, Written},
+    },
+    change::Change,
+    faults::Faults,
+    knative::{completed, settings_from_v2, template_from_v2},
+    model::Service,
+    state::{PROJECT_NUMBER, World},
+    traffic,
+};
+
+/// PATCH services/S
+pub(crate) fn update(
+    world: &Arc<World>,
+    name: &str,
+    (query, body): (&Query, &Value),
+    cut: &Cut,
+) -> Result<Value, ApiError> {
+    let mask = Mask::parse(parameter(query, "updateMask"))?;
+    let how = How { dry: is_set(query, "validateOnly"), moves_traffic: mask.touches("traffic") };
+    let is_new = is_set(query, "allowMissing") && !world.lock().services.contains_key(name);
+    let written = if is_new {
+        write::create(world, name, how, cut, |service| change(world, service, &Mask::parse(None)?, body))?
+    } else {
+        write::update(world, name, how, cut, |service| change(world, service, &mask, body))?
+    };
+    answer(world, written)
+}
+
+/// POST services?serviceId=S
+pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value, cut: &Cut) -> Result<Value, ApiError> {
+    let name = parameter(query, "serviceId")
+        .ok_or_else(|| ApiError::invalid("service_id: the id of the service is required."))?;
+    let how = How { dry: is_set(query, "validateOnly"), moves_traffic: true };
+    let mask = Mask::parse(None)?;
+    let written = write::create(world, name, how, cut, |service| change(world, service, &mask, body))?;
+    answer(world, written)
+}
+
+/// DELETE services/S
+pub(crate) fn delete_service(
+    world: &Arc<World>,
+    call: &Call,
+    name: &str,
+    query: &Query,
+) -> Result<Value, ApiError> {
+    let version = parameter(query, "etag").map(version_of);
+    let dry = is_set(query, "validateOnly");
+    if let Some(id) = write::delete_service(world, call, name, (dry, version))? {
+        return operations::render(world, &world.lock(), &id, Api::V2);
+    }
+    let found = write::find(&world.lock(), call, name)?.clone();
+    answer(world, Written::Preview(Box::new(found)))
+}
+
+/// DELETE services/S/revisions/R
+pub(crate) fn delete_revision(
+    world: &Arc<World>,
+    call: &Call,
+    (owner, name): (&str, &str),
+    query: &Query,
+) -> Result<Value, ApiError> {
+    match write::delete_revision(world, call, (owner, name), is_set(query, "validateOnly"))? {
+        Some(id) => operations::render(world, &world.lock(), &id, Api::V2),
+        None => Ok(json!({"name": operation_name(world), "done": true})),
+    }
+}
+
+fn answer(world: &World, written: Written) -> Result<Value, ApiError> {
+    match written {
+        Written::Begun(id) => operations::render(world, &world.lock(), &id, Api::V2),
+        Written::Preview(preview) => {
+            let faults = world.lock().faults.clone();
+            let service = operations::typed(service::service(world, &preview, &faults), Api::V2);
+            Ok(json!({"name": operation_name(world), "metadata": service, "done": true, "response": service}))
+        }
+    }
+}
+
+/// A name for an operation that nobody can ask for any more.
+fn operation_name(world: &World) -> String {
+    let id = world.lock().uuid();
+    format!("{}/operations/{id}", world.location())
+}
+
+/// What a body asks of a service, as far as the mask names it.
+fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result<Change, ApiError> {
+    let wanted = mask.over(&service::service(world, current, &Faults::default()), body);
+    let etag = body.get("etag").and_then(Value::as_str).filter(|etag| !etag.is_empty());
+    let mut change = Change { version: etag.map(version_of), ..Change::default() };
+    if mask.touches("traffic") {
+        change.traffic = Some(traffic::parse(wanted.get("traffic")).map_err(ApiError::invalid)?);
+    }
+    if mask.touches("template") {
+        let template = template_from_v2(wanted.get("template").unwrap_or(&Value::Null));
+        change.template = Some(completed(&template, PROJECT_NUMBER));
+    }
+    if mask.touches_more_than(&["traffic", "template", "name", "etag"]) {
+        let (labels, annotations) = settings_from_v2(&wanted, (&current.labels, &current.annotations));
+        (change.labels, change.annotations) = (Some(labels), Some(annotations));
+    }
+    Ok(change)
+}
+
+/// True for a switch that is set in a query.
+fn is_set(query: &Query, name: &str) -> bool {
+    parameter(query, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}

@@ -1,0 +1,149 @@
+//! What runs in the place of an image that nobody can pull?
+//!
+//! Takes a map from images to commands or sample backends, and the template of a revision; gives the deployment. A key is
+//! an image as it is deployed, or one without its tag and digest, or `*` for all others; an image `exec:CMD` is the
+//! command itself. An image that nothing names runs the sample backend, and its log says so. The surprising rule: the
+//! command in an image is run only where that was allowed at the start, since whoever reaches the API could name one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
+
+use super::{
+    error::EmulatorError,
+    instance::Specification,
+    options::{Deployment, EmulatorOptions, Workload},
+    scenario::RevisionEntry,
+};
+
+/// What an image is that is a command.
+const COMMAND: &str = "exec:";
+/// The key of all other images.
+const ANY: &str = "*";
+
+/// What runs in the place of which image.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Images(BTreeMap<String, RevisionEntry>);
+
+impl<'de> Deserialize<'de> for Images {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut images = BTreeMap::new();
+        for (image, what) in BTreeMap::<String, Value>::deserialize(deserializer)? {
+            let named = |error: &dyn std::fmt::Display| D::Error::custom(format!("{image}: {error}"));
+            let entry = match what {
+                Value::String(command) => RevisionEntry { exec: Some(command), ..RevisionEntry::default() },
+                other => serde_json::from_value(other).map_err(|error| named(&error))?,
+            };
+            let RevisionEntry { name, tag, percent, created_minutes_ago, .. } = &entry;
+            if name.is_some() || tag.is_some() || *percent > 0 || *created_minutes_ago > 0 {
+                let words = "name, tag, percent and created_minutes_ago are the deployment's to choose";
+                return Err(named(&words));
+            }
+            images.insert(image, entry);
+        }
+        Ok(Self(images))
+    }
+}
+
+impl Images {
+    /// Reads a map from YAML or JSON: `IMAGE: COMMAND`, or `IMAGE:` and the fields of a scenario's revision.
+    ///
+    /// # Errors
+    /// What is no such map, with the parser's line and column or the image.
+    pub fn parse(text: &str) -> Result<Self, EmulatorError> {
+        serde_yaml::from_str(text).map_err(|source| EmulatorError::Images { source })
+    }
+
+    /// The entry of an image: by its whole name, without its tag or digest, or the one for all others.
+    fn of(&self, image: &str) -> Option<&RevisionEntry> {
+        self.0.get(image).or_else(|| self.0.get(repository(image))).or_else(|| self.0.get(ANY))
+    }
+}
+
+/// An image without its tag and its digest.
+fn repository(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = image.rfind('/').map_or(0, |slash| slash + 1);
+    image[last..].find(':').map_or(image, |colon| &image[..last + colon])
+}
+
+/// The deployment of a revision that an API write makes of this template.
+///
+/// # Errors
+/// A command in an image, where that is not allowed.
+pub(crate) fn deployment(options: &EmulatorOptions, template: &Value) -> Result<Deployment, EmulatorError> {
+    let Specification { image, concurrency, min, max, .. } = Specification::read(template);
+    let chosen = match (image.strip_prefix(COMMAND), options.images.of(&image)) {
+        (Some(command), _) if options.allow_commands => {
+            Deployment::new(Workload::Command(command.trim().to_owned()))
+        }
+        (Some(_), _) => {
+            let reason =
+                "an image that is a command needs an emulator that was started with --allow-commands";
+            return Err(EmulatorError::Deployment { reason: reason.to_owned() });
+        }
+        (None, Some(entry)) => entry.deployment(),
+        (None, None) => Deployment {
+            note: Some(format!(
+                "The emulator pulls no image, and nothing says what to run in the place of {image}: this is its \
+                 sample backend. Say it with --images FILE."
+            )),
+            ..Deployment::new(options.default_workload.clone())
+        },
+    };
+    Ok(Deployment { concurrency: Some(concurrency), min_instances: min, max_instances: Some(max), ..chosen })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MAP: &str =
+        "r/p/a:v1: serve --port $PORT\nr/p/a: {behaviour: startup-race, starts_in: 1s}\n'*': other\n";
+
+    fn options(images: &str) -> EmulatorOptions {
+        let images = Images::parse(images).unwrap();
+        EmulatorOptions { images, ..EmulatorOptions::new("2026-11-23T20:28:12Z".parse().unwrap()) }
+    }
+
+    #[test]
+    fn the_nearest_key_is_taken() {
+        let command = |image: &str| {
+            let template = json!({"spec": {"containers": [{"image": image}], "containerConcurrency": 7}});
+            let deployment = deployment(&options(MAP), &template).unwrap();
+            assert_eq!(deployment.concurrency, Some(7));
+            match deployment.workload {
+                Workload::Command(command) => command,
+                Workload::Sample(sample) => format!("{:?}", sample.behaviour),
+            }
+        };
+        assert_eq!(command("r/p/a:v1"), "serve --port $PORT");
+        assert_eq!(command("r/p/a:v2"), "StartupRace");
+        assert_eq!(command("r/p/a@sha256:00"), "StartupRace");
+        assert_eq!(command("localhost:5000/b:1"), "other");
+    }
+
+    #[test]
+    fn what_nothing_names_says_so_and_commands_need_leave() {
+        let of = |image: &str, options: &EmulatorOptions| {
+            deployment(options, &json!({"containers": [{"image": image}]}))
+        };
+        let mut options = options("{}");
+        assert!(of("r/p/a", &options).unwrap().note.unwrap().contains("place of r/p/a:"));
+        assert!(of("exec:serve", &options).unwrap_err().to_string().contains("--allow-commands"));
+        options.allow_commands = true;
+        let allowed = of("exec: serve $PORT", &options).unwrap();
+        assert!(matches!(allowed.workload, Workload::Command(command) if command == "serve $PORT"));
+    }
+
+    #[test]
+    fn what_a_deployment_chooses_is_refused() {
+        for (wrong, word) in [("a: {tag: t}", "tag"), ("a: {behavior: x}", "behavior"), ("a: [x]", "a:")] {
+            let error = Images::parse(wrong).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
