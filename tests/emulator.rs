@@ -7,7 +7,9 @@ mod emulator {
     mod behaviours;
     mod front;
     mod instances;
+    mod knative;
     mod logs;
+    mod masks;
     mod mishaps;
     mod names;
     mod scaling;

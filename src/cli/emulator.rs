@@ -80,7 +80,7 @@ fn scenario(matches: &ArgMatches) -> Result<Scenario, Failure> {
     ] {
         let Some(given) = input::given_text(matches, name) else { continue };
         // They become parts of host names and of paths.
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
         if !given.text().chars().all(fits) {
             return Err(input::wrong(&given, "is no name", "use lower-case letters, digits and dashes"));
         }

@@ -208,6 +208,7 @@ pub(crate) fn add_revision(
         generation: service.generation + 1,
         template: unnamed(&template),
         operation: None,
+        stand_in: deployment.note.clone(),
         digest,
         instances: Arc::clone(&instances),
     });

@@ -138,6 +138,8 @@ pub(crate) struct Revision {
     pub(crate) template: Value,
     /// The id of the operation that made it.
     pub(crate) operation: Option<String>,
+    /// What runs in it, where that is not what its image names.
+    pub(crate) stand_in: Option<String>,
     /// `image@sha256:…`
     pub(crate) digest: String,
     /// What answers.
@@ -203,6 +205,20 @@ impl Target {
     /// A share for a named revision.
     pub(crate) fn share(revision: &str, percent: u32) -> Self {
         Self { revision: Some(revision.to_owned()), percent, tag: None }
+    }
+}
+
+impl Revision {
+    /// The annotation by which a revision says that its image does not run.
+    pub(crate) const STAND_IN: &str = "emulator.revgate/runs";
+
+    /// The revision with its annotations: its template's, and what the emulator says of it.
+    pub(crate) fn annotated(&self) -> Value {
+        let mut template = self.template.clone();
+        if let Some(stand_in) = &self.stand_in {
+            template["metadata"]["annotations"][Self::STAND_IN] = Value::from(stand_in.as_str());
+        }
+        template
     }
 }
 

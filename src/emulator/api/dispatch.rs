@@ -17,7 +17,7 @@ use super::{
     iam,
     listener::Cut,
     operations,
-    route::{self, ANY, Api, Call, Verb},
+    route::{self, Api, Call, Verb},
     v1,
     v2::{self, mask::camel},
 };
@@ -75,7 +75,7 @@ async fn answer(
         .or_else(|| Some(headers.get(header::HOST)?.to_str().ok()?.split(':').next()?.to_owned()));
     let answer = match route::parse(method.as_str(), host.as_deref().unwrap_or_default(), uri.path()) {
         None => Err(ApiError::no_route(method.as_str(), uri.path())),
-        Some(call) => match admit(&world, &call, &headers) {
+        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers) {
             Ok(()) => perform(&world, &call, &query(&uri), &body, &cut).await,
             Err(refusal) => Err(refusal),
         },
@@ -120,8 +120,8 @@ async fn perform(
     cut: &Cut,
 ) -> Result<Value, ApiError> {
     let options = &world.options;
-    let known = (call.project == options.project || call.project == PROJECT_NUMBER)
-        && (call.region == options.region || call.region == ANY);
+    let known =
+        (call.project == options.project || call.project == PROJECT_NUMBER) && call.region == options.region;
     match &call.verb {
         Verb::WaitOperation(id) => operations::wait(world, id, body, call.api).await,
         Verb::GetOperation(id) => operations::get(world, id, call.api),
@@ -180,7 +180,7 @@ fn elsewhere(world: &World, call: &Call, verb: &Verb) -> ApiError {
                  Ask for the former, or start: revgate emulator --project {3} --region {2}",
                 options.region,
                 options.project,
-                if call.region == ANY { &options.region } else { &call.region },
+                call.region,
                 if call.project == PROJECT_NUMBER { &options.project } else { &call.project },
             ),
         ),

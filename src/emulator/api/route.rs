@@ -70,7 +70,7 @@ pub(crate) enum Verb {
 /// Where v1 has what Knative knows.
 const KNATIVE: &str = "/apis/serving.knative.dev/v1/namespaces/";
 /// In place of a service or a region: any.
-pub(crate) const ANY: &str = "-";
+const ANY: &str = "-";
 
 /// The call behind a method, a host and a path.
 pub(crate) fn parse(method: &str, host: &str, path: &str) -> Option<Call> {
@@ -152,6 +152,14 @@ fn collection(api: Api, method: &str, rest: &[&str]) -> Option<Verb> {
 }
 
 impl Call {
+    /// The call in the region that there is, where it names none.
+    pub(crate) fn placed(&mut self, region: &str) -> &Self {
+        if self.region == ANY {
+            region.clone_into(&mut self.region);
+        }
+        self
+    }
+
     /// The name by which faults speak of it; `run.` before it is the permission.
     pub(crate) fn method(&self) -> &'static str {
         match self.verb {

@@ -29,7 +29,8 @@ pub(super) fn labels(world: &World, service: &Service, revision: &Revision) -> M
 
 /// The Revision.
 pub(crate) fn revision(world: &World, service: &Service, revision: &Revision) -> Value {
-    let sent = revision.template.pointer("/metadata/annotations").and_then(Value::as_object);
+    let template = revision.annotated();
+    let sent = template.pointer("/metadata/annotations").and_then(Value::as_object);
     let mut annotations = sent.cloned().unwrap_or_default();
     annotations.insert("serving.knative.dev/creator".to_owned(), json!(service.creator));
     if let Some(operation) = &revision.operation {

@@ -14,7 +14,7 @@ use crate::emulator::{
 /// The Revision: its template's fields, and then what the platform knows of it.
 pub(crate) fn revision(world: &World, service: &Service, revision: &Revision) -> Value {
     let (owner, name) = (&service.name, &revision.name);
-    let mut fields = template_to_v2(&revision.template);
+    let mut fields = template_to_v2(&revision.annotated());
     if let Some(container) = fields.pointer_mut("/containers/0") {
         container["image"] = json!(revision.digest);
     }
