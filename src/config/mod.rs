@@ -55,7 +55,7 @@ pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
 pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
 pub use frames::{BadFrame, FramesSettings};
-pub use hold::{Heartbeat, HoldSettings};
+pub use hold::{Heartbeat, HoldSettings, OwnHeartbeat};
 pub use isolation::{IsolationSettings, OwnConversation};
 pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, access, merge, needed};
