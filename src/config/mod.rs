@@ -40,6 +40,7 @@ mod token;
 mod typed;
 mod values;
 mod wire;
+mod within;
 
 pub use agent::{AgentSettings, Costs, Latency};
 pub use api::{ApiSettings, Endpoint, EndpointHeader};
@@ -69,6 +70,7 @@ pub use settings::{
 pub use signing::{Algorithm, LARGEST_SECRET, SigningKey};
 pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
 pub use typed::{Given, Origin, Typed, variable};
+pub use within::Trimmed;
 
 pub(crate) use api::SWALLOWED_WORDS;
 pub(crate) use carrier::base64url;
