@@ -112,13 +112,16 @@ pub(crate) fn configured(
 ) -> Result<ConfiguredChecks, ConfigError> {
     let &Around { lookup, token, limits, users } = around;
     let agent = agent::agent(sources, limits)?;
+    let hold = hold::hold(sources, limits, users)?;
+    let own_heartbeat = hold.as_ref().and_then(|hold| hold.own_heartbeat.clone());
+    let frames = frames::frames(sources, limits, users)?;
     Ok(ConfiguredChecks {
         isolation: isolation::isolation(sources, limits, agent.as_ref())?,
         agent,
         auth: auth::auth(sources, token, limits)?,
-        hold: hold::hold(sources, limits, users)?,
+        hold,
         api: api::api(sources, lookup, limits)?,
-        frames: frames::frames(sources, limits, users)?,
+        frames: frames.map(|frames| FramesSettings { own_heartbeat, ..frames }),
         logs: logs::logs(sources)?,
     })
 }

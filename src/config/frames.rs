@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
+use super::hold::OwnHeartbeat;
 use super::scalars::Text;
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
@@ -34,6 +35,8 @@ pub struct FramesSettings {
     pub bystanders: u32,
     /// Pings within a second of the flood: inside the rate that the service states.
     pub pings: u32,
+    /// What the bystanders say meanwhile, so that they are not taken for dead: the heartbeat of `hold`.
+    pub own_heartbeat: Option<OwnHeartbeat>,
     /// Openings a second, at most.
     pub pace: u32,
 }
@@ -110,6 +113,8 @@ impl fmt::Display for BadFrame {
 
 /// Pings of a flood, at the most; fewer where the service states fewer messages a minute.
 const MOST_PINGS: u32 = 60;
+/// Messages of the flood's socket besides its pings, which count with them: its token, and the next proper one.
+const BESIDES_PINGS: u32 = 2;
 /// The largest size that may be stated: eight times as much is no more than what a far too large message may have.
 const LARGEST: usize = 16 << 20;
 
@@ -156,7 +161,10 @@ pub(crate) fn frames(
         kinds: BadFrame::ALL.into_iter().filter(possible).collect(),
         largest: largest.map(|found| found.value),
         bystanders,
-        pings: limits.messages_per_minute.map_or(MOST_PINGS, |stated| stated.min(MOST_PINGS)),
+        pings: limits
+            .messages_per_minute
+            .map_or(MOST_PINGS, |stated| stated.saturating_sub(BESIDES_PINGS).clamp(1, MOST_PINGS)),
+        own_heartbeat: None,
         pace: limits.openings_per_second,
     }))
 }

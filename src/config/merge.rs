@@ -22,6 +22,7 @@ use super::target;
 use super::token;
 use super::typed::Typed;
 use super::values::{self, Flaw};
+use super::within;
 use crate::trust::Secret;
 
 /// How long the candidate may take to be ready, where nothing else is configured.
@@ -141,6 +142,7 @@ pub fn merge(
         dry_run: typed.dry_run,
         asked: Asked::default(),
     };
+    within::refuse_excess(&sources, &settings)?;
     let secrets = secrets::to_redact(&settings, from_outside);
     Ok(Merged { settings, secrets })
 }

@@ -40,6 +40,7 @@ mod token;
 mod typed;
 mod values;
 mod wire;
+mod within;
 
 pub use agent::{AgentSettings, Costs, Latency};
 pub use api::{ApiSettings, Endpoint, EndpointHeader};
@@ -55,7 +56,7 @@ pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
 pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
 pub use frames::{BadFrame, FramesSettings};
-pub use hold::{Heartbeat, HoldSettings};
+pub use hold::{Heartbeat, HoldSettings, OwnHeartbeat};
 pub use isolation::{IsolationSettings, OwnConversation};
 pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, access, merge, needed};
@@ -69,6 +70,7 @@ pub use settings::{
 pub use signing::{Algorithm, LARGEST_SECRET, SigningKey};
 pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
 pub use typed::{Given, Origin, Typed, variable};
+pub use within::Trimmed;
 
 pub(crate) use api::SWALLOWED_WORDS;
 pub(crate) use carrier::base64url;

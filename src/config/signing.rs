@@ -188,6 +188,14 @@ mod tests {
     }
 
     #[test]
+    fn no_key_is_larger_than_sixteen_kibibytes() {
+        let of = |bytes: usize| Secret::new("k".repeat(bytes));
+        assert!(SigningKey::new(Algorithm::Hs256, of(LARGEST_SECRET), None).is_ok());
+        let refused = SigningKey::new(Algorithm::Hs256, of(LARGEST_SECRET + 1), None).unwrap_err();
+        assert_eq!(refused.message, "the key is larger than 16 KiB, which no key is");
+    }
+
+    #[test]
     fn a_key_of_another_kind_is_named_and_never_shown() {
         let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
         for (algorithm, text, words) in [

@@ -41,6 +41,15 @@ impl Run<'_> {
                 self.around.note(format!("{part} is left out: single sockets are not served"));
                 continue;
             }
+            if self
+                .evidence
+                .configured
+                .trimmed
+                .iter()
+                .any(|trimmed| trimmed.check == part && trimmed.left == 0)
+            {
+                continue;
+            }
             self.around.note(format!("{part}: begins"));
             let began = self.around.epoch.elapsed();
             let cut = control.and_then(|control| control.request_timeout);
@@ -67,7 +76,7 @@ impl Run<'_> {
         series: &mut Series,
     ) -> Result<(), EngineError> {
         let cut = self.halt();
-        let ConfiguredChecks { agent, isolation, hold, api, auth, frames, .. } = &self.settings.configured;
+        let ConfiguredChecks { agent, isolation, hold, api, auth, frames, .. } = &self.configured;
         let learned = self.evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
         let runs = |check| self.settings.checks.runs(check);
         let mut seen = ConfiguredEvidence::default();

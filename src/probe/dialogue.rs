@@ -21,9 +21,9 @@ use super::line::Line;
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
 use super::shape::is_error;
-use super::socket::{Armed, Life, answered, arm};
+use super::socket::{Armed, Life, answered, arm, filled};
 use super::spec::SocketSpec;
-use crate::config::Values;
+use crate::config::{Template, Values};
 
 /// After so many messages others have their turn.
 const TURNS: u32 = 32;
@@ -121,6 +121,12 @@ impl<'a> Dialogue<'a> {
     pub(super) fn text(&self) -> Option<String> {
         let Life { user, nonce, .. } = &self.line.life;
         self.line.prober.text(Values { user, nonce, round: 1 })
+    }
+
+    /// A text of this socket, with its values.
+    pub(super) fn filled(&self, template: &Template) -> String {
+        let Life { user, nonce, .. } = &self.line.life;
+        filled(template, Values { user, nonce, round: 1 })
     }
 
     /// Whatever is said now asks for an answer.

@@ -342,6 +342,8 @@ fn mistakes_of_flows() {
             "agent: { flow: socket-io, runs: 50 }",
             "agent: { flow: socket-io, latency: { p95: fast } }",
             "limits: { messages-per-minute: 0 }",
+            "send: a\nhold: { sockets: 3 }\nusers: [a, b, c]\nlimits: { sockets-per-run: 3 }",
+            "send: a\nhold: { heartbeat: { send: a, every: 1s } }\nlimits: { messages-per-minute: 30 }",
             "isolation: { at-once: 1 }",
             "isolation: { shared: { pointer: users } }",
             "isolation: { captures: [id] }",

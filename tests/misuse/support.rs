@@ -30,15 +30,43 @@ pub(crate) struct Backend {
     child: Child,
     port: u16,
     log: File,
+    /// What a certificate is verified with, where TLS is spoken.
+    roots: Option<tempfile::TempDir>,
 }
 
 impl Backend {
     /// `tests/backends/misuse/app.py` in `mode`.
     pub(crate) fn fastapi(mode: &str) -> Self {
-        let mut command = Command::new(backends::python());
-        command.args(["-m", "uvicorn", "--app-dir"]).arg(folder());
-        command.args(["app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"]);
-        Self::start(command, mode, true)
+        Self::fastapi_with(mode, &[])
+    }
+
+    /// The same with further options of the server's.
+    pub(crate) fn fastapi_with(mode: &str, options: &[&str]) -> Self {
+        Self::start(uvicorn(options), mode, true)
+    }
+
+    /// The same with TLS.
+    pub(crate) fn secure_fastapi(mode: &str) -> Self {
+        let roots = certificate();
+        let path = |name: &str| roots.path().join(name).to_str().unwrap().to_owned();
+        let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+        let options = ["--ssl-keyfile", &key, "--ssl-certfile", &certificate];
+        let mut backend = Self::start(uvicorn(&options), mode, true);
+        backend.roots = Some(roots);
+        backend
+    }
+
+    /// `tests/backends/misuse/server.js` in `mode`, with TLS.
+    pub(crate) fn secure_node(mode: &str) -> Self {
+        let roots = certificate();
+        let (node, modules) = backends::node();
+        let mut command = Command::new(node);
+        command.arg(folder().join("server.js")).env("BACKEND_MODULES", modules);
+        command.env("BACKEND_TLS_KEY", roots.path().join("key.pem"));
+        command.env("BACKEND_TLS_CERTIFICATE", roots.path().join("certificate.pem"));
+        let mut backend = Self::start(command, mode, false);
+        backend.roots = Some(roots);
+        backend
     }
 
     /// `tests/backends/misuse/server.js` in `mode`.
@@ -64,7 +92,7 @@ impl Backend {
         let log = tempfile::tempfile().unwrap();
         command.env("PORT", port.to_string()).env("BACKEND_MODE", mode).env("BACKEND_AUDIENCE", "us");
         command.env("BACKEND_JWT_SECRET", SECRET).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
-        let mut backend = Self { child: command.spawn().unwrap(), port, log };
+        let mut backend = Self { child: command.spawn().unwrap(), port, log, roots: None };
         for _ in 0..1500 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return backend;
@@ -91,7 +119,14 @@ impl Backend {
             if asked.contains("path:") { asked.to_owned() } else { format!("{CONVERSATION}{asked}\n") };
         std::fs::write(folder.path().join("revgate.yaml"), yaml).unwrap();
         let mut check = revgate(folder.path(), "check");
-        check.args(["--url", &format!("ws://127.0.0.1:{}", self.port), "--format", "json"]);
+        let url = match &self.roots {
+            Some(roots) => {
+                check.env("SSL_CERT_FILE", roots.path().join("certificate.pem"));
+                format!("wss://localhost:{}", self.port)
+            }
+            None => format!("ws://127.0.0.1:{}", self.port),
+        };
+        check.args(["--url", &url, "--format", "json"]);
         check.args(["--record", "run.json"]).args(arguments);
         let (code, out, err, peak) = measured(&mut check, folder.path());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}\n{out}{err}"));
@@ -149,6 +184,22 @@ impl Checked {
     pub(crate) fn assert_approved(&self) {
         assert_eq!(self.code, 0, "{}", self.text);
     }
+}
+
+fn uvicorn(options: &[&str]) -> Command {
+    let mut command = Command::new(backends::python());
+    command.args(["-m", "uvicorn", "--app-dir"]).arg(folder()).args(options);
+    command.args(["app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"]);
+    command
+}
+
+/// A key and a certificate for `localhost`, as PEM files in a folder.
+fn certificate() -> tempfile::TempDir {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), made.cert.pem()).unwrap();
+    folder
 }
 
 fn folder() -> std::path::PathBuf {

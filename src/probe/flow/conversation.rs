@@ -53,7 +53,6 @@ pub(super) struct Held {
     pub(super) nonce: String,
     pub(super) captured: Captured,
     pub(super) transcript: Transcript,
-    pub(super) pace: Pace,
 }
 
 /// Holds one conversation.
@@ -70,7 +69,7 @@ pub(super) async fn hold(errand: Errand<'_>, mut turn: Place, pace: Pace, cut: &
             drop(turn);
             let mut run = empty(&errand, &user, *observation);
             run.ending = if cut.is_cancelled() { Ending::Cut } else { Ending::NotOpened };
-            return Held { run, nonce, captured: Captured::new(), transcript: Transcript::default(), pace };
+            return Held { run, nonce, captured: Captured::new(), transcript: Transcript::default() };
         }
         Ok(dialogue) => Talk::new(&errand, values, dialogue, pace),
     };
@@ -362,7 +361,7 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
             ..empty(self.errand, self.values.user, observation)
         };
         let nonce = self.values.nonce.to_owned();
-        Held { run, nonce, captured, transcript: self.transcript, pace: self.pace }
+        Held { run, nonce, captured, transcript: self.transcript }
     }
 }
 

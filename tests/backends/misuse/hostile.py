@@ -10,6 +10,11 @@ deaf       nothing is ever read
 half       the first half of a text of 8 MB, and nothing more
 pings      pings without end
 
+or what becomes of a header of more than 16 KiB; everything else is answered:
+
+drops-tokens    one of the token alone gets no answer, and one of anything else does
+drops-third     the same, and of any other each third gets none
+
 Run: PORT=8080 python hostile.py
 """
 
@@ -18,9 +23,11 @@ import hashlib
 import os
 import socket
 import struct
+import sys
 import threading
 
 MODE = os.environ.get("BACKEND_MODE") or "huge"
+fillers = 0
 
 
 def frame(opcode, payload):
@@ -41,12 +48,25 @@ def upgrade(connection):
         if not more:
             raise ConnectionError("ended")
         head += more
+    if MODE.startswith("drops-") and len(head) > 16 * 1024:
+        drop(head)
     key = next(
         line.split(": ")[1] for line in head.decode().split("\r\n") if line.lower().startswith("sec-websocket-key")
     )
     digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
     answer = "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
     connection.sendall((answer % base64.b64encode(digest).decode()).encode())
+
+
+def drop(head):
+    """Ends the connection without an answer, by what makes the head so large."""
+    global fillers
+    if b"x-filler" not in head.lower():
+        raise ConnectionError("the token is too large")
+    fillers += 1
+    print("filler", fillers, file=sys.stderr, flush=True)
+    if MODE == "drops-third" and fillers % 3 == 0:
+        raise ConnectionError("the head is too large")
 
 
 def answer_everything(connection, lock):
