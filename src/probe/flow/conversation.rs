@@ -5,31 +5,26 @@
 //! comes is looked at: forbidden is forbidden whenever it comes.
 
 mod cleanup;
+mod hearing;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use super::super::dialogue::{Dialogue, Heard};
+use super::super::dialogue::Dialogue;
 use super::super::observation::{EndKind, Observation, Phase, in_microseconds};
 use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::spec::SocketSpec;
 use super::barrier::Place;
-use super::condition::{Condition, Incoming};
+use super::condition::Condition;
 use super::marks::Lookout;
-use super::progress::{Due, Meaning, Progress};
+use super::progress::{Due, Progress};
 use super::seen::{Came, Company, Ending, FlowRun};
-use super::transcript::{Own, Transcript};
+use super::transcript::Transcript;
 use crate::config::{Captured, Flow, Values};
-use crate::trust::Excerpt;
-
-/// How many of the frames that were due are kept.
-const EVENTS: usize = 64;
-/// How long a cleanup may take.
-const CLEANUP: Duration = Duration::from_secs(10);
 
 /// What one run is to do.
 pub(super) struct Errand<'a> {
@@ -246,123 +241,12 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         Ok(())
     }
 
-    /// Listens until then, to whatever comes.
-    async fn listen(&mut self, until: Instant) -> Result<(), Stopped> {
-        while Instant::now() < until && !self.dialogue.is_cut() {
-            let heard = self.dialogue.hear(until).await;
-            self.took(heard)?;
-        }
-        Ok(())
-    }
-
-    async fn await_frame(
-        &mut self,
-        name: String,
-        within: Option<Duration>,
-        optional: bool,
-    ) -> Result<(), Stopped> {
-        let within = within.unwrap_or(self.errand.prober.timeouts.answer);
-        let in_time = self.changed + within;
-        let until = self.run_until.map_or(in_time, |end| end.min(in_time));
-        let heard = self.dialogue.hear(until).await;
-        let nothing = heard == Heard::Nothing;
-        self.took(heard)?;
-        if !nothing {
-            return Ok(());
-        }
-        if self.dialogue.is_cut() {
-            return Err(Stopped::By(Ending::Cut));
-        }
-        if in_time > until {
-            let within_ms = milliseconds(self.errand.within);
-            return Err(Stopped::By(Ending::TooLong { due: name, within_ms }));
-        }
-        if optional {
-            self.pass();
-            return Ok(());
-        }
-        Err(Stopped::By(Ending::Missing { due: name, waited_ms: milliseconds(within) }))
-    }
-
     /// Everything has come: a little longer nothing may go wrong. A socket that the server closes then in peace has ended
     /// as conversations do.
     async fn hold_on(&mut self) -> Option<Stopped> {
         self.completed = Some(self.errand.prober.now());
         let until = Instant::now() + self.errand.prober.timeouts.hold;
         self.listen(until).await.err()
-    }
-
-    fn took(&mut self, heard: Heard) -> Result<(), Stopped> {
-        match heard {
-            Heard::Message(_, payload) => self.message(&payload),
-            Heard::End(kind) => Err(Stopped::End(kind)),
-            Heard::Pong(_) | Heard::Nothing => Ok(()),
-        }
-    }
-
-    fn message(&mut self, payload: &Bytes) -> Result<(), Stopped> {
-        let prober = self.errand.prober;
-        let at = prober.now();
-        let incoming = Incoming::new(payload);
-        self.overhear(at, payload, &incoming);
-        let excerpt = || Excerpt::new(&prober.redactor.redact_cut(&incoming.text));
-        let is_error = self.dialogue.reports_error(payload, incoming.envelope());
-        let ending = match self.progress.take(&incoming, is_error) {
-            Meaning::PassedOver => return Ok(()),
-            Meaning::Due(name) => {
-                self.changed = Instant::now();
-                self.events_total += 1;
-                if self.events.len() < EVENTS {
-                    self.events.push(Came { name, at });
-                }
-                return Ok(());
-            }
-            Meaning::Forbidden(rule, because) => Ending::Forbidden { rule, because, text: excerpt(), at },
-            Meaning::OutOfOrder { came, due } => Ending::OutOfOrder { came, due, text: excerpt(), at },
-            Meaning::Error => Ending::ErrorFrame { text: excerpt(), due: self.due_name(), at },
-            Meaning::Unexpected => Ending::Unexpected { text: excerpt(), due: self.due_name(), at },
-        };
-        Err(Stopped::By(ending))
-    }
-
-    /// Keeps a frame for the search for marks of others.
-    fn overhear(&mut self, at: u64, payload: &Bytes, incoming: &Incoming<'_>) {
-        let Some(lookout) = self.errand.lookout else { return };
-        if self.errand.shared.iter().any(|condition| condition.matches(incoming)) {
-            self.transcript.shared += 1;
-        } else {
-            let own = Own { user: self.values.user, redactor: &self.errand.prober.redactor };
-            self.transcript.add(at, payload, incoming, lookout, own);
-        }
-    }
-
-    /// Cleans up and closes, whatever happened.
-    async fn finish(mut self, ending: Ending, cut: &CancellationToken) -> Held {
-        let captured = self.progress.captured.clone();
-        let mut cleanup = None;
-        if self.end.is_none() && !cut.is_cancelled() && !self.errand.flow.cleanup.is_empty() {
-            self.progress = Progress::of_cleanup(self.errand.flow, self.values, captured.clone());
-            self.run_until = Some(Instant::now() + CLEANUP);
-            self.changed = Instant::now();
-            cleanup = self.clean_up().await;
-        }
-        let observation = match self.end {
-            Some((kind, phase)) => self.dialogue.ended(kind, phase).await,
-            None => self.dialogue.close().await,
-        };
-        let run = FlowRun {
-            started: self.started,
-            completed: self.completed,
-            events: self.events,
-            events_total: self.events_total,
-            sent: self.sent,
-            paced: in_microseconds(self.paced),
-            ending,
-            cleanup,
-            ..empty(self.errand, self.values.user, observation)
-        };
-        let nonce = self.values.nonce.to_owned();
-        Held { run, nonce, captured, transcript: self.transcript, pace: self.pace }
     }
 }
 

@@ -4,14 +4,51 @@
 //! It decides nothing. The surprising rule: everything that comes is still looked at, and a forbidden frame ends the
 //! cleanup, but the run keeps the ending that it had.
 
-use super::super::super::observation::Phase;
-use super::super::progress::Due;
-use super::super::seen::Ending;
-use super::{Stopped, Talk};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::super::super::observation::{Phase, in_microseconds};
+use super::super::progress::{Due, Progress};
+use super::super::seen::{Ending, FlowRun};
+use super::{Held, Stopped, Talk, empty};
+
+/// How long a cleanup may take.
+const CLEANUP: Duration = Duration::from_secs(10);
 
 impl<'a: 'v, 'v> Talk<'a, 'v> {
+    /// Cleans up and closes, whatever happened.
+    pub(super) async fn finish(mut self, ending: Ending, cut: &CancellationToken) -> Held {
+        let captured = self.progress.captured.clone();
+        let mut cleanup = None;
+        if self.end.is_none() && !cut.is_cancelled() && !self.errand.flow.cleanup.is_empty() {
+            self.progress = Progress::of_cleanup(self.errand.flow, self.values, captured.clone());
+            self.run_until = Some(Instant::now() + CLEANUP);
+            self.changed = Instant::now();
+            cleanup = self.clean_up().await;
+        }
+        let observation = match self.end {
+            Some((kind, phase)) => self.dialogue.ended(kind, phase).await,
+            None => self.dialogue.close().await,
+        };
+        let run = FlowRun {
+            started: self.started,
+            completed: self.completed,
+            events: self.events,
+            events_total: self.events_total,
+            sent: self.sent,
+            paced: in_microseconds(self.paced),
+            ending,
+            cleanup,
+            ..empty(self.errand, self.values.user, observation)
+        };
+        let nonce = self.values.nonce.to_owned();
+        Held { run, nonce, captured, transcript: self.transcript, pace: self.pace }
+    }
+
     /// What went wrong in the cleanup, in words.
-    pub(super) async fn clean_up(&mut self) -> Option<String> {
+    async fn clean_up(&mut self) -> Option<String> {
         let completed = self.completed.take();
         let stopped = loop {
             let done = match self.progress.due() {
