@@ -4,11 +4,19 @@
 //! names and no logic. The surprising rule: values are escaped for where they go (a URL, a JSON text), since a user's
 //! name may hold a quote or a slash.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 /// What a conversation has taken out of frames so far, by name.
-pub type Captured = BTreeMap<String, String>;
+pub type Captured = BTreeMap<String, Value>;
+
+/// A captured value as text: a text itself, of anything else its JSON.
+pub fn text_of(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
+}
 
 /// The values of one socket.
 #[derive(Debug, Clone, Copy)]
@@ -109,20 +117,44 @@ impl Template {
 
     fn written(&self, values: Values<'_>, captured: &Captured, escaping: Escaping) -> String {
         let mut filled = String::with_capacity(self.source.len());
-        for part in &self.parts {
+        let mut unquoted = false;
+        for (index, part) in self.parts.iter().enumerate() {
             match part {
+                // The quote behind a value that is no text.
+                Part::Text(text) if std::mem::take(&mut unquoted) => filled.push_str(&text[1..]),
                 Part::Text(text) => filled.push_str(text),
                 Part::User => filled.push_str(&escaped(values.user, escaping)),
                 Part::Nonce => filled.push_str(&escaped(values.nonce, escaping)),
                 Part::Round => {
                     let _ = write!(filled, "{}", values.round);
                 }
-                Part::Capture(name) => {
-                    filled.push_str(&escaped(captured.get(name).map_or("", String::as_str), escaping));
-                }
+                Part::Capture(name) => match captured.get(name) {
+                    None => {}
+                    Some(value)
+                        if escaping == Escaping::Json && !value.is_string() && self.is_whole(index) =>
+                    {
+                        filled.pop();
+                        let _ = write!(filled, "{value}");
+                        unquoted = true;
+                    }
+                    Some(value) => filled.push_str(&escaped(&text_of(value), escaping)),
+                },
             }
         }
         filled
+    }
+
+    /// True for a place that stands alone as a text of JSON, which is no key: it is replaced by a value of any type.
+    fn is_whole(&self, index: usize) -> bool {
+        let text = |index: Option<usize>| match index.and_then(|index| self.parts.get(index)) {
+            Some(Part::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let (before, behind) = (text(index.checked_sub(1)), text(index.checked_add(1)));
+        let Some(head) = before.strip_suffix('"') else { return false };
+        let backslashes = head.len() - head.trim_end_matches('\\').len();
+        let rest = behind.strip_prefix('"');
+        backslashes % 2 == 0 && rest.is_some_and(|rest| !rest.trim_start().starts_with(':'))
     }
 
     /// As it was written.
@@ -214,9 +246,33 @@ mod tests {
         assert_eq!(Template::parse(text), Err(TemplateError("capture.run_id".to_owned())));
         let template = Template::in_flow(text).unwrap();
         assert_eq!(template.fill_captured(VALUES, &Captured::new(), Escaping::Json), None);
-        let captured = Captured::from([("run_id".to_owned(), "a\"b".to_owned())]);
+        let captured = Captured::from([("run_id".to_owned(), Value::from("a\"b"))]);
         let filled = template.fill_captured(VALUES, &captured, Escaping::Json);
         assert_eq!(filled.as_deref(), Some(r#"{"run":"a\"b"}"#));
         assert!(Template::in_flow("{{capture.}}").is_err() && Template::in_flow("{{run_id}}").is_err());
+    }
+
+    #[test]
+    fn what_is_captured_keeps_its_type_where_it_stands_alone() {
+        let captured = Captured::from([
+            ("n".to_owned(), serde_json::json!(7)),
+            ("o".to_owned(), serde_json::json!({"a": [true, null]})),
+            ("t".to_owned(), serde_json::json!("7")),
+        ]);
+        for (text, filled) in [
+            (r#"{"n":"{{capture.n}}","m":["{{ capture.n }}","{{capture.n}}"]}"#, r#"{"n":7,"m":[7,7]}"#),
+            (r#"{"o":"{{capture.o}}"}"#, r#"{"o":{"a":[true,null]}}"#),
+            (r#"{"t":"{{capture.t}}"}"#, r#"{"t":"7"}"#),
+            (r#"{"n":"run {{capture.n}}","m":"{{capture.n}}{{capture.n}}"}"#, r#"{"n":"run 7","m":"77"}"#),
+            (r#"{"{{capture.n}}":1,"{{capture.n}}" : 2}"#, r#"{"7":1,"7" : 2}"#),
+            (r#"{"n":"\"{{capture.n}}","m":"\\{{capture.n}}"}"#, r#"{"n":"\"7","m":"\\7"}"#),
+            (r#"{"o":"{{capture.o}} "}"#, r#"{"o":"{\"a\":[true,null]} "}"#),
+        ] {
+            let template = Template::in_flow(text).unwrap();
+            assert_eq!(template.fill_captured(VALUES, &captured, Escaping::Json).unwrap(), filled, "{text}");
+        }
+        let template = Template::in_flow(r#"say "{{capture.n}}""#).unwrap();
+        let text = template.fill_captured(VALUES, &captured, Escaping::None);
+        assert_eq!(text.as_deref(), Some(r#"say "7""#), "no JSON");
     }
 }

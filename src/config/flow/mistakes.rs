@@ -93,6 +93,18 @@ const AROUND: &[(&str, &str)] = &[
         "flows: { f: { forbid: { regex: '[' }, steps: [ { expect: { type: a } } ] } }",
         "2:32: flows.f.forbid.regex: this is not a regular expression",
     ),
+    (
+        "flows: { f: { answers: { send: a }, steps: [ { expect: { type: a } } ] } }",
+        "2:24: flows.f.answers: which frames are answered is not said",
+    ),
+    (
+        "flows: { f: { answers: [ { on: { type: a } } ], steps: [ { expect: { type: a } } ] } }",
+        "2:26: flows.f.answers[0]: what is said in answer is not there",
+    ),
+    (
+        "flows: { f: { answers: { on: {}, send: a }, steps: [ { expect: { type: a } } ] } }",
+        "2:30: flows.f.answers.on: there is no condition",
+    ),
     ("flows: { f: { welcome: [ { type: a }, { typo: a } ], steps: [] } }", "2:41: flows.f.welcome"),
     ("agent: {}", "2:8: agent: no flow is named"),
     (

@@ -14,4 +14,4 @@ mod settings;
 pub(crate) use model::{FlowModel, RuleModel};
 pub(crate) use named::{chosen, flows, names_of_ours};
 pub(crate) use pattern::Reading;
-pub use settings::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
+pub use settings::{Answer, Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};

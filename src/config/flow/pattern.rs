@@ -55,7 +55,7 @@ impl Reading<'_> {
     }
 
     fn filled(template: &Template, escaping: Escaping) -> String {
-        let captured: Captured = template.captures().map(|name| (name.to_owned(), "1".to_owned())).collect();
+        let captured: Captured = template.captures().map(|name| (name.to_owned(), "1".into())).collect();
         template.fill_captured(TRIAL, &captured, escaping).unwrap_or_default()
     }
 

@@ -7,6 +7,7 @@
 mod cleanup;
 mod hearing;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,9 +23,9 @@ use super::barrier::Place;
 use super::condition::Condition;
 use super::marks::Lookout;
 use super::progress::{Due, Progress};
-use super::seen::{Came, Company, Ending, FlowRun};
+use super::seen::{Came, Company, Ending, FlowRun, Near};
 use super::transcript::Transcript;
-use crate::config::{Captured, Flow, Values};
+use crate::config::{Flow, Values};
 
 /// What one run is to do.
 pub(super) struct Errand<'a> {
@@ -40,38 +41,55 @@ pub(super) struct Errand<'a> {
     pub(super) lookout: Option<&'a Lookout>,
     /// How long it waits before it opens its socket.
     pub(super) delay: Duration,
+    /// The age of its socket up to which it stays when everything has come.
+    pub(super) oldest: Duration,
 }
 
 /// What is left of a run.
 pub(super) struct Held {
     pub(super) run: FlowRun,
     pub(super) nonce: String,
-    pub(super) captured: Captured,
+    /// What was taken out of its frames, as texts.
+    pub(super) captured: BTreeMap<String, String>,
     pub(super) transcript: Transcript,
     pub(super) pace: Pace,
 }
 
+/// What the conversations of a round do together.
+pub(super) struct Places {
+    /// Their first step.
+    pub(super) start: Place,
+    /// Their last frame.
+    pub(super) end: Place,
+}
+
 /// Holds one conversation.
-pub(super) async fn hold(errand: Errand<'_>, mut turn: Place, pace: Pace, cut: &CancellationToken) -> Held {
+pub(super) async fn hold(
+    errand: Errand<'_>,
+    mut places: Places,
+    pace: Pace,
+    cut: &CancellationToken,
+) -> Held {
     let user = errand.prober.user_name(errand.spec.user).to_owned();
     let nonce = errand.spec.nonce.clone();
     if !errand.delay.is_zero() {
         let _ = cut.run_until_cancelled(tokio::time::sleep(errand.delay)).await;
     }
+    let until = Instant::now() + errand.oldest;
     let opening = Dialogue::open(errand.prober, &errand.spec, errand.prober.timeouts.first_contact, cut);
     let values = Values { user: &user, nonce: &nonce, round: errand.number };
     let mut talk = match opening.await {
         Err(observation) => {
-            drop(turn);
+            drop(places);
             let mut run = empty(&errand, &user, *observation);
             run.ending = if cut.is_cancelled() { Ending::Cut } else { Ending::NotOpened };
-            return Held { run, nonce, captured: Captured::new(), transcript: Transcript::default(), pace };
+            return Held { run, nonce, captured: BTreeMap::new(), transcript: Transcript::default(), pace };
         }
         Ok(dialogue) => Talk::new(&errand, values, dialogue, pace),
     };
-    let ending = talk.converse(&mut turn).await;
-    drop(turn);
-    talk.finish(ending, cut).await
+    let ending = talk.converse(&mut places, until).await;
+    drop(places);
+    talk.finish(ending).await
 }
 
 fn empty(errand: &Errand<'_>, user: &str, observation: Observation) -> FlowRun {
@@ -84,8 +102,10 @@ fn empty(errand: &Errand<'_>, user: &str, observation: Observation) -> FlowRun {
         events: Vec::new(),
         events_total: 0,
         sent: 0,
+        answered: 0,
         paced: 0,
         ending: Ending::NotOpened,
+        near: None,
         cleanup: None,
         observation,
     }
@@ -115,8 +135,10 @@ struct Talk<'a, 'v> {
     events: Vec<Came>,
     events_total: u32,
     sent: u32,
+    answered: u32,
     paced: Duration,
     end: Option<(EndKind, Phase)>,
+    near: Option<Near>,
 }
 
 impl<'a: 'v, 'v> Talk<'a, 'v> {
@@ -135,18 +157,20 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
             events: Vec::new(),
             events_total: 0,
             sent: 0,
+            answered: 0,
             paced: Duration::ZERO,
             end: None,
+            near: None,
         }
     }
 
-    /// From the welcome to the last step, and a little longer.
-    async fn converse(&mut self, barrier: &mut Place) -> Ending {
+    /// From the welcome to the last step, and longer: at most until then.
+    async fn converse(&mut self, places: &mut Places, until: Instant) -> Ending {
         let stopped = loop {
             let due = self.progress.due();
             let done = match due {
-                Due::Nothing => break self.hold_on().await,
-                Due::Begin => self.begin(barrier).await,
+                Due::Nothing => break self.hold_on(&mut places.end, until).await.err(),
+                Due::Begin => self.begin(&mut places.start).await,
                 Due::Send(text) => self.send(text).await,
                 Due::Unfilled(due) => Err(Stopped::By(Ending::Uncaptured { due })),
                 Due::Wait(time) => self.wait(time).await,
@@ -189,16 +213,9 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         let open = barrier.arrive();
         // Each of the others is bounded by its own opening and welcome.
         let longest = self.errand.prober.timeouts.first_contact + self.errand.within;
-        let until = Instant::now() + longest;
-        while !open.is_cancelled() && Instant::now() < until {
-            let heard = tokio::select! {
-                heard = self.dialogue.hear(until) => heard,
-                () = open.cancelled() => break,
-            };
-            self.took(heard)?;
-            if self.dialogue.is_cut() {
-                return Err(Stopped::By(Ending::Cut));
-            }
+        self.listen_unless(&open, Instant::now() + longest).await?;
+        if self.dialogue.is_cut() {
+            return Err(Stopped::By(Ending::Cut));
         }
         self.started = Some(self.errand.prober.now());
         self.run_until = Some(Instant::now() + self.errand.within);
@@ -241,12 +258,14 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         Ok(())
     }
 
-    /// Everything has come: a little longer nothing may go wrong. A socket that the server closes then in peace has ended
-    /// as conversations do.
-    async fn hold_on(&mut self) -> Option<Stopped> {
+    /// Everything has come: until the last of its round has ended, and a little longer, nothing may go wrong. A socket that
+    /// the server closes then in peace has ended as conversations do.
+    async fn hold_on(&mut self, end: &mut Place, until: Instant) -> Result<(), Stopped> {
         self.completed = Some(self.errand.prober.now());
+        let all_ended = end.arrive();
+        self.listen_unless(&all_ended, until).await?;
         let until = Instant::now() + self.errand.prober.timeouts.hold;
-        self.listen(until).await.err()
+        self.listen(until).await
     }
 }
 

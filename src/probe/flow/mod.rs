@@ -7,6 +7,7 @@
 mod barrier;
 mod condition;
 mod conversation;
+mod incoming;
 mod isolation;
 mod marks;
 mod progress;
@@ -15,4 +16,6 @@ mod seen;
 mod transcript;
 
 pub use runs::{FlowsAsked, run_flows};
-pub use seen::{AgentAsked, AgentSeen, Came, Company as FlowCompany, Ending, FlowRun, IsolationSeen, Leak};
+pub use seen::{
+    AgentAsked, AgentSeen, Came, Company as FlowCompany, Ending, FlowRun, IsolationSeen, Leak, Near,
+};

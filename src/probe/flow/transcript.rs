@@ -6,7 +6,7 @@
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::condition::Incoming;
+use super::incoming::Incoming;
 use super::marks::{Lookout, Mark};
 use crate::trust::{Excerpt, Redactor};
 
