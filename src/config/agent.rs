@@ -13,6 +13,7 @@ use super::error::ConfigError;
 use super::flow::{self, Flow};
 use super::locate::KeyPath;
 use super::scalars::Text;
+use super::secrets::Lookup;
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
 use super::values::{self, Flaw};
@@ -110,12 +111,16 @@ impl AgentSettings {
 }
 
 /// What is asked for; `None` where nothing is.
-pub(crate) fn agent(sources: &Sources<'_>, limits: &Limits) -> Result<Option<AgentSettings>, ConfigError> {
+pub(crate) fn agent(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    limits: &Limits,
+) -> Result<Option<AgentSettings>, ConfigError> {
     let costs = costs(sources, limits)?;
     flow::flows(sources)?;
     let Some(file) = &sources.file.model.agent else { return Ok(None) };
     let path = KeyPath::of(&["agent"]);
-    let Some(flow) = flow::chosen(sources, &path.key("flow"), file.flow.as_ref())? else {
+    let Some(flow) = flow::chosen(sources, lookup, &path.key("flow"), file.flow.as_ref())? else {
         let help = format!("agent: {{ flow: NAME }}, of `flows:` or one of {}", flow::names_of_ours());
         return Err(sources.error(&Spot::File(path), Flaw::new("no flow is named").help(help)));
     };

@@ -67,7 +67,7 @@ pub use settings::{
     MintSettings, RaceSettings, ServiceName, Settings, Timeouts, TokenOrigin, TokenSettings,
 };
 pub use signing::{Algorithm, LARGEST_SECRET, SigningKey};
-pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values, text_of};
+pub use template::{BadPlace, Captured, Escaping, Template, TemplateError, Values, text_of};
 pub use typed::{Given, Origin, Typed, variable};
 
 pub(crate) use api::SWALLOWED_WORDS;

@@ -1,14 +1,19 @@
-//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`, and in flows `{{capture.NAME}}`.
+//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`, and in flows more.
 //!
 //! Takes a text once, when the configuration is read, and gives the filled text for each socket. It knows no other
 //! names and no logic. The surprising rule: values are escaped for where they go (a URL, a JSON text), since a user's
 //! name may hold a quote or a slash.
+
+mod places;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
+
+pub use self::places::BadPlace;
+use self::places::Outside;
 
 /// What a conversation has taken out of frames so far, by name.
 pub type Captured = BTreeMap<String, Value>;
@@ -56,6 +61,10 @@ enum Part {
     Nonce,
     Round,
     Capture(String),
+    /// A secret of a flow.
+    Outside(Outside),
+    /// Two opening braces that are no place's.
+    Braces,
 }
 
 /// A place whose name is not known.
@@ -63,23 +72,9 @@ enum Part {
 #[error("unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}} and {{{{round}}}}")]
 pub struct TemplateError(pub String);
 
-/// A place of a flow whose name is not known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}}, {{{{round}}}} and {{{{capture.NAME}}}}"
-)]
-pub struct UnknownPlace(pub String);
-
 impl Template {
     /// Reads the places; `{{` without a word and `}}` behind it is ordinary text (JSON is full of braces).
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let template = Self::in_flow(source).map_err(|word| TemplateError(word.0))?;
-        let captured = template.captures().next().map(|name| TemplateError(format!("capture.{name}")));
-        captured.map_or(Ok(template), Err)
-    }
-
-    /// The same for a text of a flow, where `{{capture.NAME}}` is a place too.
-    pub fn in_flow(source: &str) -> Result<Self, UnknownPlace> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = source;
@@ -90,7 +85,7 @@ impl Template {
                 continue;
             };
             text.push_str(&rest[..start]);
-            let part = part_named(word).ok_or_else(|| UnknownPlace(word.to_owned()))?;
+            let part = part_named(word).ok_or_else(|| TemplateError(word.to_owned()))?;
             parts.extend([Part::Text(std::mem::take(&mut text)), part]);
             rest = after;
         }
@@ -139,6 +134,8 @@ impl Template {
                     }
                     Some(value) => filled.push_str(&escaped(&text_of(value), escaping)),
                 },
+                Part::Outside(outside) => filled.push_str(&escaped(outside.text(), escaping)),
+                Part::Braces => filled.push_str(&escaped("{{", escaping)),
             }
         }
         filled
@@ -193,10 +190,7 @@ fn part_named(word: &str) -> Option<Part> {
         "user" => Some(Part::User),
         "nonce" => Some(Part::Nonce),
         "round" => Some(Part::Round),
-        _ => word
-            .strip_prefix("capture.")
-            .filter(|name| !name.is_empty())
-            .map(|name| Part::Capture(name.to_owned())),
+        _ => None,
     }
 }
 
@@ -220,59 +214,4 @@ fn escaped(value: &str, escaping: Escaping) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const VALUES: Values<'static> = Values { user: "a\"b/c", nonce: "n1", round: 7 };
-
-    #[test]
-    fn fills_and_escapes_for_the_place() {
-        let template = Template::parse("/ws/{{user}}?n={{ nonce }}&r={{round}}").unwrap();
-        assert_eq!(template.fill(VALUES, Escaping::Url), "/ws/a%22b%2Fc?n=n1&r=7");
-        let json = Template::parse(r#"{"a":{"user":"{{user}}"}}"#).unwrap();
-        assert_eq!(json.fill(VALUES, Escaping::Json), r#"{"a":{"user":"a\"b/c"}}"#);
-    }
-
-    #[test]
-    fn braces_of_json_are_text_and_unknown_names_are_errors() {
-        let text = r#"{{"a":{"b":{}}}"#;
-        assert_eq!(Template::parse(text).unwrap().fill(VALUES, Escaping::None), text);
-        assert_eq!(Template::parse("{{usr}}"), Err(TemplateError("usr".to_owned())));
-    }
-
-    #[test]
-    fn what_is_captured_is_a_place_of_flows_only() {
-        let text = r#"{"run":"{{capture.run_id}}"}"#;
-        assert_eq!(Template::parse(text), Err(TemplateError("capture.run_id".to_owned())));
-        let template = Template::in_flow(text).unwrap();
-        assert_eq!(template.fill_captured(VALUES, &Captured::new(), Escaping::Json), None);
-        let captured = Captured::from([("run_id".to_owned(), Value::from("a\"b"))]);
-        let filled = template.fill_captured(VALUES, &captured, Escaping::Json);
-        assert_eq!(filled.as_deref(), Some(r#"{"run":"a\"b"}"#));
-        assert!(Template::in_flow("{{capture.}}").is_err() && Template::in_flow("{{run_id}}").is_err());
-    }
-
-    #[test]
-    fn what_is_captured_keeps_its_type_where_it_stands_alone() {
-        let captured = Captured::from([
-            ("n".to_owned(), serde_json::json!(7)),
-            ("o".to_owned(), serde_json::json!({"a": [true, null]})),
-            ("t".to_owned(), serde_json::json!("7")),
-        ]);
-        for (text, filled) in [
-            (r#"{"n":"{{capture.n}}","m":["{{ capture.n }}","{{capture.n}}"]}"#, r#"{"n":7,"m":[7,7]}"#),
-            (r#"{"o":"{{capture.o}}"}"#, r#"{"o":{"a":[true,null]}}"#),
-            (r#"{"t":"{{capture.t}}"}"#, r#"{"t":"7"}"#),
-            (r#"{"n":"run {{capture.n}}","m":"{{capture.n}}{{capture.n}}"}"#, r#"{"n":"run 7","m":"77"}"#),
-            (r#"{"{{capture.n}}":1,"{{capture.n}}" : 2}"#, r#"{"7":1,"7" : 2}"#),
-            (r#"{"n":"\"{{capture.n}}","m":"\\{{capture.n}}"}"#, r#"{"n":"\"7","m":"\\7"}"#),
-            (r#"{"o":"{{capture.o}} "}"#, r#"{"o":"{\"a\":[true,null]} "}"#),
-        ] {
-            let template = Template::in_flow(text).unwrap();
-            assert_eq!(template.fill_captured(VALUES, &captured, Escaping::Json).unwrap(), filled, "{text}");
-        }
-        let template = Template::in_flow(r#"say "{{capture.n}}""#).unwrap();
-        let text = template.fill_captured(VALUES, &captured, Escaping::None);
-        assert_eq!(text.as_deref(), Some(r#"say "7""#), "no JSON");
-    }
-}
+mod tests;

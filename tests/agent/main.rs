@@ -13,3 +13,4 @@ mod interrupted;
 mod isolated;
 mod positions;
 mod rehearsed;
+mod secrets;

@@ -9,21 +9,23 @@ use std::time::Duration;
 use super::super::error::ConfigError;
 use super::super::locate::KeyPath;
 use super::super::scalars::{Pairs, Several, Text, TextOrJson};
+use super::super::secrets::Lookup;
 use super::super::sources::Sources;
 use super::super::values::{self, Flaw, quoted};
 use super::model::{AnswerModel, ExpectModel, FlowModel, RepeatModel, StepModel};
 use super::pattern::{Reading, called, word};
 use super::settings::{Answer, Flow, Message, Step, Wanted};
 
-/// The flow of this name, written at `path`.
+/// The flow of this name, written at `path`; without `lookup` no secret is put in.
 pub(crate) fn flow(
     sources: &Sources<'_>,
+    lookup: Option<&Lookup>,
     path: &KeyPath,
     name: &str,
     model: &FlowModel,
 ) -> Result<Flow, ConfigError> {
     let all: Vec<String> = written(model).map(str::to_owned).collect();
-    let reading = Reading { sources, known: &[], all: &all };
+    let reading = Reading { sources, known: &[], all: &all, lookup };
     let name = word(name).map_err(|flaw| reading.error(path, flaw))?;
     let welcome = reading.expects(&path.key("welcome"), model.welcome.as_ref())?;
     let mut known: Vec<String> = welcome.iter().flat_map(captures_of).collect();
@@ -146,7 +148,7 @@ impl Reading<'_> {
             return Err(self.error(path, Flaw::new("the text to send is empty")));
         }
         let json = matches!(written, TextOrJson::Json(_)) || text.trim_start().starts_with(['{', '[']);
-        Ok(Message { text: self.template(path, &text)?, json })
+        Ok(Message { text: self.template(path, &text, written.json())?, json })
     }
 
     fn answers(

@@ -132,7 +132,7 @@ impl FramePattern {
     }
 
     /// All its texts.
-    fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         let pointed = self.pointed.as_ref().and_then(|pointed| match &pointed.holds {
             Holds::Anything => None,
             Holds::Json(template) | Holds::Regex(template) => Some(template),
@@ -180,6 +180,20 @@ impl Flow {
             Step::Send(message) => Some(message),
             _ => None,
         })
+    }
+
+    /// All its texts with places for values.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let steps = self.steps.iter().chain(&self.cleanup);
+        let sent = steps.clone().filter_map(|step| match step {
+            Step::Send(message) => Some(&message.text),
+            _ => None,
+        });
+        let wanted = self.welcome.iter().chain(steps.flat_map(Step::wanted)).map(|wanted| &wanted.pattern);
+        let rules = self.forbid.iter().chain(&self.ignore).map(|rule| &rule.pattern);
+        let patterns = wanted.chain(rules).chain(self.answers.iter().map(|answer| &answer.on));
+        let said = self.answers.iter().map(|answer| &answer.message.text);
+        sent.chain(said).chain(patterns.flat_map(FramePattern::templates))
     }
 
     /// The names of all that it captures.

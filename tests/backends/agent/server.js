@@ -137,7 +137,7 @@ function converse(socket, user) {
     if (socket.done) return;
     const message = JSON.parse(data);
     if (process.env.BACKEND_RECORD && /^st(art|op)_agent$/.test(message.type)) {
-      appendFileSync(process.env.BACKEND_RECORD, `${message.type} ${message.payload.run_id ?? user}\n`);
+      appendFileSync(process.env.BACKEND_RECORD, `${message.type} ${message.payload.run_id ?? message.payload.user_request}\n`);
     }
     if (message.type === "start_agent") runAgent(socket, user, message);
     else if (message.type === "stop_agent") say(socket, { type: "stopped" });
