@@ -142,6 +142,24 @@ fn a_leak_between_runs_that_overlap_is_blocked_and_none_is_seen_alone() {
 }
 
 #[test]
+fn a_nonce_that_leaks_in_another_form_is_found() {
+    for (mode, place) in [
+        ("leak-upper", "in a frame"),
+        ("leak-base64", "in a frame"),
+        ("leak-streamed", "in pieces over several frames"),
+    ] {
+        let (code, document) = Backend::node(mode, &[]).check(CONFIG, &["--only", "agent,isolation"]);
+        let (outcome, summary) = check_of(&document, "isolation");
+        assert_eq!((code, outcome), (10, "fail"), "{mode}\n{document:#}");
+        assert!(
+            summary.contains("got the nonce of gate-user-") && summary.contains(place),
+            "{mode}: {summary}"
+        );
+        assert_eq!(check_of(&document, "agent").0, "pass", "{mode}\n{document:#}");
+    }
+}
+
+#[test]
 fn latency_is_held_to_its_limits() {
     let backend = Backend::node("fixed", &[("BACKEND_STEP_MS", "200")]);
     let config = CONFIG.replace("within: 20s", "within: 20s, latency: { p95: 400ms }");

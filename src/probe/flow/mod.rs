@@ -13,6 +13,7 @@ mod marks;
 mod progress;
 mod runs;
 mod seen;
+mod streams;
 mod transcript;
 
 pub use runs::{FlowsAsked, run_flows};

@@ -270,6 +270,9 @@ pub struct Leak {
     pub at: u64,
     /// True where it stood in the reason of a close.
     pub in_close: bool,
+    /// True where it came in pieces over several frames, of which the last came then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_pieces: bool,
     /// What it stood in.
     pub text: Excerpt,
 }

@@ -1,6 +1,7 @@
 // An agent backend on Node's `ws` with one defect in its runs, or none, chosen by BACKEND_MODE.
 //
 // fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
+// leak-upper, leak-base64, leak-streamed   as leak, in capital letters, in base64, and in pieces of five letters
 // dies-later       close BACKEND_CODE (1011) so long behind the last event of BACKEND_USER; others take 20 times as long
 // mute-heartbeats  correct, and heartbeats and progress come in between all the time
 // listed           correct, and all events of a run come in one frame, which is a list
@@ -36,6 +37,7 @@ const step = Number(process.env.BACKEND_STEP_MS || 50);
 const UPGRADES = ["always-503", "never-answers", "404", "200"];
 const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame-1011", "pong-1011"];
 
+const leaks = mode.startsWith("leak");
 let reached = false;
 let latest = null;
 
@@ -99,21 +101,28 @@ function* events(run) {
   yield { type: "agent_thinking", ...fields };
   yield { type: "tool_executing", data: { tool: "count_words", ...fields } };
   yield { type: "tool_completed", payload: { tool: "count_words", ...fields } };
-  const done = mode === "leak" ? latest : run;
-  yield { type: "agent_completed", data: { ...fields, result: `done: ${done.request}` } };
+  const done = leaks ? latest : run;
+  let { request } = done;
+  if (mode === "leak-upper") request = request.toUpperCase();
+  if (mode === "leak-base64") request = Buffer.from(request).toString("base64");
+  if (mode === "leak-streamed") {
+    for (const text of request.match(/.{1,5}/g)) yield { type: "token", data: { text } };
+    request = run.request;
+  }
+  yield { type: "agent_completed", data: { ...fields, result: `done: ${request}` } };
 }
 
 async function runAgent(socket, user, message) {
   const run = { id: randomUUID(), user, request: message.payload.user_request };
   latest = run;
-  let due = [...(mode === "leak" ? [] : events(run))];
+  let due = [...(leaks ? [] : events(run))];
   if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
   if (mode === "missing-completion") due = due.slice(0, 4);
   if (mode === "fallback") due = due.map((event) => ({ ...event, fallback_active: true }));
   if (mode === "empty-result") due[4].data.result = "";
   if (mode === "listed") due = [due];
   const dying = mode === "dies-later" && user === process.env.BACKEND_USER;
-  for (const event of mode === "leak" ? events(run) : due) {
+  for (const event of leaks ? events(run) : due) {
     if (socket.readyState !== socket.OPEN) return;
     say(socket, event);
     if (mode === "dies") {
