@@ -102,7 +102,8 @@ impl AgentSettings {
             let _ = write!(words, "; {} at once were asked for, and there are {users} users", self.at_once);
         }
         let sends = self.flow.messages().count();
-        let _ = write!(words, "; {sends} messages a run; limits: {} runs", self.costs.agent_runs);
+        let answers = if self.flow.answers.is_empty() { "" } else { ", and answers to what asks for them" };
+        let _ = write!(words, "; {sends} messages a run{answers}; limits: {} runs", self.costs.agent_runs);
         if let Some(messages) = self.costs.messages_per_minute {
             let _ = write!(words, ", {messages} messages a minute of one user");
         }

@@ -189,3 +189,6 @@ impl Runner<'_> {
         Lookout::new(marks)
     }
 }
+
+#[cfg(test)]
+mod tests;
