@@ -13,6 +13,7 @@ use super::error::ConfigError;
 use super::flow::{self, Flow};
 use super::locate::KeyPath;
 use super::scalars::Text;
+use super::secrets::Lookup;
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
 use super::values::{self, Flaw};
@@ -101,7 +102,8 @@ impl AgentSettings {
             let _ = write!(words, "; {} at once were asked for, and there are {users} users", self.at_once);
         }
         let sends = self.flow.messages().count();
-        let _ = write!(words, "; {sends} messages a run; limits: {} runs", self.costs.agent_runs);
+        let answers = if self.flow.answers.is_empty() { "" } else { ", and answers to what asks for them" };
+        let _ = write!(words, "; {sends} messages a run{answers}; limits: {} runs", self.costs.agent_runs);
         if let Some(messages) = self.costs.messages_per_minute {
             let _ = write!(words, ", {messages} messages a minute of one user");
         }
@@ -110,12 +112,16 @@ impl AgentSettings {
 }
 
 /// What is asked for; `None` where nothing is.
-pub(crate) fn agent(sources: &Sources<'_>, limits: &Limits) -> Result<Option<AgentSettings>, ConfigError> {
+pub(crate) fn agent(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    limits: &Limits,
+) -> Result<Option<AgentSettings>, ConfigError> {
     let costs = costs(sources, limits)?;
     flow::flows(sources)?;
     let Some(file) = &sources.file.model.agent else { return Ok(None) };
     let path = KeyPath::of(&["agent"]);
-    let Some(flow) = flow::chosen(sources, &path.key("flow"), file.flow.as_ref())? else {
+    let Some(flow) = flow::chosen(sources, lookup, &path.key("flow"), file.flow.as_ref())? else {
         let help = format!("agent: {{ flow: NAME }}, of `flows:` or one of {}", flow::names_of_ours());
         return Err(sources.error(&Spot::File(path), Flaw::new("no flow is named").help(help)));
     };

@@ -70,6 +70,11 @@ impl ConfigError {
         Self { message: message.into(), place, help: None }
     }
 
+    /// The same at another place.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }

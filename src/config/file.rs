@@ -17,7 +17,7 @@ use super::flow::FlowModel;
 use super::frames::FramesModel;
 use super::hold::HoldModel;
 use super::isolation::IsolationModel;
-use super::locate::{KeyPath, locate};
+use super::locate::{KeyPath, locate, locate_braces};
 use super::logs::LogsModel;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
 use super::suggest::did_you_mean;
@@ -228,6 +228,16 @@ impl FileConfig {
         match locate(&self.text, path) {
             Some((line, column)) => Place::line(&self.name, &self.text, line, column),
             None => Place::File(self.name.clone()),
+        }
+    }
+
+    /// The place of the two opening braces of this number, from 0, in the text at `path`; of the text, where it is not
+    /// known.
+    pub(crate) fn place_of_braces(&self, path: &KeyPath, number: usize) -> Place {
+        let found = locate(&self.text, path).and_then(|start| locate_braces(&self.text, start, number));
+        match found {
+            Some((line, column)) => Place::line(&self.name, &self.text, line, column),
+            None => self.place(path),
         }
     }
 }

@@ -54,7 +54,7 @@ pub use configured::ConfiguredChecks;
 pub(crate) use configured::rehearsed;
 pub use error::{ConfigError, Place};
 pub use file::{FileConfig, LARGEST_FILE};
-pub use flow::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
+pub use flow::{Answer, Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
 pub use frames::{BadFrame, FramesSettings};
 pub use hold::{Heartbeat, HoldSettings, OwnHeartbeat};
 pub use isolation::{IsolationSettings, OwnConversation};
@@ -68,7 +68,7 @@ pub use settings::{
     MintSettings, RaceSettings, ServiceName, Settings, Timeouts, TokenOrigin, TokenSettings,
 };
 pub use signing::{Algorithm, LARGEST_SECRET, SigningKey};
-pub use template::{Captured, Escaping, Template, TemplateError, UnknownPlace, Values};
+pub use template::{BadPlace, Captured, Escaping, Template, TemplateError, Values, text_of};
 pub use typed::{Given, Origin, Typed, variable};
 pub use within::Trimmed;
 

@@ -65,6 +65,14 @@ impl TextOrJson {
             Self::Json(value) => value.to_string(),
         }
     }
+
+    /// The JSON, where it was written as such.
+    pub(crate) fn json(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Text(_) => None,
+            Self::Json(value) => Some(value),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for TextOrJson {

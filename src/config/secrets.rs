@@ -172,6 +172,7 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
     secrets.extend(query_values(settings.conversation.path.source()));
     secrets.extend(endpoints().flat_map(|endpoint| query_values(endpoint.path.source())));
     secrets.extend(settings.token.iter().flat_map(of_tokens));
+    secrets.extend(settings.configured.secrets().cloned());
     if let super::ApiAccess::Other { token: Some(token), .. } = &settings.api {
         secrets.push(token.clone());
     }

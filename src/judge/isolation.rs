@@ -60,12 +60,16 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
 }
 
 fn words(leak: &Leak) -> String {
-    let Leak { run, user, of_run, of_user, mark, text, .. } = leak;
+    let Leak { run, user, of_run, of_user, mark, in_close, in_pieces, text, .. } = leak;
     let what = match mark.as_str() {
         "nonce" => "the nonce".to_owned(),
         "user" => "the user".to_owned(),
         capture => format!("the captured {capture}"),
     };
-    let place = if leak.in_close { "the reason of the close" } else { "a frame" };
+    let place = match (in_close, in_pieces) {
+        (true, _) => "the reason of the close",
+        (false, true) => "pieces over several frames",
+        (false, false) => "a frame",
+    };
     format!("{user} (run {run}) got {what} of {of_user} (run {of_run}) in {place}: \"{text}\"")
 }

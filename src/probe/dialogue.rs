@@ -170,6 +170,14 @@ impl<'a> Dialogue<'a> {
         self.cut.is_cancelled()
     }
 
+    /// From now on the end of the run ends nothing here: what is still to be done has a time of its own.
+    pub(super) fn outlive_the_run(&mut self) {
+        if self.is_cut() {
+            self.line.life.observation.timeline.cut = Some(self.line.prober.now());
+        }
+        self.cut = CancellationToken::new();
+    }
+
     /// Closes it cleanly and reads to the very end.
     pub(super) async fn close(mut self) -> Observation {
         if self.is_cut() {

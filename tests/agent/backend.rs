@@ -65,10 +65,7 @@ impl Backend {
 
     /// A check of this backend: exit code and document. Its record, judged again, must give the very same document.
     pub(crate) fn check(&self, config: &str, arguments: &[&str]) -> (i32, Value) {
-        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
-        let url = format!("ws://127.0.0.1:{}", self.port);
-        let mut check = revgate();
-        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
+        let mut check = self.command(config, arguments);
         check.args(["--format", "json", "--progress", "none", "--record", "run.json"]);
         let output = check.output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -83,6 +80,15 @@ impl Backend {
 }
 
 impl Backend {
+    /// A check of this backend that has not begun.
+    pub(crate) fn command(&self, config: &str, arguments: &[&str]) -> Command {
+        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
+        let url = format!("ws://127.0.0.1:{}", self.port);
+        let mut check = revgate();
+        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
+        check
+    }
+
     /// What the last check recorded of its conversations.
     pub(crate) fn recorded(&self) -> Value {
         let record = std::fs::read(self.folder.path().join("run.json")).unwrap();

@@ -4,10 +4,13 @@
 #[path = "../support/backends.rs"]
 pub mod backends;
 
+mod answered;
 mod backend;
 mod examples;
 mod failures;
 mod hostile;
+mod interrupted;
 mod isolated;
 mod positions;
 mod rehearsed;
+mod secrets;

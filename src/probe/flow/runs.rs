@@ -14,7 +14,7 @@ use super::super::series::Series;
 use super::super::spec::SocketSpec;
 use super::barrier;
 use super::condition::Condition;
-use super::conversation::{Errand, Held, hold};
+use super::conversation::{Errand, Held, Places, hold};
 use super::isolation::{nonce_is_sent, searched};
 use super::marks::{Lookout, Mark};
 use super::seen::{AgentAsked, AgentSeen, Company};
@@ -29,7 +29,14 @@ pub struct FlowsAsked<'a> {
     pub agent_counts: bool,
     /// `isolation`.
     pub isolation: Option<&'a IsolationSettings>,
+    /// The age at which the revision ends every request; `None` where it is not known.
+    pub request_timeout: Option<Duration>,
 }
+
+/// The age at which Cloud Run ends a request where the revision says nothing else.
+const USUAL_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long before that age a conversation ends that has nothing more to do.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Some runs of one flow.
 struct Batch<'a> {
@@ -123,9 +130,10 @@ impl Runner<'_> {
         self.prober.turn(&specs, tokens, cut).await;
         let lookout = self.asked.isolation.map(|_| self.lookout(&specs));
         let a_second = self.costs.map_or(1, |costs| costs.openings_per_second.max(1));
-        let places = barrier::places(specs.len());
+        let places = barrier::places(specs.len()).into_iter().zip(barrier::places(specs.len()));
+        let oldest = self.asked.request_timeout.unwrap_or(USUAL_TIMEOUT).saturating_sub(MARGIN);
         let mut holding = Vec::new();
-        for (index, (spec, place)) in (0_u32..).zip(specs.into_iter().zip(places)) {
+        for (index, (spec, (start, end))) in (0_u32..).zip(specs.into_iter().zip(places)) {
             self.number += 1;
             let user = spec.user.unwrap_or(0);
             let pace = self.prober.accounts.of(user);
@@ -139,8 +147,9 @@ impl Runner<'_> {
                 shared: &self.shared,
                 lookout: lookout.as_ref(),
                 delay: Duration::from_secs(u64::from(index / a_second)),
+                oldest,
             };
-            holding.push(hold(errand, place, pace, cut));
+            holding.push(hold(errand, Places { start, end }, pace, cut));
         }
         self.held.extend(join_all(holding).await);
     }
@@ -170,3 +179,6 @@ impl Runner<'_> {
         Lookout::new(marks)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,16 @@
 // An agent backend on Node's `ws` with one defect in its runs, or none, chosen by BACKEND_MODE.
 //
 // fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
+// leak-upper, leak-base64, leak-streamed   as leak, in capital letters, in base64, and in pieces of five letters
+// dies-later       close BACKEND_CODE (1011) so long behind the last event of BACKEND_USER; others take 20 times as long
 // mute-heartbeats  correct, and heartbeats and progress come in between all the time
+// listed           correct, and all events of a run come in one frame, which is a list
+// empty-result     the last event carries an empty result
 // presence         correct, and tells everybody who is there
 // socket-io        speaks Socket.IO: joins the namespace, and replies to a message
 // graphql          speaks graphql-transport-ws: two results of a subscription, and its end
+//                  both ask for a heartbeat every BACKEND_HEARTBEAT_MS, where that is set, and close a socket that lets the
+//                  next one come without having answered
 // flood, huge, deep, bad-utf8, never-reads   behind agent_thinking: a million tiny frames without end, a frame of 100 MB,
 //                  JSON of a million brackets, a text that is no UTF-8, and a server that reads no more and says no more
 //
@@ -12,12 +18,14 @@
 // always-503, never-answers, 404, 200, silent, abort, 1000, 1008, 1011, error-1011, frame-1011, pong-1011
 // The first four concern the upgrades that come once the position was reached on any socket.
 //
-// BACKEND_DELAY_MS  how long `dies` takes (7000)
-// BACKEND_STEP_MS   time between two events (50)
+// BACKEND_DELAY_MS  how long `dies` and `dies-later` take (7000)
+// BACKEND_RECORD    a file to which every start_agent and stop_agent is appended, a line each
+// BACKEND_STEP_MS   time between two events (50), and before a reply of Socket.IO
 //
 // Run: PORT=8080 node server.js
 
 import { randomUUID } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
@@ -29,6 +37,7 @@ const step = Number(process.env.BACKEND_STEP_MS || 50);
 const UPGRADES = ["always-503", "never-answers", "404", "200"];
 const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame-1011", "pong-1011"];
 
+const leaks = mode.startsWith("leak");
 let reached = false;
 let latest = null;
 
@@ -92,18 +101,28 @@ function* events(run) {
   yield { type: "agent_thinking", ...fields };
   yield { type: "tool_executing", data: { tool: "count_words", ...fields } };
   yield { type: "tool_completed", payload: { tool: "count_words", ...fields } };
-  const done = mode === "leak" ? latest : run;
-  yield { type: "agent_completed", data: { ...fields, result: `done: ${done.request}` } };
+  const done = leaks ? latest : run;
+  let { request } = done;
+  if (mode === "leak-upper") request = request.toUpperCase();
+  if (mode === "leak-base64") request = Buffer.from(request).toString("base64");
+  if (mode === "leak-streamed") {
+    for (const text of request.match(/.{1,5}/g)) yield { type: "token", data: { text } };
+    request = run.request;
+  }
+  yield { type: "agent_completed", data: { ...fields, result: `done: ${request}` } };
 }
 
 async function runAgent(socket, user, message) {
   const run = { id: randomUUID(), user, request: message.payload.user_request };
   latest = run;
-  let due = [...(mode === "leak" ? [] : events(run))];
+  let due = [...(leaks ? [] : events(run))];
   if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
   if (mode === "missing-completion") due = due.slice(0, 4);
   if (mode === "fallback") due = due.map((event) => ({ ...event, fallback_active: true }));
-  for (const event of mode === "leak" ? events(run) : due) {
+  if (mode === "empty-result") due[4].data.result = "";
+  if (mode === "listed") due = [due];
+  const dying = mode === "dies-later" && user === process.env.BACKEND_USER;
+  for (const event of leaks ? events(run) : due) {
     if (socket.readyState !== socket.OPEN) return;
     say(socket, event);
     if (mode === "dies") {
@@ -117,15 +136,20 @@ async function runAgent(socket, user, message) {
       say(socket, { type: "heartbeat" });
       say(socket, { type: "progress_update", data: { percent: 50 } });
     }
-    await sleep(step);
+    await sleep(mode === "dies-later" && !dying ? 20 * step : step);
   }
+  if (dying) setTimeout(() => socket.close(Number(process.env.BACKEND_CODE || 1011), "late"), delay);
 }
 
 function converse(socket, user) {
   socket.on("message", (data) => {
     if (socket.done) return;
     const message = JSON.parse(data);
+    if (process.env.BACKEND_RECORD && /^st(art|op)_agent$/.test(message.type)) {
+      appendFileSync(process.env.BACKEND_RECORD, `${message.type} ${message.payload.run_id ?? message.payload.user_request}\n`);
+    }
     if (message.type === "start_agent") runAgent(socket, user, message);
+    else if (message.type === "stop_agent") say(socket, { type: "stopped" });
     else if (message.type === "ping") say(socket, { type: "pong", payload: message.payload });
     else say(socket, { type: "error", error: "unknown type" });
   });
@@ -138,14 +162,32 @@ function converse(socket, user) {
   greet(socket, user);
 }
 
+const heartbeat = Number(process.env.BACKEND_HEARTBEAT_MS || 0);
+
+/** Asks for a heartbeat again and again; gives what is to be called when one was answered. */
+function askForHeartbeats(socket, ask, closeUnanswered) {
+  let answered = true;
+  const timer = heartbeat && setInterval(() => {
+    if (!answered) return closeUnanswered();
+    answered = false;
+    ask();
+  }, heartbeat);
+  socket.on("close", () => clearInterval(timer));
+  return () => (answered = true);
+}
+
 /** Engine.IO and Socket.IO, as far as one event and its reply need them. */
 function converseSocketIo(socket) {
   socket.send(`0${JSON.stringify({ sid: randomUUID(), upgrades: [], pingInterval: 25000, pingTimeout: 20000 })}`);
-  socket.on("message", (data) => {
+  // A server of Engine.IO closes without a code when its ping has timed out.
+  const alive = askForHeartbeats(socket, () => socket.send("2"), () => socket.close());
+  socket.on("message", async (data) => {
     const text = String(data);
+    if (text === "3") alive();
     if (text.startsWith("40")) socket.send(`40${JSON.stringify({ sid: randomUUID() })}`);
     if (text.startsWith("42")) {
-      socket.send("2");
+      if (!heartbeat) socket.send("2");
+      await sleep(step);
       socket.send(`42${JSON.stringify(["reply", { text: JSON.parse(text.slice(2))[1].text }])}`);
     }
   });
@@ -153,8 +195,10 @@ function converseSocketIo(socket) {
 
 /** graphql-transport-ws, as far as one subscription needs it. */
 function converseGraphql(socket) {
+  const alive = askForHeartbeats(socket, () => say(socket, { type: "ping" }), () => socket.close(4408, "ping timeout"));
   socket.on("message", async (data) => {
     const { id, type, payload } = JSON.parse(data);
+    if (type === "pong") alive();
     if (type === "connection_init") say(socket, { type: "connection_ack" });
     if (type !== "subscribe") return;
     for (const part of [1, 2]) {
