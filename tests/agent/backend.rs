@@ -65,14 +65,19 @@ impl Backend {
 
     /// A check of this backend: exit code and document. Its record, judged again, must give the very same document.
     pub(crate) fn check(&self, config: &str, arguments: &[&str]) -> (i32, Value) {
-        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
+        self.check_in(self.folder.path(), config, arguments)
+    }
+
+    /// The same in a folder of its own, beside others at once.
+    pub(crate) fn check_in(&self, folder: &Path, config: &str, arguments: &[&str]) -> (i32, Value) {
+        std::fs::write(folder.join("revgate.yaml"), config).unwrap();
         let url = format!("ws://127.0.0.1:{}", self.port);
         let mut check = revgate();
-        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
+        check.current_dir(folder).args(["check", "--url", &url]).args(arguments);
         check.args(["--format", "json", "--progress", "none", "--record", "run.json"]);
         let output = check.output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        let record = self.folder.path().join("run.json");
+        let record = folder.join("run.json");
         assert!(record.exists(), "there is no record\n{told}");
         let again = revgate().arg("judge").arg(&record).args(["--format", "json"]).output().unwrap();
         assert_eq!(again.status.code(), output.status.code(), "judge gives another code");
