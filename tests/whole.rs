@@ -8,6 +8,8 @@
 pub mod backends;
 #[path = "whole/failures.rs"]
 mod failures;
+#[path = "whole/interrupts.rs"]
+mod interrupts;
 
 use std::path::Path;
 use std::process::Command;
