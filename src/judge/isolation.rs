@@ -52,7 +52,10 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
         let short = if seen.short == 0 {
             String::new()
         } else {
-            format!("; {} marks are shorter than 4 characters and were not looked for", seen.short)
+            format!(
+                "; {} marks are shorter than 4 characters, or numbers that count, and were not looked for",
+                seen.short
+            )
         };
         Check::bare(name, Outcome::Pass, format!("{looked}; {at_once} users at once{cut}{short}"))
     };

@@ -5,6 +5,7 @@
 pub mod backends;
 
 mod backend;
+mod counted;
 mod examples;
 mod failures;
 mod hostile;
