@@ -1,10 +1,11 @@
 """A WebSocket server that means harm, with a thread for each socket. Nothing but Python's own modules is needed.
 
-BACKEND_MODE chooses what comes after the 101, to everybody:
+BACKEND_MODE chooses what comes after the 101. With `?when=answered` a socket is greeted and its first message answered
+before, and only then harmed; with `?when=crowd` only a socket beside which another is open:
 
 huge       one text of 100 MB
-tiny       a million texts of one letter, and pongs to whatever is said in between
-deep       JSON of a hundred thousand arrays in each other, and pongs
+tiny       a million texts of one letter, and a pong to whatever is said in between
+deep       JSON of a hundred thousand arrays in each other, and a pong to whatever is said
 utf8       a text that is no UTF-8
 deaf       nothing is ever read
 half       the first half of a text of 8 MB, and nothing more
@@ -21,6 +22,7 @@ import struct
 import threading
 
 MODE = os.environ.get("BACKEND_MODE") or "huge"
+sockets = set()
 
 
 def frame(opcode, payload):
@@ -35,6 +37,7 @@ def frame(opcode, payload):
 
 
 def upgrade(connection):
+    """Accepts whatever it is, and gives the query of its address."""
     head = b""
     while b"\r\n\r\n" not in head:
         more = connection.recv(65536)
@@ -47,6 +50,8 @@ def upgrade(connection):
     digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
     answer = "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
     connection.sendall((answer % base64.b64encode(digest).decode()).encode())
+    query = head.decode().split(" ")[1].partition("?")[2]
+    return dict(part.partition("=")[::2] for part in query.split("&"))
 
 
 def answer_everything(connection, lock):
@@ -59,28 +64,55 @@ def answer_everything(connection, lock):
         pass
 
 
-def harm(connection):
-    if MODE == "deaf":
+def be_good_once(connection):
+    """Greets, and answers the first message."""
+    connection.sendall(frame(1, b'{"type":"welcome"}'))
+    if not connection.recv(65536):
+        raise ConnectionError("ended")
+    connection.sendall(frame(1, b'{"type":"pong"}'))
+
+
+def be_good_while_alone(connection):
+    """Greets, and answers every message until it is closed; true when somebody else has come."""
+    connection.sendall(frame(1, b'{"type":"welcome"}'))
+    connection.settimeout(0.05)
+    while len(sockets) < 2:
+        try:
+            message = connection.recv(65536)
+        except TimeoutError:
+            continue
+        if not message:
+            raise ConnectionError("ended")
+        if message[0] & 15 == 8:
+            connection.sendall(frame(8, b"\x03\xe8"))
+            raise ConnectionError("closed")
+        connection.sendall(frame(1, b'{"type":"pong"}'))
+    connection.settimeout(None)
+
+
+def harm(connection, mode):
+    if mode == "deaf":
         threading.Event().wait()
     lock = threading.Lock()
-    threading.Thread(target=answer_everything, args=(connection, lock), daemon=True).start()
-    if MODE == "huge":
+    if mode in ("tiny", "deep"):
+        threading.Thread(target=answer_everything, args=(connection, lock), daemon=True).start()
+    if mode == "huge":
         with lock:
             connection.sendall(frame(1, b"x" * 100_000_000))
-    elif MODE == "tiny":
+    elif mode == "tiny":
         for _ in range(1000):
             with lock:
                 connection.sendall(frame(1, b"x") * 1000)
-    elif MODE == "deep":
+    elif mode == "deep":
         with lock:
             connection.sendall(frame(1, b"[" * 100_000 + b"]" * 100_000))
-    elif MODE == "utf8":
+    elif mode == "utf8":
         with lock:
             connection.sendall(frame(1, b"\xff\xfe\xfd"))
-    elif MODE == "half":
+    elif mode == "half":
         with lock:
             connection.sendall(frame(1, b"x" * 8_000_000)[:4_000_000])
-    while MODE == "pings":
+    while mode == "pings":
         with lock:
             connection.sendall(frame(9, b"p") * 100)
     threading.Event().wait()
@@ -88,9 +120,15 @@ def harm(connection):
 
 def serve(connection):
     try:
-        upgrade(connection)
-        harm(connection)
+        when = upgrade(connection).get("when")
+        sockets.add(connection)
+        if when == "answered":
+            be_good_once(connection)
+        if when == "crowd":
+            be_good_while_alone(connection)
+        harm(connection, MODE)
     except (OSError, ConnectionError):
+        sockets.discard(connection)
         connection.close()
 
 
