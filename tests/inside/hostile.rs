@@ -34,6 +34,17 @@ fn server() -> u16 {
     port
 }
 
+/// Between two bytes.
+const SLOWLY: Duration = Duration::from_millis(50);
+
+/// Sends the same until the client leaves.
+fn for_ever(mut stream: TcpStream, what: &[u8], pause: Duration) -> std::io::Result<()> {
+    loop {
+        stream.write_all(what)?;
+        std::thread::sleep(pause);
+    }
+}
+
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
@@ -49,16 +60,11 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     match line.split(' ').nth(1).unwrap_or_default() {
         "/endless" => {
             stream.write_all(&[&head[..], b"\r\n"].concat())?;
-            loop {
-                stream.write_all(&[b'x'; 8192])?;
-            }
+            for_ever(stream, &[b'x'; 8192], Duration::ZERO)
         }
         "/trickle" => {
             stream.write_all(&[&head[..], b"content-length: 100000\r\n\r\n"].concat())?;
-            loop {
-                stream.write_all(b"1")?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            for_ever(stream, b"1", SLOWLY)
         }
         "/gigabyte" => {
             stream.write_all(&[&head[..], b"content-length: 1000000000\r\n\r\n"].concat())?;
@@ -66,9 +72,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         }
         "/chunks" => {
             stream.write_all(&[&head[..], b"transfer-encoding: chunked\r\n\r\n"].concat())?;
-            loop {
-                stream.write_all(b"1\r\n1\r\n")?;
-            }
+            for_ever(stream, b"1\r\n1\r\n", Duration::ZERO)
         }
         "/packed" => {
             let body = packed();
@@ -77,19 +81,12 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         }
         "/slow-head" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nx: ")?;
-            loop {
-                stream.write_all(b"x")?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            for_ever(stream, b"x", SLOWLY)
         }
-        "/interim" => loop {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        },
+        "/interim" => for_ever(stream, b"HTTP/1.1 100 Continue\r\n\r\n", Duration::ZERO),
         "/headers" => {
             stream.write_all(head)?;
-            loop {
-                stream.write_all(b"x-more: and more\r\n")?;
-            }
+            for_ever(stream, b"x-more: and more\r\n", Duration::ZERO)
         }
         "/cut" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
         "/garbage" => stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
