@@ -49,6 +49,11 @@ impl Backend {
         Self::start(command, port, mode, variables)
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
     fn start(mut command: Command, port: u16, mode: &str, variables: &[(&str, &str)]) -> Self {
         command.env("BACKEND_MODE", mode).envs(variables.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -65,19 +70,14 @@ impl Backend {
 
     /// A check of this backend: exit code and document. Its record, judged again, must give the very same document.
     pub(crate) fn check(&self, config: &str, arguments: &[&str]) -> (i32, Value) {
-        self.check_in(self.folder.path(), config, arguments)
-    }
-
-    /// The same in a folder of its own, beside others at once.
-    pub(crate) fn check_in(&self, folder: &Path, config: &str, arguments: &[&str]) -> (i32, Value) {
-        std::fs::write(folder.join("revgate.yaml"), config).unwrap();
+        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
         let url = format!("ws://127.0.0.1:{}", self.port);
         let mut check = revgate();
-        check.current_dir(folder).args(["check", "--url", &url]).args(arguments);
+        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
         check.args(["--format", "json", "--progress", "none", "--record", "run.json"]);
         let output = check.output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        let record = folder.join("run.json");
+        let record = self.folder.path().join("run.json");
         assert!(record.exists(), "there is no record\n{told}");
         let again = revgate().arg("judge").arg(&record).args(["--format", "json"]).output().unwrap();
         assert_eq!(again.status.code(), output.status.code(), "judge gives another code");
@@ -147,7 +147,13 @@ fn beside_its_packages(installed: &Path) -> PathBuf {
     for (name, text) in
         [("package.json", r#"{"type":"module"}"#), ("server.js", include_str!("../backends/agent/server.js"))]
     {
-        std::fs::write(folder.join(name), text).unwrap();
+        // A server that is starting may be reading it: it is never half there.
+        let path = folder.join(name);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            let beside = folder.join(format!("{name}.new"));
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(&beside, &path).unwrap();
+        }
     }
     folder.join("server.js")
 }

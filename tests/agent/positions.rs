@@ -2,7 +2,9 @@
 //!
 //! One server for all; behaviour and position are in the address of each run.
 
-use crate::backend::{Backend, CONFIG, check_of};
+use serde_json::Value;
+
+use crate::backend::{Backend, CONFIG, check_of, revgate};
 
 /// The behaviours of upgrades, and the words by which the verdict names each.
 const UPGRADES: [(&str, &str); 4] = [
@@ -83,12 +85,23 @@ fn none_of_the_twelve_passes_at_any_position() {
     });
 }
 
+/// A check in a folder of its own, beside others at once: exit code and document.
+fn check(backend: &Backend, config: &str) -> (i32, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("revgate.yaml"), config).unwrap();
+    let mut check = revgate();
+    check.current_dir(folder.path()).args(["check", "--url", &backend.url(), "--only", "agent,isolation"]);
+    let output = check.args(["--format", "json", "--progress", "none"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{told}"));
+    (output.status.code().unwrap_or(-1), document)
+}
+
 /// `agent` itself fails, and names what it saw.
 fn assert_fails(backend: &Backend, config: &str, Cell { behaviour, position, words }: &Cell) {
     let path = format!("path: /ws?user={{{{user}}}}&behaviour={behaviour}&position={position}");
     let config = config.replace("path: /ws?user={{user}}", &path);
-    let folder = tempfile::tempdir().unwrap();
-    let (code, document) = backend.check_in(folder.path(), &config, &["--only", "agent,isolation"]);
+    let (code, document) = check(backend, &config);
     let (outcome, summary) = check_of(&document, "agent");
     assert_eq!((code, outcome), (10, "fail"), "{behaviour} at {position}\n{document:#}");
     assert_ne!(check_of(&document, "isolation").0, "pass", "{behaviour} at {position}\n{document:#}");

@@ -2,8 +2,6 @@
 //
 // fixed, dies, fallback, degraded-welcome, wrong-order, missing-completion, leak: as in app.py
 // mute-heartbeats  correct, and heartbeats and progress come in between all the time
-// counted          correct, and its runs are numbered from BACKEND_FIRST_RUN (1) on; every event tells how many there were
-// counted-leak     the same, and the last event of a run is of whichever run was begun last
 // presence         correct, and tells everybody who is there
 // socket-io        speaks Socket.IO: joins the namespace, and replies to a message
 // graphql          speaks graphql-transport-ws: two results of a subscription, and its end
@@ -15,6 +13,7 @@
 // opening: before anything is said; first-frame: behind the first frame; welcome: behind the welcome; pong: behind the answer
 // to a ping; mid-run: behind agent_thinking. The first four concern the upgrades that come once the position was reached
 // on any socket of the same behaviour and position.
+// With BACKEND_FIRST_RUN runs are numbered from there on, and their events name the numbers before and behind.
 //
 // BACKEND_DELAY_MS  how long `dies` takes (7000)
 // BACKEND_STEP_MS   time between two events (50)
@@ -29,16 +28,12 @@ import { WebSocketServer } from "ws";
 const mode = process.env.BACKEND_MODE || "fixed";
 const delay = Number(process.env.BACKEND_DELAY_MS || 7000);
 const step = Number(process.env.BACKEND_STEP_MS || 50);
-let nextRun = Number(process.env.BACKEND_FIRST_RUN || 1);
-const COUNTED = ["counted", "counted-leak"];
-const LEAKY = ["leak", "counted-leak"];
-// Their events are made when they are sent.
-const LAZY = [...LEAKY, ...COUNTED];
 const UPGRADES = ["always-503", "never-answers", "404", "200"];
 const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame-1011", "pong-1011"];
 
 const reached = new Set();
 let latest = null;
+let nextRun = Number(process.env.BACKEND_FIRST_RUN || 0);
 
 const say = (socket, message) => socket.send(JSON.stringify(message));
 
@@ -99,23 +94,23 @@ function tellPresence() {
 
 function* events(run) {
   const fields = { run_id: run.id, user_id: run.user };
-  if (COUNTED.includes(mode)) Object.assign(fields, { begun: nextRun - 1, text: `run ${run.id}, the latest is ${nextRun - 1}` });
+  if (nextRun) Object.assign(fields, { before: run.id - 1, text: `run ${run.id} comes before ${run.id + 1}` });
   yield { type: "agent_started", payload: fields };
   yield { type: "agent_thinking", ...fields };
   yield { type: "tool_executing", data: { tool: "count_words", ...fields } };
   yield { type: "tool_completed", payload: { tool: "count_words", ...fields } };
-  const done = LEAKY.includes(mode) ? latest : run;
+  const done = mode === "leak" ? latest : run;
   yield { type: "agent_completed", data: { ...fields, result: `done: ${done.request}` } };
 }
 
 async function runAgent(socket, user, message) {
-  const run = { id: COUNTED.includes(mode) ? nextRun++ : randomUUID(), user, request: message.payload.user_request };
+  const run = { id: nextRun ? nextRun++ : randomUUID(), user, request: message.payload.user_request };
   latest = run;
-  let due = [...(LAZY.includes(mode) ? [] : events(run))];
+  let due = [...(mode === "leak" ? [] : events(run))];
   if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
   if (mode === "missing-completion") due = due.slice(0, 4);
   if (mode === "fallback") due = due.map((event) => ({ ...event, fallback_active: true }));
-  for (const event of LAZY.includes(mode) ? events(run) : due) {
+  for (const event of mode === "leak" ? events(run) : due) {
     if (socket.readyState !== socket.OPEN) return;
     say(socket, event);
     if (mode === "dies") {
@@ -138,10 +133,8 @@ function converse(socket, user) {
     if (socket.done) return;
     const message = JSON.parse(data);
     if (message.type === "start_agent") runAgent(socket, user, message);
-    else if (message.type === "ping") {
-      say(socket, { type: "pong", payload: message.payload });
-      misbehave(socket, "pong");
-    } else say(socket, { type: "error", error: "unknown type" });
+    else if (message.type === "ping") say(socket, { type: "pong", payload: message.payload });
+    else say(socket, { type: "error", error: "unknown type" });
   });
   socket.on("error", () => {});
   if (mode === "presence") {
@@ -198,6 +191,7 @@ server.on("upgrade", (request, stream, head) => {
     if (mode === "socket-io") converseSocketIo(socket);
     else if (mode === "graphql") converseGraphql(socket);
     else converse(socket, user || "user-001");
+    if (position === "pong") socket.on("message", (data) => JSON.parse(data).type === "ping" && misbehave(socket, "pong"));
   });
 });
 
