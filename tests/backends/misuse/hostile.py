@@ -22,7 +22,6 @@ import struct
 import threading
 
 MODE = os.environ.get("BACKEND_MODE") or "huge"
-sockets = set()
 
 
 def frame(opcode, payload):
@@ -37,7 +36,6 @@ def frame(opcode, payload):
 
 
 def upgrade(connection):
-    """Accepts whatever it is, and gives the query of its address."""
     head = b""
     while b"\r\n\r\n" not in head:
         more = connection.recv(65536)
@@ -50,8 +48,6 @@ def upgrade(connection):
     digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
     answer = "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
     connection.sendall((answer % base64.b64encode(digest).decode()).encode())
-    query = head.decode().split(" ")[1].partition("?")[2]
-    return dict(part.partition("=")[::2] for part in query.split("&"))
 
 
 def answer_everything(connection, lock):
@@ -62,6 +58,9 @@ def answer_everything(connection, lock):
                 connection.sendall(frame(1, b'{"type":"pong"}'))
     except OSError:
         pass
+
+
+sockets = set()
 
 
 def be_good_once(connection):
@@ -90,29 +89,29 @@ def be_good_while_alone(connection):
     connection.settimeout(None)
 
 
-def harm(connection, mode):
-    if mode == "deaf":
+def harm(connection):
+    if MODE == "deaf":
         threading.Event().wait()
     lock = threading.Lock()
-    if mode in ("tiny", "deep"):
+    if MODE not in ("huge", "utf8", "half", "pings"):
         threading.Thread(target=answer_everything, args=(connection, lock), daemon=True).start()
-    if mode == "huge":
+    if MODE == "huge":
         with lock:
             connection.sendall(frame(1, b"x" * 100_000_000))
-    elif mode == "tiny":
+    elif MODE == "tiny":
         for _ in range(1000):
             with lock:
                 connection.sendall(frame(1, b"x") * 1000)
-    elif mode == "deep":
+    elif MODE == "deep":
         with lock:
             connection.sendall(frame(1, b"[" * 100_000 + b"]" * 100_000))
-    elif mode == "utf8":
+    elif MODE == "utf8":
         with lock:
             connection.sendall(frame(1, b"\xff\xfe\xfd"))
-    elif mode == "half":
+    elif MODE == "half":
         with lock:
             connection.sendall(frame(1, b"x" * 8_000_000)[:4_000_000])
-    while mode == "pings":
+    while MODE == "pings":
         with lock:
             connection.sendall(frame(9, b"p") * 100)
     threading.Event().wait()
@@ -120,14 +119,16 @@ def harm(connection, mode):
 
 def serve(connection):
     try:
-        when = upgrade(connection).get("when")
+        # The first line of the request, which is read below.
+        address = connection.recv(4096, socket.MSG_PEEK).split(b" ")[1]
+        upgrade(connection)
         sockets.add(connection)
-        if when == "answered":
+        if b"when=answered" in address:
             be_good_once(connection)
-        if when == "crowd":
+        if b"when=crowd" in address:
             be_good_while_alone(connection)
-        harm(connection, MODE)
-    except (OSError, ConnectionError):
+        harm(connection)
+    except (OSError, ConnectionError, IndexError):
         sockets.discard(connection)
         connection.close()
 
