@@ -77,12 +77,23 @@ fn none_of_the_twelve_passes_at_any_position() {
     let backend = Backend::node("fixed", &[]);
     let config = CONFIG.replace("within: 20s", "within: 2s").replace("reference-agent", "positions") + FLOW;
     let (cells, backend, config) = (cells(), &backend, &config);
+    // It is the behaviour that fails, and nothing else.
+    let (_, document) = check(backend, &at(config, "none", "pong"));
+    for name in ["agent", "isolation"] {
+        assert_eq!(check_of(&document, name).0, "pass", "{document:#}");
+    }
     assert_eq!(cells.len(), 60);
     std::thread::scope(|scope| {
         for part in cells.chunks(8) {
             scope.spawn(move || part.iter().for_each(|cell| assert_fails(backend, config, cell)));
         }
     });
+}
+
+/// The configuration that asks for a behaviour at a position.
+fn at(config: &str, behaviour: &str, position: &str) -> String {
+    let path = format!("path: /ws?user={{{{user}}}}&behaviour={behaviour}&position={position}");
+    config.replace("path: /ws?user={{user}}", &path)
 }
 
 /// A check in a folder of its own, beside others at once: exit code and document.
@@ -99,9 +110,7 @@ fn check(backend: &Backend, config: &str) -> (i32, Value) {
 
 /// `agent` itself fails, and names what it saw.
 fn assert_fails(backend: &Backend, config: &str, Cell { behaviour, position, words }: &Cell) {
-    let path = format!("path: /ws?user={{{{user}}}}&behaviour={behaviour}&position={position}");
-    let config = config.replace("path: /ws?user={{user}}", &path);
-    let (code, document) = check(backend, &config);
+    let (code, document) = check(backend, &at(config, behaviour, position));
     let (outcome, summary) = check_of(&document, "agent");
     assert_eq!((code, outcome), (10, "fail"), "{behaviour} at {position}\n{document:#}");
     assert_ne!(check_of(&document, "isolation").0, "pass", "{behaviour} at {position}\n{document:#}");
