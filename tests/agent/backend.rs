@@ -49,6 +49,11 @@ impl Backend {
         Self::start(command, port, mode, variables)
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
     fn start(mut command: Command, port: u16, mode: &str, variables: &[(&str, &str)]) -> Self {
         command.env("BACKEND_MODE", mode).envs(variables.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -148,7 +153,13 @@ fn beside_its_packages(installed: &Path) -> PathBuf {
     for (name, text) in
         [("package.json", r#"{"type":"module"}"#), ("server.js", include_str!("../backends/agent/server.js"))]
     {
-        std::fs::write(folder.join(name), text).unwrap();
+        // A server that is starting may be reading it: it is never half there.
+        let path = folder.join(name);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            let beside = folder.join(format!("{name}.new"));
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(&beside, &path).unwrap();
+        }
     }
     folder.join("server.js")
 }

@@ -6,6 +6,7 @@ pub mod backends;
 
 mod answered;
 mod backend;
+mod counted;
 mod examples;
 mod failures;
 mod hostile;

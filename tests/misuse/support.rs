@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::backends;
+use crate::memory::{Measured, measured};
 
 /// The key of good tokens.
 pub(crate) const SECRET: &str = "a-signing-key-that-is-long-enough-for-hs256";
@@ -128,7 +129,7 @@ impl Backend {
         };
         check.args(["--url", &url, "--format", "json"]);
         check.args(["--record", "run.json"]).args(arguments);
-        let (code, out, err, peak) = measured(&mut check, folder.path());
+        let Measured { code, out, err, peak } = measured(&mut check, folder.path());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}\n{out}{err}"));
         let mut judge = revgate(folder.path(), "judge");
         let again = run(judge.args(["run.json", "--format", "json"]));
@@ -224,27 +225,6 @@ fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().expect("the binary");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
-
-/// The same, with the most memory that it took, in KiB.
-fn measured(command: &mut Command, folder: &Path) -> (i32, String, String, u64) {
-    let [out, err] = ["out", "err"].map(|name| folder.join(name));
-    command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-    let mut child = command.spawn().expect("the binary");
-    let status = Path::new("/proc").join(child.id().to_string()).join("status");
-    let mut peak = 0;
-    let code = loop {
-        let told = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = now.unwrap_or(0).max(peak);
-        match child.try_wait().unwrap() {
-            Some(status) => break status.code().unwrap_or(-1),
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-    (code, read(&out), read(&err), peak)
 }
 
 /// Runs each case on a thread of its own, a few at once.

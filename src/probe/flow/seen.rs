@@ -243,7 +243,7 @@ pub struct IsolationSeen {
     pub shared: u64,
     /// Conversations of which more came than is kept: late marks were looked for in the beginning only.
     pub cut: u32,
-    /// Users and captures too short to be looked for.
+    /// Users and captures too short to be looked for, and captured numbers that a sequence may give.
     pub short: u32,
     /// Captures that were equal in every conversation, and so mark none.
     pub constant: u32,

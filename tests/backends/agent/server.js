@@ -14,9 +14,12 @@
 // flood, huge, deep, bad-utf8, never-reads   behind agent_thinking: a million tiny frames without end, a frame of 100 MB,
 //                  JSON of a million brackets, a text that is no UTF-8, and a server that reads no more and says no more
 //
-// or one of these, at BACKEND_POSITION (first-frame: behind the first frame of a socket; mid-run: behind agent_thinking):
+// or one of these, in `?behaviour=` of the upgrade, at the `&position=` beside it:
 // always-503, never-answers, 404, 200, silent, abort, 1000, 1008, 1011, error-1011, frame-1011, pong-1011
-// The first four concern the upgrades that come once the position was reached on any socket.
+// opening: before anything is said; first-frame: behind the first frame; welcome: behind the welcome; pong: behind the answer
+// to a ping; mid-run: behind agent_thinking. The first four concern the upgrades that come once the position was reached
+// on any socket of the same behaviour and position.
+// With BACKEND_FIRST_RUN runs are numbered from there on, and their events name the numbers before and behind.
 //
 // BACKEND_DELAY_MS  how long `dies` and `dies-later` take (7000)
 // BACKEND_RECORD    a file to which every start_agent and stop_agent is appended, a line each
@@ -31,42 +34,45 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 
 const mode = process.env.BACKEND_MODE || "fixed";
-const position = process.env.BACKEND_POSITION || "mid-run";
 const delay = Number(process.env.BACKEND_DELAY_MS || 7000);
 const step = Number(process.env.BACKEND_STEP_MS || 50);
 const UPGRADES = ["always-503", "never-answers", "404", "200"];
 const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame-1011", "pong-1011"];
 
 const leaks = mode.startsWith("leak");
-let reached = false;
+const reached = new Set();
 let latest = null;
+let nextRun = Number(process.env.BACKEND_FIRST_RUN || 0);
 
 const say = (socket, message) => socket.send(JSON.stringify(message));
 
 /** What becomes of a socket at the position; true when nothing more is said on it. */
 async function misbehave(socket, at) {
+  const { behaviour, position } = socket.asked;
   if (at !== position) return false;
-  reached = true;
-  if (!SOCKETS.includes(mode)) return false;
+  reached.add(`${behaviour} ${position}`);
+  if (!SOCKETS.includes(behaviour)) return false;
   socket.done = true;
-  if (mode === "abort") socket.resetSocket();
-  if (mode === "error-1011") say(socket, { type: "error", error: { message: "Service initialization failed" } });
-  if (mode === "frame-1011") say(socket, { type: "heartbeat" });
-  if (mode === "pong-1011") {
+  if (behaviour === "abort") socket.resetSocket();
+  if (behaviour === "error-1011") say(socket, { type: "error", error: { message: "Service initialization failed" } });
+  if (behaviour === "frame-1011") say(socket, { type: "heartbeat" });
+  if (behaviour === "pong-1011") {
     say(socket, { type: "pong" });
     await sleep(500);
   }
-  if (/^\d+$/.test(mode)) socket.close(Number(mode), "at the position");
-  if (mode.endsWith("-1011")) socket.close(1011, "internal error");
+  if (/^\d+$/.test(behaviour)) socket.close(Number(behaviour), "at the position");
+  if (behaviour.endsWith("-1011")) socket.close(1011, "internal error");
   return true;
 }
 
 async function greet(socket, user) {
+  if (await misbehave(socket, "opening")) return;
   say(socket, { type: "handshake_validation", data: { status: "accepted" } });
   if (await misbehave(socket, "first-frame")) return;
   const data = { event: "connection_established", startup_complete: true, user_id: user };
   if (mode === "degraded-welcome") Object.assign(data, { degraded_mode: true });
   say(socket, { type: "system_message", data });
+  await misbehave(socket, "welcome");
 }
 
 /** What a hostile server does in the middle of a run; true when the run is over. */
@@ -97,6 +103,7 @@ function tellPresence() {
 
 function* events(run) {
   const fields = { run_id: run.id, user_id: run.user };
+  if (nextRun) Object.assign(fields, { before: run.id - 1, text: `run ${run.id} comes before ${run.id + 1}` });
   yield { type: "agent_started", payload: fields };
   yield { type: "agent_thinking", ...fields };
   yield { type: "tool_executing", data: { tool: "count_words", ...fields } };
@@ -113,7 +120,7 @@ function* events(run) {
 }
 
 async function runAgent(socket, user, message) {
-  const run = { id: randomUUID(), user, request: message.payload.user_request };
+  const run = { id: nextRun ? nextRun++ : randomUUID(), user, request: message.payload.user_request };
   latest = run;
   let due = [...(leaks ? [] : events(run))];
   if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
@@ -215,17 +222,20 @@ const ANSWERS = { "always-503": "503 Service Unavailable", 404: "404 Not Found",
 
 server.on("upgrade", (request, stream, head) => {
   stream.on("error", () => {});
-  if (reached && UPGRADES.includes(mode)) {
-    if (mode === "never-answers") return;
-    stream.end(`HTTP/1.1 ${ANSWERS[mode]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+  const asked = Object.fromEntries(new URL(request.url, "http://localhost").searchParams);
+  const { behaviour, position, user } = asked;
+  if (UPGRADES.includes(behaviour) && (position === "opening" || reached.has(`${behaviour} ${position}`))) {
+    if (behaviour === "never-answers") return;
+    stream.end(`HTTP/1.1 ${ANSWERS[behaviour]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     return;
   }
-  const user = new URL(request.url, "http://localhost").searchParams.get("user") || "user-001";
   sockets.handleUpgrade(request, stream, head, (socket) => {
+    socket.asked = asked;
     socket.resetSocket = () => stream.resetAndDestroy();
     if (mode === "socket-io") converseSocketIo(socket);
     else if (mode === "graphql") converseGraphql(socket);
-    else converse(socket, user);
+    else converse(socket, user || "user-001");
+    if (position === "pong") socket.on("message", (data) => JSON.parse(data).type === "ping" && misbehave(socket, "pong"));
   });
 });
 
