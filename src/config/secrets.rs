@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::error::ConfigError;
 use super::settings::{Settings, TokenOrigin, TokenSettings};
-use super::snippet::{is_sensitive, is_variable};
+use super::snippet::{is_sensitive, is_variable, masked_command};
 use super::sources::{Found, Sources, Spot};
 use super::values::{Flaw, quoted, text};
 use crate::trust::{Secret, escape};
@@ -25,6 +25,23 @@ pub enum SecretSource {
     SecretManager(String),
     /// In what this argument vector prints.
     Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// True where reading it does something beyond this process: a command runs, or an API is asked and keeps a log of it.
+    pub fn is_afar(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::SecretManager(_))
+    }
+
+    /// What a dry run says in place of reading it, with all masked in it that looks like a credential.
+    pub(crate) fn would(&self) -> String {
+        match self {
+            Self::Environment(name) => format!("would read the variable {}", quoted(name)),
+            Self::File(path) => format!("would read the file {}", quoted(path)),
+            Self::SecretManager(name) => format!("would read the secret {}", escape(name)),
+            Self::Command(words) => format!("would run: {}", masked_command(words)),
+        }
+    }
 }
 
 /// What was found where the configuration said that secrets are kept.
@@ -184,6 +201,7 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
 /// A key, of a PEM also each line alone; or ready tokens.
 fn of_tokens(token: &TokenSettings) -> Vec<Secret> {
     match &token.origin {
+        TokenOrigin::Unread { .. } => Vec::new(),
         TokenOrigin::Ready { tokens, .. } => tokens.all().cloned().collect(),
         TokenOrigin::Minted(minted) => {
             let key = &minted.key.secret;

@@ -137,6 +137,36 @@ fn mask_words(line: &str) -> String {
         .collect()
 }
 
+/// An argument vector as a line to read, without what looks like a credential: what stands behind a sensitive name or
+/// option, and words that nobody types by hand.
+pub(crate) fn masked_command(words: &[String]) -> String {
+    let mut previous = "";
+    let shown = words.iter().map(|word| {
+        let follows = previous.starts_with('-') && !previous.contains('=') && is_sensitive(previous);
+        previous = word;
+        let hidden = (follows && !word.starts_with('-')) || looks_random(word);
+        let masked = if hidden { MASK.to_owned() } else { mask_words(&mask_values(word)) };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%[]".contains(c);
+        if !masked.is_empty() && masked.chars().all(plain) { masked } else { format!("'{masked}'") }
+    });
+    let line = escape(&shown.collect::<Vec<_>>().join(" "));
+    if line.chars().count() <= LONGEST_COMMAND {
+        return line;
+    }
+    format!("{}…", line.chars().take(LONGEST_COMMAND).collect::<String>())
+}
+
+/// How many characters of a command are shown.
+const LONGEST_COMMAND: usize = 200;
+
+/// True for a long word of letters and digits with no break in it.
+fn looks_random(word: &str) -> bool {
+    word.len() >= 20
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "+=_".contains(c))
+        && word.chars().any(|c| c.is_ascii_digit())
+        && word.chars().any(|c| c.is_ascii_alphabetic())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -180,6 +210,25 @@ mod tests {
         {
             assert!(draw(text, 1, 1).contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn commands_are_shown_without_credentials() {
+        let shown =
+            |words: &[&str]| masked_command(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(shown(&["gcloud", "auth", "print-identity-token"]), "gcloud auth print-identity-token");
+        assert_eq!(shown(&["sh", "-c", "cat tokens\n"]), "sh -c 'cat tokens\\n'");
+        for words in [
+            &["get", "--password", "s3cret"][..],
+            &["get", "--api-key=s3cret"],
+            &["curl", "-H", "Authorization: Bearer s3cret"],
+            &["curl", "https://me:s3cret@host/"],
+            &["get", "aB3s3cretaB3aB3aB3aB3"],
+            &["get", "eyJs3cret.s3cret"],
+        ] {
+            assert!(!shown(words).contains("s3cret") && shown(words).contains(MASK), "{}", shown(words));
+        }
+        assert!(shown(&["x".repeat(5000).as_str()]).chars().count() < 250);
     }
 
     proptest! {

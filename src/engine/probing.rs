@@ -152,6 +152,9 @@ impl Run<'_> {
         for words in settings.configured.words(runs, settings.users.len(), cut) {
             self.note_of_target(words);
         }
+        for words in &settings.unread {
+            self.note_of_target(words.clone());
+        }
         if settings.dry_run {
             // Of a plan that is carried out the report tells by itself.
             self.evidence.target.notes.push(format!("plan: {}", plan.words()));
