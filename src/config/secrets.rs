@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::error::ConfigError;
 use super::settings::{Settings, TokenOrigin, TokenSettings};
-use super::snippet::{is_sensitive, is_variable, masked_command};
+use super::snippet::{is_sensitive, is_sensitive_header, is_variable, masked_command};
 use super::sources::{Found, Sources, Spot};
 use super::values::{Flaw, quoted, text};
 use crate::trust::{Secret, escape};
@@ -174,13 +177,13 @@ pub(crate) fn file_option(
 pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<Secret> {
     let mut secrets = from_outside;
     for (name, value) in &settings.conversation.headers {
-        if is_sensitive(name) {
+        if is_sensitive_header(name) {
             secrets.push(value.clone());
         }
     }
     let endpoints = || settings.configured.api.iter().flat_map(|api| &api.endpoints);
     for header in endpoints().flat_map(|endpoint| &endpoint.headers) {
-        if header.is_from_outside || is_sensitive(&header.name) {
+        if header.is_from_outside || is_sensitive_header(&header.name) {
             secrets.push(header.value.clone());
         }
     }
@@ -212,11 +215,23 @@ fn of_tokens(token: &TokenSettings) -> Vec<Secret> {
     }
 }
 
-/// The credential behind a scheme (`Bearer x`), and the values of cookies that are long enough to be credentials.
+/// The credential behind a scheme (`Bearer x`), user and password inside it (`Basic x`), and the values of cookies that
+/// are long enough to be credentials.
 fn header_parts(value: &str) -> Vec<Secret> {
-    let scheme = value.split_once(' ').map(|(_, credential)| credential.trim());
+    let scheme = value.split_once(' ').map(|(scheme, credential)| (scheme, credential.trim()));
+    let login = scheme
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, credential)| STANDARD.decode(credential).ok())
+        .and_then(|decoded| String::from_utf8(decoded).ok())
+        .map(Secret::new);
+    let password =
+        login.as_ref().and_then(|login| login.expose().split_once(':')).map(|(_, password)| password);
+    let credential = scheme.map(|(_, credential)| credential);
+    let behind = credential.into_iter().chain(password).filter(|part| part.len() >= 4).map(Secret::new);
     let cookies = value.split(';').filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim());
-    scheme.into_iter().chain(cookies).filter(|part| part.len() >= 8).map(Secret::new).collect()
+    let cookies = cookies.filter(|value| value.len() >= 8).map(Secret::new);
+    let parts: Vec<Secret> = behind.chain(cookies).collect();
+    parts.into_iter().chain(login).collect()
 }
 
 /// Values of query parameters whose names sound like credentials, as written and decoded.
@@ -249,6 +264,7 @@ mod tests {
         let found = query_values("/ws?user=a&access_token=a%2Fb&key={{user}}&sig=");
         assert_eq!(exposed(&found), ["a%2Fb", "a/b"]);
         assert_eq!(exposed(&header_parts("Bearer correct-horse")), ["correct-horse"]);
+        assert_eq!(exposed(&header_parts("Basic bWU6aG9yc2U=")), ["bWU6aG9yc2U=", "horse", "me:horse"]);
         assert_eq!(
             exposed(&header_parts("lang=en; sid=correct-horse")),
             ["sid=correct-horse", "correct-horse"]

@@ -23,6 +23,17 @@ pub(crate) fn is_sensitive(name: &str) -> bool {
         || matches!(lower.as_str(), "auth" | "sig" | "pwd" | "jwt")
 }
 
+/// True for the name of a header whose value is likely a credential; more names than of keys and parameters, since what a
+/// header carries is more often one.
+pub(crate) fn is_sensitive_header(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_login = |part: &str| {
+        part == "auth"
+            || ["authn", "authz", "authent", "pass", "bearer"].iter().any(|start| part.starts_with(start))
+    };
+    is_sensitive(name) || lower.starts_with("x-api-") || lower.split('-').any(is_login)
+}
+
 /// `line` (from 1) of `text` with a caret under `column` (from 1, in characters).
 pub(crate) fn draw(text: &str, line: usize, column: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -200,6 +211,31 @@ mod tests {
             let line = text.lines().count();
             let drawn = draw(text, line, 3);
             assert!(!drawn.contains("s3cret") && drawn.contains(MASK), "{drawn}");
+        }
+    }
+
+    #[test]
+    fn headers_are_told_by_their_names() {
+        for name in [
+            "Authorization",
+            "Proxy-Authorization",
+            "Cookie",
+            "X-Key",
+            "api-key",
+            "X-Access-Token",
+            "X-Client-Secret",
+            "X-Api-Version",
+            "X-Auth",
+            "X-Auth-User",
+            "Authentication",
+            "X-Amz-Signature",
+            "X-Password",
+            "Passphrase",
+        ] {
+            assert!(is_sensitive_header(name), "{name}");
+        }
+        for name in ["X-Tenant", "Accept-Language", "X-Author", "Origin", "User-Agent", "X-Test-Type"] {
+            assert!(!is_sensitive_header(name), "{name}");
         }
     }
 
