@@ -3,7 +3,7 @@
 //!
 //! The model is asked through its errors: a key that it does not know is answered with those that it knows. So nothing
 //! has to be listed here, and a new key, at any depth, is missed in the page at once.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,6 +14,8 @@ use crate::trust::escape;
 
 /// Longest excerpt of a value in words, in characters.
 const SHOWN: usize = 80;
+/// The most of a value that is cleaned before it is cut, in characters.
+const SEARCHED: usize = 64 * 1024;
 
 /// Statuses that are due: one, or a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +110,10 @@ pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
 }
 
 impl Condition {
-    /// What is wrong about the answer, as a fragment; `None` where the condition holds. The words quote the answer: they
-    /// are neither escaped nor redacted.
-    pub fn unmet(&self, answer: &Value) -> Option<String> {
+    /// What is wrong about the answer, as a fragment; `None` where the condition holds. The words quote the answer:
+    /// what they quote is `clean`ed before it is cut, and not escaped.
+    pub fn unmet(&self, answer: &Value, clean: impl Fn(&str) -> String) -> Option<String> {
+        let shown = |value: &Value| shown(&clean(&beginning(value)));
         let place = if self.pointer.is_empty() { "the answer" } else { self.pointer.as_str() };
         let Some(found) = answer.pointer(&self.pointer) else {
             return Some(format!("there is no {place} in its JSON"));
@@ -172,10 +175,14 @@ fn equal(due: &Value, found: &Value) -> bool {
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
+/// As much of a value as is looked through for secrets.
+fn beginning(value: &Value) -> String {
+    value.to_string().chars().take(SEARCHED).collect()
+}
+
+fn shown(text: &str) -> String {
     if text.chars().count() <= SHOWN {
-        return text;
+        return text.to_owned();
     }
     format!("{}…", text.chars().take(SHOWN).collect::<String>())
 }
@@ -201,7 +208,7 @@ mod tests {
     fn what_is_contained_may_have_more_around_it() {
         let answer = json!({"deps": {"db": {"up": true, "ms": 3}, "queue": "up"}, "tags": ["a", "b", {"c": 1, "d": 2}], "s": "ok: 1.4"});
         let unmet = |pointer: &str, due: Value| {
-            condition(pointer, &json!({ "contains": due })).unwrap().unmet(&answer)
+            condition(pointer, &json!({ "contains": due })).unwrap().unmet(&answer, str::to_owned)
         };
         for (pointer, due) in [
             ("", json!({"deps": {"db": {"up": true}}})),
@@ -225,14 +232,15 @@ mod tests {
             assert!(unmet(pointer, due.clone()).unwrap().contains("does not contain"), "{pointer} {due}");
         }
         let whole = condition("/deps", &json!({"queue": "up"})).unwrap();
-        assert!(whole.unmet(&answer).unwrap().contains("and not"), "a value is whole");
+        assert!(whole.unmet(&answer, str::to_owned).unwrap().contains("and not"), "a value is whole");
     }
 
     #[test]
     fn conditions_tell_values_from_patterns_and_texts_from_truths() {
         let answer =
             json!({"status": "healthy", "ready": true, "version": "1.4.2", "n": 1, "deep": {"a": [1, 2]}});
-        let unmet = |pointer: &str, due: Value| condition(pointer, &due).unwrap().unmet(&answer);
+        let unmet =
+            |pointer: &str, due: Value| condition(pointer, &due).unwrap().unmet(&answer, str::to_owned);
         assert_eq!(unmet("/status", json!("healthy")), None);
         assert_eq!(unmet("/n", json!(1.0)), None);
         assert_eq!(unmet("/deep", json!({"a": [1, 2]})), None);

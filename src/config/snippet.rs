@@ -148,19 +148,18 @@ fn mask_words(line: &str) -> String {
         .collect()
 }
 
-/// An argument vector as a line to read, without what looks like a credential: what stands behind a sensitive name or
-/// option, and words that nobody types by hand.
+/// An argument vector as a line to read. Only plain words are shown: whole scripts, what stands behind a sensitive name or
+/// option, and words that nobody types by hand may hold a credential.
 pub(crate) fn masked_command(words: &[String]) -> String {
     let mut previous = "";
     let shown = words.iter().map(|word| {
         let follows = previous.starts_with('-') && !previous.contains('=') && is_sensitive(previous);
         previous = word;
-        let hidden = (follows && !word.starts_with('-')) || looks_random(word);
-        let masked = if hidden { MASK.to_owned() } else { mask_words(&mask_values(word)) };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%[]".contains(c);
-        if !masked.is_empty() && masked.chars().all(plain) { masked } else { format!("'{masked}'") }
+        let is_option = word.starts_with('-');
+        let is_shown = is_plain(word) && (is_option || !follows) && mask_words(&mask_values(word)) == *word;
+        if is_shown { word.as_str() } else { MASK }
     });
-    let line = escape(&shown.collect::<Vec<_>>().join(" "));
+    let line = shown.collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST_COMMAND {
         return line;
     }
@@ -170,12 +169,17 @@ pub(crate) fn masked_command(words: &[String]) -> String {
 /// How many characters of a command are shown.
 const LONGEST_COMMAND: usize = 200;
 
-/// True for a long word of letters and digits with no break in it.
-fn looks_random(word: &str) -> bool {
-    word.len() >= 20
-        && word.chars().all(|c| c.is_ascii_alphanumeric() || "+=_".contains(c))
-        && word.chars().any(|c| c.is_ascii_digit())
-        && word.chars().any(|c| c.is_ascii_alphabetic())
+/// True for a word of names, numbers and paths, none of whose pieces is long and mixes letters with digits.
+fn is_plain(word: &str) -> bool {
+    let is_random = |piece: &str| {
+        piece.len() >= 8
+            && piece.contains(|c: char| c.is_ascii_digit())
+            && piece.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    !word.is_empty()
+        && word.len() <= 80
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@".contains(c))
+        && !word.split(['-', '_', '=', '.', '/', ':', ',', '@']).any(is_random)
 }
 
 #[cfg(test)]
@@ -253,13 +257,18 @@ mod tests {
         let shown =
             |words: &[&str]| masked_command(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(shown(&["gcloud", "auth", "print-identity-token"]), "gcloud auth print-identity-token");
-        assert_eq!(shown(&["sh", "-c", "cat tokens\n"]), "sh -c 'cat tokens\\n'");
+        assert_eq!(shown(&["sh", "-c", "cat tokens"]), "sh -c [masked]");
+        assert_eq!(
+            shown(&["vault", "kv", "get", "--field=jwt", "/a/b-1"]),
+            "vault kv get --field=jwt /a/b-1"
+        );
         for words in [
             &["get", "--password", "s3cret"][..],
             &["get", "--api-key=s3cret"],
             &["curl", "-H", "Authorization: Bearer s3cret"],
             &["curl", "https://me:s3cret@host/"],
             &["get", "aB3s3cretaB3aB3aB3aB3"],
+            &["printf", "%s", "s3cret with blanks"],
             &["get", "eyJs3cret.s3cret"],
         ] {
             assert!(!shown(words).contains("s3cret") && shown(words).contains(MASK), "{}", shown(words));

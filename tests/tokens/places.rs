@@ -88,7 +88,7 @@ fn a_command_is_run_only_where_the_command_line_allows_it() {
 #[test]
 fn a_dry_run_runs_no_command_and_asks_no_secret_manager() {
     for (token, due) in [
-        ("secret-command: [sh, -c, 'touch ran; echo key']", "would run: sh -c 'touch ran; echo key'"),
+        ("secret-command: [sh, -c, 'touch ran; echo key']", "would run: sh -c [masked]"),
         ("tokens-command: [touch, ran]", "would run: touch ran; the users are those of its tokens"),
         (
             "algorithm: RS256, secret-command: [touch, ran, --password, s3cret]",
@@ -145,7 +145,7 @@ fn an_expired_token_is_refused_and_one_that_soon_is_has_a_word() {
 }
 
 /// Answers every request with this, as the API of Secret Manager does; the requests' first lines come back.
-fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiver<String>) {
+pub(crate) fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = std::sync::mpsc::channel();
@@ -168,7 +168,7 @@ fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiv
 }
 
 /// What `AccessSecretVersion` answers: with the checksum of `of`.
-fn version(payload: &[u8], checksum: u32) -> String {
+pub(crate) fn version(payload: &[u8], checksum: u32) -> String {
     serde_json::json!({
         "name": "projects/123456789/secrets/jwt-key/versions/3",
         "payload": {"data": STANDARD.encode(payload), "dataCrc32c": checksum.to_string()},
@@ -180,7 +180,7 @@ fn error(code: u16, status: &str, message: &str) -> String {
     serde_json::json!({"error": {"code": code, "status": status, "message": message}}).to_string()
 }
 
-const NAME: &str = "projects/demo/secrets/jwt-key/versions/latest";
+pub(crate) const NAME: &str = "projects/demo/secrets/jwt-key/versions/latest";
 
 #[test]
 fn a_key_is_read_from_secret_manager() {

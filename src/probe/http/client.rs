@@ -107,15 +107,16 @@ impl Request {
         if let Some(page) = PlatformPage::recognise(raw.status, raw.server.as_deref(), &start) {
             return Answered::Platform { status: raw.status, page };
         }
-        let Some(what) = self.wrong(raw) else { return Answered::Right { status: raw.status } };
+        let clean = |text: &str| prober.redactor.redact_cut(text);
+        let Some(what) = self.wrong(raw, clean) else { return Answered::Right { status: raw.status } };
         // Redacted before it is cut: of a short secret no head must be left.
-        let body: String = prober.redactor.redact_cut(&start).chars().take(KEPT).collect();
-        let what = Excerpt::new(&prober.redactor.redact_cut(&what));
+        let body: String = clean(&start).chars().take(KEPT).collect();
+        let what = Excerpt::new(&clean(&what));
         Answered::Wrong { status: raw.status, what, body: Excerpt::new(&body) }
     }
 
-    /// What is wrong about an answer; neither escaped nor redacted.
-    fn wrong(&self, raw: &Raw) -> Option<String> {
+    /// What is wrong about an answer, not escaped; what is cut of it is cleaned before.
+    fn wrong(&self, raw: &Raw, clean: impl Fn(&str) -> String) -> Option<String> {
         if !self.statuses.iter().any(|due| due.holds(raw.status)) {
             let due: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
             let to = raw.location.as_ref().map_or_else(String::new, |to| format!(", a redirect to {to},"));
@@ -130,7 +131,7 @@ impl Request {
             );
         }
         match serde_json::from_slice::<Value>(&raw.body) {
-            Ok(value) => self.conditions.iter().find_map(|condition| condition.unmet(&value)),
+            Ok(value) => self.conditions.iter().find_map(|condition| condition.unmet(&value, &clean)),
             Err(error) => Some(format!("its body is no JSON: {error}")),
         }
     }
