@@ -18,6 +18,7 @@ const PAGES: &[(&str, &str)] = &[
     ("api", include_str!("../../docs/checks/api.md")),
     ("logs", include_str!("../../docs/checks/logs.md")),
     ("tokens", include_str!("../../docs/tokens.md")),
+    ("configuration", include_str!("../../docs/configuration.md")),
 ];
 
 /// Prints a page.

@@ -188,9 +188,21 @@ fn latency(sources: &Sources<'_>, file: Option<&LatencyModel>) -> Result<Latency
         Ok::<Option<Duration>, ConfigError>(found.map(|found| found.value))
     };
     let Some(LatencyModel { p50, p95, p99 }) = file else { return Ok(Latency::default()) };
-    Ok(Latency {
-        p50: limit(p50.as_ref(), "p50")?,
-        p95: limit(p95.as_ref(), "p95")?,
-        p99: limit(p99.as_ref(), "p99")?,
-    })
+    let limits = [
+        ("p50", limit(p50.as_ref(), "p50")?),
+        ("p95", limit(p95.as_ref(), "p95")?),
+        ("p99", limit(p99.as_ref(), "p99")?),
+    ];
+    let mut lower: Option<(&str, Duration)> = None;
+    for (key, limit) in limits.iter().filter_map(|(key, limit)| Some((*key, (*limit)?))) {
+        if let Some((other, most)) = lower.filter(|(_, most)| limit < *most) {
+            let flaw =
+                Flaw::new(format!("{limit:?} is less than the {other} ({most:?}), which no {key} can be"))
+                    .help("let the limits rise: latency: { p50: 20s, p95: 40s, p99: 50s }");
+            return Err(sources.error(&Spot::of(None, &["agent", "latency", key]), flaw));
+        }
+        lower = Some((key, limit));
+    }
+    let [(_, p50), (_, p95), (_, p99)] = limits;
+    Ok(Latency { p50, p95, p99 })
 }

@@ -165,6 +165,7 @@ pub(crate) fn auth(
     };
     let has_audience = match &token.origin {
         TokenOrigin::Minted(minted) => minted.claims.contains_key("aud"),
+        TokenOrigin::Unread { claims, .. } => claims.contains_key("aud"),
         TokenOrigin::Ready { .. } => false,
     };
     let names = |wanted: BadToken| kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&wanted));
@@ -183,7 +184,7 @@ pub(crate) fn auth(
         }
     }
     let signed = [BadToken::Expired, BadToken::NotYetValid, BadToken::WrongAudience];
-    if matches!(token.origin, TokenOrigin::Ready { .. })
+    if matches!(token.origin, TokenOrigin::Ready { .. } | TokenOrigin::Unread { is_ready: true, .. })
         && let Some(kind) = signed.into_iter().find(|kind| names(*kind))
     {
         let flaw = Flaw::new(format!(

@@ -1,8 +1,8 @@
 //! What an HTTP answer must be: statuses, and values at places of its JSON.
 //!
 //! Takes what was written and gives conditions that an answer can be held against. It asks nobody. The surprising rule: a
-//! mapping with the one key `regex` is a pattern and every other value is the value itself, so that `true` is never met by
-//! the text "true".
+//! mapping with the one key `regex` or `contains` says how to compare, and every other value is the value itself and whole,
+//! so that `true` is never met by the text "true", nor `{a: 1}` by an object that has more.
 
 use std::fmt;
 
@@ -76,6 +76,7 @@ pub struct Condition {
 #[derive(Debug, Clone)]
 enum Due {
     Equal(Value),
+    Contains(Value),
     Matches(regex::Regex),
 }
 
@@ -83,10 +84,14 @@ enum Due {
 pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
     // The empty pointer is the whole answer.
     let pointer = if pointer.is_empty() { String::new() } else { wire::pointer(pointer)? };
-    let pattern = due.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("regex"));
-    let due = match pattern {
-        None => Due::Equal(due.clone()),
-        Some(Value::String(pattern)) if !pattern.is_empty() => match regex::Regex::new(pattern) {
+    let only = |key: &str| due.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(key));
+    let due = match (only("regex"), only("contains")) {
+        (None, None) => Due::Equal(due.clone()),
+        (None, Some(part)) if is_empty(part) => {
+            return Err(Flaw::new("what it must contain is empty, which everything contains"));
+        }
+        (None, Some(part)) => Due::Contains(part.clone()),
+        (Some(Value::String(pattern)), _) if !pattern.is_empty() => match regex::Regex::new(pattern) {
             Ok(pattern) => Due::Matches(pattern),
             Err(error) => {
                 let reason = error.to_string();
@@ -97,7 +102,9 @@ pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
                 )));
             }
         },
-        Some(_) => return Err(Flaw::new("the pattern is not a text, or is empty, which everything matches")),
+        (Some(_), _) => {
+            return Err(Flaw::new("the pattern is not a text, or is empty, which everything matches"));
+        }
     };
     Ok(Condition { pointer, due })
 }
@@ -114,12 +121,49 @@ impl Condition {
         match &self.due {
             Due::Equal(due) if equal(due, found) => None,
             Due::Equal(due) => Some(format!("{place} is {} and not {}", shown(found), shown(due))),
+            Due::Contains(due) if contains(found, due) => None,
+            Due::Contains(due) => {
+                Some(format!("{place} is {} and does not contain {}", shown(found), shown(due)))
+            }
             Due::Matches(pattern) => {
                 let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
                 (!pattern.is_match(&text))
                     .then(|| format!("{place} is {} and does not match {}", shown(found), pattern.as_str()))
             }
         }
+    }
+}
+
+/// True for what everything contains.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// A text contains its parts; a list its elements, one or several in any order; an object its members, also nested ones.
+/// Everything else contains what it equals.
+fn contains(found: &Value, due: &Value) -> bool {
+    match (found, due) {
+        (Value::String(found), Value::String(due)) => found.contains(due.as_str()),
+        (Value::Array(found), Value::Array(due)) => {
+            due.iter().all(|due| found.iter().any(|found| is_like(found, due)))
+        }
+        (Value::Array(found), due) => found.iter().any(|found| is_like(found, due)),
+        (found, due) => is_like(found, due),
+    }
+}
+
+/// Objects hold at least the members that are due; everything else is equal.
+fn is_like(found: &Value, due: &Value) -> bool {
+    match (found, due) {
+        (Value::Object(found), Value::Object(due)) => {
+            due.iter().all(|(key, due)| found.get(key).is_some_and(|found| is_like(found, due)))
+        }
+        (found, due) => equal(due, found),
     }
 }
 
@@ -161,6 +205,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_contained_may_have_more_around_it() {
+        let answer = json!({"deps": {"db": {"up": true, "ms": 3}, "queue": "up"}, "tags": ["a", "b", {"c": 1, "d": 2}], "s": "ok: 1.4"});
+        let unmet = |pointer: &str, due: Value| {
+            condition(pointer, &json!({ "contains": due })).unwrap().unmet(&answer, str::to_owned)
+        };
+        for (pointer, due) in [
+            ("", json!({"deps": {"db": {"up": true}}})),
+            ("/deps", json!({"queue": "up"})),
+            ("/tags", json!("a")),
+            ("/tags", json!(["b", "a"])),
+            ("/tags", json!({"c": 1})),
+            ("/s", json!("1.4")),
+            ("/deps/db/ms", json!(3.0)),
+        ] {
+            assert_eq!(unmet(pointer, due.clone()), None, "{pointer} {due}");
+        }
+        for (pointer, due) in [
+            ("/deps", json!({"queue": "u"})),
+            ("/deps", json!({"db": {"up": "true"}})),
+            ("/deps", json!({"cache": null})),
+            ("/tags", json!(["a", "x"])),
+            ("/tags", json!({"c": 2})),
+            ("/s", json!(1.4)),
+        ] {
+            assert!(unmet(pointer, due.clone()).unwrap().contains("does not contain"), "{pointer} {due}");
+        }
+        let whole = condition("/deps", &json!({"queue": "up"})).unwrap();
+        assert!(whole.unmet(&answer, str::to_owned).unwrap().contains("and not"), "a value is whole");
+    }
+
+    #[test]
     fn conditions_tell_values_from_patterns_and_texts_from_truths() {
         let answer =
             json!({"status": "healthy", "ready": true, "version": "1.4.2", "n": 1, "deep": {"a": [1, 2]}});
@@ -175,6 +250,8 @@ mod tests {
         assert!(unmet("/version", json!({"regex": "^2"})).unwrap().contains("does not match ^2"));
         assert_eq!(unmet("/stats", json!(1)).unwrap(), "there is no /stats in its JSON");
         for (pointer, due) in [
+            ("/deep", json!({"contains": {}})),
+            ("/status", json!({"contains": ""})),
             ("status", json!(1)),
             ("/~2", json!(1)),
             ("/a", json!({"regex": "("})),

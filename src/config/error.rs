@@ -109,7 +109,13 @@ impl ConfigError {
 
     /// What to do or to type next.
     pub fn help(&self) -> &str {
-        self.help.as_deref().unwrap_or("all options and their meaning: revgate check --help")
+        let usual = match self.place {
+            Some(Place::Line { .. } | Place::File(_)) => {
+                "every key with its form and its range: revgate explain configuration"
+            }
+            _ => "all options and their meaning: revgate check --help",
+        };
+        self.help.as_deref().unwrap_or(usual)
     }
 }
 

@@ -210,14 +210,18 @@ fn kind(text: &str) -> Result<BadFrame, Flaw> {
     values::named("kind of frame", text, &BadFrame::ALL, BadFrame::name)
 }
 
-/// `512B`, `64KiB` or `1MiB`, at most 16 MiB.
+/// `512B`, `64KiB`, `1MiB`, or a plain number of bytes; less than 16 MiB.
 fn size(text: &str) -> Result<usize, Flaw> {
-    let flaw =
-        || Flaw::new(format!("{} is not a size: write it as 512B, 64KiB or 1MiB, up to 16MiB", quoted(text)));
+    let flaw = || {
+        Flaw::new(format!(
+            "{} is not a size below 16MiB: write it as 64KiB, 1MiB, or as a number of bytes",
+            quoted(text)
+        ))
+    };
     let (number, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)]
         .into_iter()
         .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), bytes)))
-        .ok_or_else(flaw)?;
+        .unwrap_or((text, 1));
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(flaw());
     }
@@ -245,9 +249,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_a_unit() {
+    fn sizes_are_bytes_or_have_a_unit() {
         assert_eq!((size("64KiB"), size("1 MiB"), size("512B")), (Ok(65536), Ok(1 << 20), Ok(512)));
-        for text in ["", "64", "KiB", "64KB", "1.5MiB", "0B", "16MiB", "-1B", "99999999999999999999B"] {
+        assert_eq!(size("1000000"), Ok(1_000_000));
+        for text in [
+            "",
+            "0",
+            "KiB",
+            "64KB",
+            "64k",
+            "1_000",
+            "1.5MiB",
+            "0B",
+            "16MiB",
+            "16777216",
+            "-1B",
+            "99999999999999999999B",
+        ] {
             assert!(size(text).is_err(), "{text}");
         }
     }

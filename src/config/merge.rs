@@ -140,6 +140,7 @@ pub fn merge(
         checks: Selection { configured: configured.names(), ..race::checks(&sources)? },
         configured,
         dry_run: typed.dry_run,
+        unread: token::unread(&sources)?,
         asked: Asked::default(),
     };
     within::refuse_excess(&sources, &settings)?;
@@ -190,5 +191,7 @@ fn nothing_to_choose_from(sources: &Sources<'_>, spot: &Spot) -> ConfigError {
 mod mistakes;
 #[cfg(test)]
 mod misuse;
+#[cfg(test)]
+mod rubbish;
 #[cfg(test)]
 mod tests;

@@ -149,6 +149,9 @@ impl Run<'_> {
         let settings = self.settings;
         let cut = control.and_then(|control| control.request_timeout);
         self.plan_configured(&plan, cut);
+        for words in &settings.unread {
+            self.note_of_target(words.clone());
+        }
         if settings.dry_run {
             // Of a plan that is carried out the report tells by itself.
             self.evidence.target.notes.push(format!("plan: {}", plan.words()));

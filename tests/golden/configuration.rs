@@ -81,6 +81,10 @@ fn mistakes_of_what_a_socket_says() {
         &[
             "path: ws",
             "path: /{{usr}}",
+            "path: '/{{us er}}'",
+            "path: /100%",
+            "send: 'hello {{user'",
+            "send: '{{ }}'",
             "path: '/a b'",
             "path: /a#b",
             "send: ''",
@@ -98,6 +102,7 @@ fn mistakes_of_what_a_socket_says() {
             "headers:\n  X-A: \"s3cret-that-nobody-may-see \u{fc}\"",
             "headers:\n  X-A: 'of {{user}}'",
             "headers: { X-A: { env: N, file: f } }",
+            "headers: { X-A: a, x-a: b }",
             "headers: { X-A: { env: not a name } }",
             "headers: { X-A: { env: NOT_SET } }",
             "headers: { X-A: { file: missing } }",
@@ -145,6 +150,11 @@ fn mistakes_of_tokens() {
             "token: { tokens-env: A, tokens-file: b }",
             "token: { lifetime: 0s }",
             "token: { claims: { a: ['{{usr}}'] } }",
+            "token: { claims: { exp: yesterday } }",
+            "token: { claims: { exp: 1600000000 } }",
+            "token: { claims: { aud: 5 } }",
+            "token: { claims: { sub: 5 } }",
+            "token: { lifetime: 1s }",
         ],
     );
 }
@@ -156,6 +166,10 @@ fn mistakes_of_what_is_checked() {
         &[
             "timeouts: { opening: 0s }",
             "timeouts: { hold: soon }",
+            "timeouts: { answer: 2h }",
+            "timeouts: { answer: 2.5 }",
+            "users: [a, b, c]\nframes: { largest: 64KB }",
+            "agent: { flow: reference-agent, latency: { p50: 10s, p95: 5s } }",
             "race: { patterns: [] }",
             "race:\n  patterns:\n    - users\n    - raze",
             "race: { rounds: 0 }",
@@ -198,6 +212,15 @@ fn mistakes_of_the_file_itself() {
             "---\ntag: b",
             "- a",
             "users:\n  - \u{1b}[31mred",
+            "users: [a, b",
+            "send: 'a",
+            "path: /a: b",
+            "send: @a",
+            "send: *nothing",
+            "send: !text a",
+            "send: { a: .nan }",
+            "send: { a: 99999999999999999999 }",
+            "race: &r { rounds: 5 }\nlimits: { <<: *r }",
         ],
     );
 }

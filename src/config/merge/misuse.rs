@@ -34,8 +34,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("auth: { kinds: [wrong-audience] }", "6:16: auth.kinds: the claims of good tokens name no audience"),
     ("auth: { audience: them }", "6:19: auth.audience: the claims of good tokens name no audience"),
     (
-        "frames: { largest: 64 }",
-        "6:20: frames.largest: \"64\" is not a size: write it as 512B, 64KiB or 1MiB",
+        "frames: { largest: 64KB }",
+        "6:20: frames.largest: \"64KB\" is not a size below 16MiB: write it as 64KiB, 1MiB, or as a number of",
     ),
     ("frames: { largest: 64MiB }", "6:20: frames.largest: \"64MiB\" is not a size"),
     ("frames: { kinds: [] }", "6:18: frames.kinds: no kind of frame is named"),
