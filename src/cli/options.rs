@@ -114,12 +114,7 @@ pub(super) const SETTINGS: &[Choosable] = &[
     one("expect", "PATTERN", SOCKET, "What the answer must hold: a JSON subset, else a regular expression"),
     one("identity-header", "NAME", SOCKET, "This header of the 101 names the revision (K_REVISION)"),
     one("identity-pointer", "POINTER", SOCKET, "This JSON pointer into a frame names the revision"),
-    commas(
-        "skip",
-        "CHECK",
-        CHECKS,
-        "Leave these checks out; an approval needs serves, and race or agent",
-    ),
+    commas("skip", "CHECK", CHECKS, "Leave these checks out; an approval needs serves, and race or agent"),
     commas(
         "only",
         "CHECK",
