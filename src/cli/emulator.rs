@@ -8,6 +8,7 @@ use super::{Clock, environment, input};
 use crate::config::Given;
 use crate::emulator::{Behaviour, Emulator, EmulatorError, PROJECT, REGION, SERVICE, Scenario};
 use crate::exit::Exit;
+use crate::trust::escape;
 
 /// The port of the Admin API where nobody names one and it is free.
 pub(super) const USUAL_PORT: u16 = 8790;
@@ -49,9 +50,13 @@ fn told(emulator: &Emulator, scenario: &Scenario) -> String {
     let endpoint = emulator.api_endpoint();
     let port = endpoint.rsplit(':').next().unwrap_or_default();
     let port = if port == USUAL_PORT.to_string() { String::new() } else { format!(" --port {port}") };
+    let candidate = scenario.revisions.last().filter(|candidate| candidate.exec.is_none());
+    let path = candidate.map_or_else(String::new, |candidate| {
+        format!(" --path {}", escape(candidate.path.as_deref().unwrap_or("/ws")))
+    });
     format!(
         "Admin API  {endpoint}\nservice    {}\nmeant for  revgate check --api-endpoint {endpoint} --project {} \
-         --region {} --service {} --tag gate\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \
+         --region {} --service {} --tag gate{path}\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \
          list\nuntil Ctrl-C\n",
         emulator.service_url().unwrap_or_default(),
         scenario.project.as_deref().unwrap_or(PROJECT),
