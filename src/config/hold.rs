@@ -46,7 +46,7 @@ pub struct HoldSettings {
     pub time: Duration,
     /// How many, of distinct users where sockets have users. Default 5, or as many as there are users.
     pub sockets: u32,
-    /// Time between two pings of ours. Default 20 s, or half of the time.
+    /// Time between two pings of ours. Default 20 s, or a third of the time.
     pub ping_every: Duration,
     /// What the application is to say by itself again and again.
     pub heartbeat: Option<Heartbeat>,
