@@ -97,6 +97,13 @@ fn emulator() -> Command {
     let switch = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
+    // It has no variable: it must stand where whoever reads the command sees it.
+    let allow_commands =
+        switch("allow-commands", "Run the command of an image exec:CMD that is deployed; no shell");
+    let throttle = format!(
+        "Stop the processes of an instance between requests, as Cloud Run takes their CPU away [env: {}]",
+        variable("throttle")
+    );
     let environment = Command::new("env")
         .about("Print what a shell needs for gcloud and revgate to reach the emulator")
         .arg(switch("dotenv", "Print NAME=value lines, as for $GITHUB_ENV or an --env-file"))
@@ -113,6 +120,19 @@ fn emulator() -> Command {
         .arg(option("exec", "CMD", "The candidate is this command, started with $PORT; no shell"))
         .arg(option("scenario", "FILE", "Service, revisions and faults from this file (YAML or JSON)"))
         .arg(option("behaviour", "NAME", "What the candidate, a sample backend, does wrong"))
+        .arg(option(
+            "images",
+            "FILE",
+            "What runs in the place of an image: a map to commands or sample backends",
+        ))
+        .arg(allow_commands)
+        .arg(Arg::new("throttle").long("throttle").action(ArgAction::SetTrue).help(throttle))
+        .arg(option("bind", "ADDRESS", "Listen on this address besides loopback; others can reach it then"))
+        .arg(option(
+            "tls",
+            "FILE",
+            "Speak TLS too, on every port; the authority's certificate is written here",
+        ))
 }
 
 fn settings() -> Vec<Arg> {

@@ -4,9 +4,12 @@ use clap::ArgMatches;
 
 use super::check::listen;
 use super::output::{Failure, print};
+use super::surroundings::surround;
 use super::{Clock, environment, input};
 use crate::config::Given;
-use crate::emulator::{Behaviour, Emulator, EmulatorError, PROJECT, REGION, SERVICE, Scenario};
+use crate::emulator::{
+    Behaviour, Emulator, EmulatorError, EmulatorOptions, PROJECT, REGION, SERVICE, Scenario,
+};
 use crate::exit::Exit;
 use crate::trust::escape;
 
@@ -21,15 +24,17 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     let port = port(matches)?;
     let scenario = scenario(matches)?;
     let signals = listen()?;
-    let usual = Emulator::start_scenario(&scenario, port.or(Some(USUAL_PORT)), clock.started_at).await;
+    let options = surround(matches, scenario.options(port.or(Some(USUAL_PORT)), clock.started_at))?;
+    let certificate = input::text(matches, "tls");
+    let usual = Emulator::play(&scenario, options.clone()).await;
     let emulator = match usual {
         // Another emulator has it, most likely: any other port does as well.
         Err(EmulatorError::Listen { .. }) if port.is_none() => {
-            Emulator::start_scenario(&scenario, None, clock.started_at).await?
+            Emulator::play(&scenario, EmulatorOptions { port: None, ..options }).await?
         }
         started => started?,
     };
-    print(&told(&emulator, &scenario));
+    print(&told(&emulator, &scenario, certificate.as_deref()));
     signals.token.cancelled().await;
     emulator.shutdown().await;
     Ok(signals.exit().unwrap_or(Exit::Success))
@@ -46,7 +51,7 @@ pub(super) fn port(matches: &ArgMatches) -> Result<Option<u16>, Failure> {
 }
 
 /// Where everything is, and what to type next.
-fn told(emulator: &Emulator, scenario: &Scenario) -> String {
+fn told(emulator: &Emulator, scenario: &Scenario, certificate: Option<&str>) -> String {
     let endpoint = emulator.api_endpoint();
     let port = endpoint.rsplit(':').next().unwrap_or_default();
     let port = if port == USUAL_PORT.to_string() { String::new() } else { format!(" --port {port}") };
@@ -54,10 +59,14 @@ fn told(emulator: &Emulator, scenario: &Scenario) -> String {
     let path = candidate.map_or_else(String::new, |candidate| {
         format!(" --path {}", escape(candidate.path.as_deref().unwrap_or("/ws")))
     });
+    let names = emulator.names().join(", ");
+    let trust = certificate
+        .map_or_else(String::new, |file| format!("TLS        on every port; trust {}\n", escape(file)));
     format!(
         "Admin API  {endpoint}\nservice    {}\nmeant for  revgate check --api-endpoint {endpoint} --project {} \
          --region {} --service {} --tag gate{path}\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \
-         list\nuntil Ctrl-C\n",
+         list\nnames      {names}: on every port, by Host, and through the \
+         Admin API as a proxy\n{trust}until Ctrl-C\n",
         emulator.service_url().unwrap_or_default(),
         scenario.project.as_deref().unwrap_or(PROJECT),
         scenario.region.as_deref().unwrap_or(REGION),

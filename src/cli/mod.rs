@@ -17,6 +17,7 @@ mod promote;
 mod rehearse;
 mod secrets;
 mod signals;
+mod surroundings;
 
 pub use arguments::command;
 pub use output::Failure;

@@ -12,7 +12,7 @@ use super::{
     deploy::deploy,
     error::EmulatorError,
     faults::Faults,
-    front,
+    front::{self, Zone},
     model::Progress,
     options::{ApiRequest, Deployment, EmulatorOptions, LogLine},
     scenario::Scenario,
@@ -88,6 +88,13 @@ impl Emulator {
             .services
             .get(&self.world.options.service)
             .map(|service| format!("http://127.0.0.1:{}", service.port))
+    }
+
+    /// The names of run.app that stand for the service on every port.
+    pub fn names(&self) -> [String; 2] {
+        let EmulatorOptions { project, region, service, .. } = &self.world.options;
+        let zone = Zone { project, region };
+        [zone.hashed(service, None), zone.numbered(service, None)]
     }
 
     /// The URL of a tag, once it was routed.

@@ -33,7 +33,9 @@ impl<'de> Deserialize<'de> for Images {
             let named = |error: &dyn std::fmt::Display| D::Error::custom(format!("{image}: {error}"));
             let entry = match what {
                 Value::String(command) => RevisionEntry { exec: Some(command), ..RevisionEntry::default() },
-                other => serde_json::from_value(other).map_err(|error| named(&error))?,
+                fields @ Value::Object(_) => serde_json::from_value(fields).map_err(|error| named(&error))?,
+                // A list would be read as the fields in their order.
+                _ => return Err(named(&"a command or the fields of a revision are expected")),
             };
             let RevisionEntry { name, tag, percent, created_minutes_ago, .. } = &entry;
             if name.is_some() || tag.is_some() || *percent > 0 || *created_minutes_ago > 0 {
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_a_deployment_chooses_is_refused() {
-        for (wrong, word) in [("a: {tag: t}", "tag"), ("a: {behavior: x}", "behavior"), ("a: [x]", "a:")] {
+        for (wrong, word) in [("a: {tag: t}", "tag"), ("a: {behavior: x}", "behavior"), ("a: []", "a:")] {
             let error = Images::parse(wrong).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }

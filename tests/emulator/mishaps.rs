@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
 use super::support::{
-    eventually, faults, frame, named, open, open_with, options, read_out, sample, tagged, with,
+    call, eventually, faults, frame, get, named, open, open_with, options, read_out, sample, settled, tagged,
+    with,
 };
 
 fn echoing(name: &str) -> Deployment {
@@ -133,4 +134,42 @@ async fn some_entries_are_never_seen() {
     assert_eq!(told(&emulator, words).await, some, "the same ones");
     faults(&emulator, |faults| faults.log_missing = 1.0);
     assert!(told(&emulator, words).await.is_empty());
+}
+
+/// A token as Google's are, but for its signature.
+fn token(audience: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let claims = json!({"aud": audience, "exp": 4_000_000_000_u32});
+    format!("{}.{}.x", URL_SAFE_NO_PAD.encode("{}"), URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+#[tokio::test]
+async fn who_may_call_a_service_is_what_its_policy_and_its_ingress_say() {
+    let emulator = with(options(), vec![]).await;
+    let body = json!({"template": {"containers": [{"image": "r/p/web"}]}, "customAudiences": ["mine"]});
+    assert_eq!(call(&emulator, "POST", "services?serviceId=web", Some(body)).await.0, 200);
+    settled(&emulator).await;
+    let url = get(&emulator, "services/web").await["uri"].as_str().unwrap().to_owned();
+    let health = async |token: Option<&str>| {
+        let mut request = reqwest::Client::new().get(format!("{url}/health"));
+        if let Some(token) = token {
+            request = request.header("x-serverless-authorization", format!("Bearer {token}"));
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(health(None).await, 403, "nobody was let in");
+    for (audience, due) in [(url.as_str(), 200), ("mine", 200), ("another's", 401)] {
+        assert_eq!(health(Some(&token(audience))).await, due, "{audience}");
+    }
+    eventually("the entries", || async { told(&emulator, "was not authenticated").await.len() == 1 }).await;
+    let entry = told(&emulator, "was not authenticated").await.remove(0);
+    assert_eq!((&entry["severity"], &entry["httpRequest"]["status"]), (&json!("WARNING"), &json!(403)));
+    let policy = json!({"policy": {"bindings": [{"role": "roles/run.invoker", "members": ["allUsers"]}]}});
+    assert_eq!(call(&emulator, "POST", "services/web:setIamPolicy", Some(policy)).await.0, 200);
+    assert_eq!(health(None).await, 200);
+    let internal = json!({"ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY"});
+    let closed = call(&emulator, "PATCH", "services/web?updateMask=ingress", Some(internal)).await;
+    assert_eq!(closed.0, 200, "{}", closed.1);
+    settled(&emulator).await;
+    assert_eq!(health(None).await, 404);
 }

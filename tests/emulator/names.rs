@@ -62,6 +62,10 @@ async fn a_host_name_decides_on_every_port() {
     let mut inside = String::new();
     stream.read_to_string(&mut inside).await.unwrap();
     assert!(established.starts_with(b"HTTP/1.1 200 ") && inside.contains("x-revision: demo-b"), "{inside}");
+    // A page of another host could deploy otherwise.
+    let page = get("/v2/projects/demo-project/locations/us-central1/services", "127.0.0.1")
+        .replace("Connection", "Origin: https://example.com\nConnection");
+    assert!(say(&api, &page).await.starts_with("HTTP/1.1 403"));
     // The API itself is as reachable as ever.
     let read = say(&api, &get("http://us-central1-run.googleapis.com/v2/projects/demo-project/locations/us-central1/services/demo", "x")).await;
     assert!(read.starts_with("HTTP/1.1 200"), "{read}");

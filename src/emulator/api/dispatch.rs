@@ -55,6 +55,11 @@ async fn answer(
              `revgate emulator env` prints, and http:// endpoints."
         ))));
     }
+    // Any page in a browser can send to a loopback port, and what is deployed here may be a command.
+    if headers.get(header::ORIGIN).is_some_and(|origin| !is_local(origin.to_str().unwrap_or_default())) {
+        let message = "The emulator takes no requests from web pages of other hosts.".to_owned();
+        return respond(Err(ApiError::new(403, "PERMISSION_DENIED", message)));
+    }
     let text = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
     let Ok(body) = text else {
         return respond(Err(ApiError::invalid("Invalid JSON payload received.")));
@@ -76,6 +81,12 @@ async fn answer(
         },
     };
     respond(answer)
+}
+
+/// Whether a page is of this machine.
+fn is_local(origin: &str) -> bool {
+    let host = origin.split_once("://").map_or("", |(_, rest)| rest.split(':').next().unwrap_or_default());
+    ["localhost", "127.0.0.1"].contains(&host)
 }
 
 /// Splits on the first `=` only: some clients send a second one raw.

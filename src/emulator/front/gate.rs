@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::{RngExt as _, rngs::StdRng};
+use serde_json::Value;
 
 use super::{affinity, head::Head, identity, pages::Page};
 use crate::emulator::{
@@ -58,7 +59,11 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<R
     if head.path() == SWALLOWED {
         return Err(Page::Swallowed);
     }
-    keep_out(world, service, faults, head)?;
+    // A refusal with an entry in the log is one of the revision that would have been asked.
+    let refusal = keep_out(world, service, faults, head).err();
+    if let Some(page) = refusal.as_ref().filter(|page| page.said().is_none()) {
+        return Err(page.clone());
+    }
     let mut name = match &entrance.tag {
         Some(tag) => tagged(service, faults, tag)?,
         None => remembered(service, head)
@@ -77,21 +82,27 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<R
     };
     let status = faults.front_status.filter(|_| draw(rng, faults.front_rate.unwrap_or(1.0)));
     let ready = service.revision(&name).filter(|revision| revision.readiness == Readiness::Ready);
-    let to = match status {
-        Some(status) => Err(Page::for_status(status)),
+    let to = match refusal.or(status.map(Page::for_status)) {
+        Some(page) => Err(page),
         None => ready.map(|revision| Arc::clone(&revision.instances)).ok_or(Page::NotAvailable),
     };
     Ok(Routed { revision: name, to, delay: faults.front_delay, mishap })
 }
 
 fn keep_out(world: &World, service: &Service, faults: &Faults, head: &Head) -> Result<(), Page> {
-    if faults.ingress != Ingress::All || faults.default_uri_disabled {
+    let says = |name: &str| service.annotations.get(name).and_then(Value::as_str);
+    let switched = |name: &str| says(name) == Some("true");
+    // Whoever comes over loopback comes, for a rehearsal, from the internet.
+    let open =
+        faults.ingress == Ingress::All && says("run.googleapis.com/ingress").is_none_or(|to| to == "all");
+    if !open || faults.default_uri_disabled || switched("run.googleapis.com/default-url-disabled") {
         return Err(Page::Ingress);
     }
-    if faults.iap {
+    if faults.iap || switched("run.googleapis.com/iap-enabled") {
         return Err(Page::Iap);
     }
-    if !faults.private {
+    let public = service.policy.is_public() || switched("run.googleapis.com/invoker-iam-disabled");
+    if public && !faults.private {
         return Ok(());
     }
     // Where both headers are sent, only the first is looked at, as on Cloud Run.

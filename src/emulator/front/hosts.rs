@@ -4,8 +4,8 @@
 //! `[TAG---]SERVICE-NUMBER.REGION.run.app`, made and read. It looks nothing up. The surprising rule: the hash is made of
 //! the project and the region alone, as Google's is, so that all services of a project share it.
 
-/// The number of the emulated project.
-pub(crate) const PROJECT_NUMBER: &str = "123456789012";
+use crate::emulator::state::PROJECT_NUMBER;
+
 /// What stands between a tag and a service.
 const TAG_END: &str = "---";
 /// Letters and digits of a hash.

@@ -18,12 +18,15 @@ const GCLOUD: &str = "32555940559.apps.googleusercontent.com";
 /// The audiences that a service accepts.
 pub(crate) fn audiences(world: &World, service: &Service) -> Vec<String> {
     let zone = Zone { project: &world.options.project, region: &world.options.region };
-    vec![
+    let custom = service.annotations.get("run.googleapis.com/custom-audiences").and_then(Value::as_str);
+    let custom = custom.and_then(|list| serde_json::from_str::<Vec<String>>(list).ok());
+    let own = [
         format!("http://127.0.0.1:{}", service.port),
         format!("https://{}", zone.hashed(&service.name, None)),
         format!("https://{}", zone.numbered(&service.name, None)),
         GCLOUD.to_owned(),
-    ]
+    ];
+    own.into_iter().chain(custom.unwrap_or_default()).collect()
 }
 
 /// Whether a token is for one of `audiences` at this time.

@@ -21,5 +21,6 @@ pub(crate) use client::Client;
 pub(crate) use connection::finish;
 pub(crate) use gate::Entrance;
 pub(crate) use head::{Head, Received};
+pub(crate) use hosts::Zone;
 pub(crate) use listen::{listen, listen_for_api};
 pub use tls::{Tls, TlsError};

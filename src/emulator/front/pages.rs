@@ -67,6 +67,11 @@ impl Page {
                  https://cloud.google.com/run/docs/troubleshooting#malformed-response-or-connection-error",
             ),
             Self::TimedOut => Some(TOO_LATE),
+            Self::Forbidden => Some(
+                "The request was not authenticated. Either allow unauthenticated invocations or set the proper \
+                 Authorization header. Read more at https://cloud.google.com/run/docs/securing/authenticating",
+            ),
+            Self::Unauthorized => Some("The request was not authorized to invoke this service."),
             _ => None,
         }
     }

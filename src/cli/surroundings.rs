@@ -1,0 +1,71 @@
+//! Where does an emulator listen, and what may it run?
+//!
+//! Reads the options of `revgate emulator` that are no part of a scenario, and the files that they name, into the
+//! emulator's own options. The surprising rule: an address that others can reach is warned of at once, on standard error,
+//! since an emulator asks nobody for a password and runs commands.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+
+use super::input;
+use super::output::Failure;
+use crate::emulator::{EmulatorOptions, Images, Tls};
+
+/// The options with what was asked for besides the scenario.
+pub(super) fn surround(
+    matches: &ArgMatches,
+    mut options: EmulatorOptions,
+) -> Result<EmulatorOptions, Failure> {
+    options.allow_commands = matches.get_flag("allow-commands");
+    options.throttle |= input::switch(matches, "throttle")?;
+    if let Some(bind) = bind(matches)? {
+        options.bind = bind;
+    }
+    if let Some(images) = images(matches)? {
+        options.images = images;
+    }
+    if let Some(given) = input::given_text(matches, "tls") {
+        let tls = Tls::new(&options.region, options.started_at).context("the emulator's certificate")?;
+        std::fs::write(given.text(), tls.authority()).map_err(|error| {
+            let words = format!("could not be written: {error}");
+            input::wrong(&given, &words, "name a file for the certificate of the authority: --tls ca.pem")
+        })?;
+        options.tls = Some(tls);
+    }
+    Ok(options)
+}
+
+fn bind(matches: &ArgMatches) -> Result<Option<IpAddr>, Failure> {
+    let Some(given) = input::given_text(matches, "bind") else { return Ok(None) };
+    let address: IpAddr = given.text().parse().map_err(|_| {
+        input::wrong(
+            &given,
+            "is no IP address",
+            "name one of this machine's, or 0.0.0.0 for all of them; loopback needs no --bind",
+        )
+    })?;
+    if !address.is_loopback() {
+        let _ = writeln!(
+            anstream::stderr(),
+            "warning: whoever reaches {address} can deploy to this emulator, read its logs and call what it runs: bind it \
+             inside a container or a private network only"
+        );
+    }
+    Ok(Some(address))
+}
+
+fn images(matches: &ArgMatches) -> Result<Option<Images>, Failure> {
+    let Some(given) = input::given_text(matches, "images") else { return Ok(None) };
+    let text = std::fs::read_to_string(given.text()).map_err(|error| {
+        input::wrong(&given, &format!("could not be read: {error}"), "name a file with --images FILE")
+    })?;
+    let images = Images::parse(&text).map_err(|error| {
+        let failure = Failure::from(error);
+        let words = format!("{}: {}: {}", given.place(), given.text(), failure.words);
+        Failure::safe(failure.exit, &words, &failure.help)
+    })?;
+    Ok(Some(images))
+}
