@@ -15,7 +15,7 @@ use super::{
     instance::{Failure, Instances, Recipe, Specification},
     knative::{completed, named, unnamed},
     model::{Policy, Progress, Readiness, Revision, Service, Target},
-    options::{Deployment, Workload},
+    options::{Deployment, EmulatorOptions, Workload},
     reconcile,
     state::{PROJECT_NUMBER, State, World},
     traffic, wait,
@@ -39,6 +39,7 @@ pub(crate) struct BringUp {
 pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> io::Result<Service> {
     let port = state.ports.of(world, Entrance { service: name.to_owned(), tag: None })?;
     let now = world.clock.tick();
+    let EmulatorOptions { project, region, real_names, .. } = &world.options;
     Ok(Service {
         name: name.to_owned(),
         uid: state.uuid(),
@@ -62,6 +63,7 @@ pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> 
         latest_created: None,
         latest_ready: None,
         latest_routed: None,
+        told_names: real_names.then(|| (project.clone(), region.clone())),
         port,
         tag_ports: BTreeMap::new(),
         tags: BTreeMap::new(),
