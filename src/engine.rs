@@ -30,7 +30,7 @@ use crate::cloudrun::{
     self, AddedTag, Client, ReadyOutcome, TagToAdd,
     wire::{Revision, Service},
 };
-use crate::config::{ApiAccess, CheckName, Choice, ServiceName, Settings};
+use crate::config::{ApiAccess, CheckName, Choice, ConfiguredChecks, ServiceName, Settings};
 use crate::event::Event;
 use crate::judge::{
     AddressKind, Carried, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
@@ -136,6 +136,8 @@ struct Run<'a> {
     settings: &'a Settings,
     around: &'a Surroundings,
     evidence: Evidence,
+    /// What is asked for by being configured, within what the revision holds, once that is known.
+    configured: ConfiguredChecks,
     /// The application's tokens, once they were wanted.
     tokens: Option<Tokens>,
     /// The revision that serves, where the candidate is to be compared with it.
@@ -194,6 +196,7 @@ impl<'a> Run<'a> {
             settings,
             around,
             evidence,
+            configured: settings.configured.clone(),
             tokens: None,
             opponent: None,
             watcher: None,

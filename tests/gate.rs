@@ -16,6 +16,8 @@ mod interrupts;
 mod leftovers;
 #[path = "gate/parrot.rs"]
 mod parrot;
+#[path = "gate/parts.rs"]
+mod parts;
 #[path = "gate/pipeline.rs"]
 mod pipeline;
 #[path = "gate/promotion.rs"]

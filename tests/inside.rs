@@ -10,6 +10,8 @@ mod endpoints;
 mod entries;
 #[path = "inside/hostile.rs"]
 mod hostile;
+#[path = "support/memory.rs"]
+pub mod memory;
 #[path = "inside/proof.rs"]
 mod proof;
 #[path = "inside/rubbish.rs"]

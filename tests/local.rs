@@ -121,6 +121,14 @@ fn threads_are_blocked_by_the_right_stratum_and_their_twin_approved() {
     assert_approved(QUICK, &command("fixed"));
 }
 
+/// Lanes are for the address: with two rounds under way, the end of one would wake the server of the other, which would
+/// look like a server that is not the process that was stopped.
+#[test]
+fn frozen_rounds_follow_each_other_whatever_the_lanes() {
+    let lanes = QUICK.replace("race: {", "race: { lanes: 8,");
+    assert_approved(&lanes, &backends::threads_command("fixed"));
+}
+
 #[test]
 fn a_record_gives_the_same_verdict_and_says_what_is_local() {
     let folder = tempfile::tempdir().unwrap();
@@ -292,6 +300,7 @@ fn twenty_of_twenty_are_approved_of_threads() {
     approves_ten_of_either_twin(backends::threads_command);
 }
 
+#[expect(clippy::print_stdout, reason = "a series of an hour says how far it is")]
 fn approves_ten_of_either_twin(command: fn(&str) -> String) {
     for mode in ["fixed", "fixed-singleton"] {
         let exec = command(mode);

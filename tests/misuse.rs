@@ -14,5 +14,7 @@ mod frames;
 mod hold;
 #[path = "misuse/hostile.rs"]
 mod hostile;
+#[path = "support/memory.rs"]
+pub mod memory;
 #[path = "misuse/support.rs"]
 mod support;

@@ -4,6 +4,10 @@
 #[path = "support/backends.rs"]
 pub mod backends;
 
+#[path = "tokens/echo.rs"]
+mod echo;
+#[path = "tokens/everywhere.rs"]
+mod everywhere;
 #[path = "tokens/places.rs"]
 mod places;
 #[path = "tokens/secrecy.rs"]

@@ -20,6 +20,31 @@ Examples:
   revgate check --exec 'uvicorn app:app --port $PORT' --project P --region R --service S
 
 Settings come from flags, then REVGATE_* variables, then revgate.yaml (-f, else ./revgate.yaml).
+Every key of revgate.yaml, and how values are written: revgate explain configuration
+Times are written 250ms, 2.5s, 10m or 1h30m.
+";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  revgate rehearse                  see a racy, a dead and a fixed revision gated, on this machine
+  revgate check --dry-run …         what a check would do to your service, without doing it
+  revgate explain configuration     what revgate.yaml can say
+";
+
+const PROMOTE_EXAMPLES: &str = "\
+Examples:
+  revgate promote --project P --region R --service S --tag gate --yes
+  revgate check … --record run.json && revgate promote … --recorded run.json --yes
+
+The check runs first; traffic moves only when it approves, by one write that names the revision.
+";
+
+const REHEARSE_EXAMPLES: &str = "\
+Examples:
+  revgate rehearse
+  revgate rehearse --exec 'uvicorn app:app --port $PORT' --path /ws --send '{\"type\":\"ping\"}'
+
+The service is the emulator's own: options that name another one are left aside.
 ";
 
 /// The whole command line.
@@ -41,10 +66,12 @@ pub fn command() -> Command {
         .subcommand(emulator())
         .subcommand(
             Command::new("explain")
-                .about("What a check looks for, and what its failures mean")
-                .arg(Arg::new("name").value_name("CHECK").required(true)),
+                .about("What a check looks for and what its failures mean; how revgate.yaml is written")
+                .arg(Arg::new("name").value_name("PAGE").required(true).help(
+                    "ready, identity, serves, race, agent, isolation, auth, hold, api, frames, logs; tokens, configuration",
+                )),
         )
-        .after_help(EXIT_CODES)
+        .after_help(format!("{FIRST_STEPS}\n{EXIT_CODES}"))
 }
 
 fn check() -> Command {
@@ -72,7 +99,7 @@ fn promote() -> Command {
         .args(settings())
         .args([yes, recorded])
         .args(outputs())
-        .after_help(EXIT_CODES)
+        .after_help(format!("{PROMOTE_EXAMPLES}\n{EXIT_CODES}"))
 }
 
 fn rehearse() -> Command {
@@ -81,7 +108,7 @@ fn rehearse() -> Command {
         .arg(exec("Your server, started with $PORT; no shell [env: REVGATE_EXEC]"))
         .args(settings())
         .args(outputs())
-        .after_help(EXIT_CODES)
+        .after_help(format!("{REHEARSE_EXAMPLES}\n{EXIT_CODES}"))
 }
 
 /// Neither `promote` nor the file has it: a command is run only where whoever typed it sees it.
@@ -124,7 +151,11 @@ fn emulator() -> Command {
         .arg(option("service", "NAME", "The service that is there from the start; default: demo"))
         .arg(option("exec", "CMD", "The candidate is this command, started with $PORT; no shell"))
         .arg(option("scenario", "FILE", "Service, revisions and faults from this file (YAML or JSON)"))
-        .arg(option("behaviour", "NAME", "What the candidate, a sample backend, does wrong"))
+        .arg(option(
+            "behaviour",
+            "NAME",
+            "What the candidate, a sample backend, does wrong; a name that there is not lists all",
+        ))
         .arg(option(
             "images",
             "FILE",
@@ -153,12 +184,12 @@ fn settings() -> Vec<Arg> {
         .long("dry-run")
         .action(ArgAction::SetTrue)
         .help_heading("What is checked")
-        .help("Print the plan, open nothing, end 11");
+        .help("Print the plan and end 11; opens no socket, runs no command");
     let allow_commands = Arg::new("allow-commands")
         .long("allow-commands")
         .action(ArgAction::SetTrue)
         .help_heading("What is gated")
-        .help("Run the commands that the configuration file names, such as token.tokens-command; no shell");
+        .help("Run the commands that the configuration file names for tokens (token.secret-command, token.tokens-command); no shell");
     let mut arguments = vec![config];
     arguments.extend(SETTINGS.iter().map(argument));
     arguments.extend([allow_commands, dry_run]);

@@ -86,7 +86,12 @@ pub(super) const SETTINGS: &[Choosable] = &[
     one("id-token-file", "FILE", ACCESS, "IAM ID token for a private service"),
     repeated("header", "'K: V'", SOCKET, "A further header of the upgrade request"),
     repeated("subprotocol", "NAME", SOCKET, "A subprotocol to offer"),
-    commas("user", "NAME", SOCKET, "Users, one a socket"),
+    commas(
+        "user",
+        "NAME",
+        SOCKET,
+        "Open sockets as these users, in turn [default: those of ready tokens, else revgate]",
+    ),
     one(
         "token-secret-env",
         "VAR",
@@ -109,8 +114,13 @@ pub(super) const SETTINGS: &[Choosable] = &[
     one("expect", "PATTERN", SOCKET, "What the answer must hold: a JSON subset, else a regular expression"),
     one("identity-header", "NAME", SOCKET, "This header of the 101 names the revision (K_REVISION)"),
     one("identity-pointer", "POINTER", SOCKET, "This JSON pointer into a frame names the revision"),
-    commas("skip", "CHECK", CHECKS, "Leave these checks out; without serves and race nothing is approved"),
-    commas("only", "CHECK", CHECKS, "Run only these checks"),
+    commas("skip", "CHECK", CHECKS, "Leave these checks out; an approval needs serves, and race or agent"),
+    commas(
+        "only",
+        "CHECK",
+        CHECKS,
+        "Run only these checks: ready, identity, serves, race, and what revgate.yaml asks for",
+    ),
     commas(
         "pattern",
         "NAME",

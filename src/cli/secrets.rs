@@ -30,6 +30,8 @@ pub(super) async fn look_up(
     let mut lookup = Lookup::at(now);
     let mut needed = needed(typed, file, purpose)?;
     needed.sort();
+    // A dry run does nothing that anybody else could notice: the plan says what it would have done.
+    needed.retain(|source| !(typed.dry_run && source.is_afar()));
     for source in needed {
         let found = match &source {
             SecretSource::Environment(name) => secret_of(name).map(Secret::new).map_err(str::to_owned),

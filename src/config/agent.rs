@@ -13,6 +13,7 @@ use super::error::ConfigError;
 use super::flow::{self, Flow};
 use super::locate::KeyPath;
 use super::scalars::Text;
+use super::secrets::Lookup;
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
 use super::values::{self, Flaw};
@@ -101,7 +102,8 @@ impl AgentSettings {
             let _ = write!(words, "; {} at once were asked for, and there are {users} users", self.at_once);
         }
         let sends = self.flow.messages().count();
-        let _ = write!(words, "; {sends} messages a run; limits: {} runs", self.costs.agent_runs);
+        let answers = if self.flow.answers.is_empty() { "" } else { ", and answers to what asks for them" };
+        let _ = write!(words, "; {sends} messages a run{answers}; limits: {} runs", self.costs.agent_runs);
         if let Some(messages) = self.costs.messages_per_minute {
             let _ = write!(words, ", {messages} messages a minute of one user");
         }
@@ -110,12 +112,16 @@ impl AgentSettings {
 }
 
 /// What is asked for; `None` where nothing is.
-pub(crate) fn agent(sources: &Sources<'_>, limits: &Limits) -> Result<Option<AgentSettings>, ConfigError> {
+pub(crate) fn agent(
+    sources: &Sources<'_>,
+    lookup: &Lookup,
+    limits: &Limits,
+) -> Result<Option<AgentSettings>, ConfigError> {
     let costs = costs(sources, limits)?;
     flow::flows(sources)?;
     let Some(file) = &sources.file.model.agent else { return Ok(None) };
     let path = KeyPath::of(&["agent"]);
-    let Some(flow) = flow::chosen(sources, &path.key("flow"), file.flow.as_ref())? else {
+    let Some(flow) = flow::chosen(sources, lookup, &path.key("flow"), file.flow.as_ref())? else {
         let help = format!("agent: {{ flow: NAME }}, of `flows:` or one of {}", flow::names_of_ours());
         return Err(sources.error(&Spot::File(path), Flaw::new("no flow is named").help(help)));
     };
@@ -182,9 +188,21 @@ fn latency(sources: &Sources<'_>, file: Option<&LatencyModel>) -> Result<Latency
         Ok::<Option<Duration>, ConfigError>(found.map(|found| found.value))
     };
     let Some(LatencyModel { p50, p95, p99 }) = file else { return Ok(Latency::default()) };
-    Ok(Latency {
-        p50: limit(p50.as_ref(), "p50")?,
-        p95: limit(p95.as_ref(), "p95")?,
-        p99: limit(p99.as_ref(), "p99")?,
-    })
+    let limits = [
+        ("p50", limit(p50.as_ref(), "p50")?),
+        ("p95", limit(p95.as_ref(), "p95")?),
+        ("p99", limit(p99.as_ref(), "p99")?),
+    ];
+    let mut lower: Option<(&str, Duration)> = None;
+    for (key, limit) in limits.iter().filter_map(|(key, limit)| Some((*key, (*limit)?))) {
+        if let Some((other, most)) = lower.filter(|(_, most)| limit < *most) {
+            let flaw =
+                Flaw::new(format!("{limit:?} is less than the {other} ({most:?}), which no {key} can be"))
+                    .help("let the limits rise: latency: { p50: 20s, p95: 40s, p99: 50s }");
+            return Err(sources.error(&Spot::of(None, &["agent", "latency", key]), flaw));
+        }
+        lower = Some((key, limit));
+    }
+    let [(_, p50), (_, p95), (_, p99)] = limits;
+    Ok(Latency { p50, p95, p99 })
 }

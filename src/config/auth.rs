@@ -5,9 +5,11 @@
 //! crashes its handler is what the check looks for.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::carrier::Carrier;
 use super::error::ConfigError;
 use super::scalars::Text;
 use super::settings::{Limits, TokenOrigin, TokenSettings};
@@ -22,6 +24,7 @@ pub(crate) struct AuthModel {
     tries: Option<Text>,
     kinds: Option<Vec<Text>>,
     audience: Option<Text>,
+    patience: Option<Text>,
 }
 
 /// What the check `auth` is to do.
@@ -35,6 +38,9 @@ pub struct AuthSettings {
     pub kinds: Vec<BadToken>,
     /// Whom a token of a wrong audience is made out to.
     pub audience: String,
+    /// How long a server may take to refuse a token once it was spoken to; `None`: as long as an answer may take. Default
+    /// 60 s where a token goes in the first message, since a server that waits for one may do so for as long.
+    pub patience: Option<Duration>,
     /// Openings a second, at most.
     pub pace: u32,
 }
@@ -133,6 +139,10 @@ const FAILURES: [u16; 5] = [1006, 1011, 1012, 1013, 1014];
 /// Whom a token of a wrong audience is made out to, where nothing is configured.
 const OTHER_AUDIENCE: &str = "https://another-service.invalid";
 
+/// How long a server may wait for a first message that carries no good token, where nothing is configured: none of those
+/// that are known waits longer by default.
+const FIRST_MESSAGE: Duration = Duration::from_mins(1);
+
 /// What is asked for; `None` where nothing is.
 pub(crate) fn auth(
     sources: &Sources<'_>,
@@ -145,6 +155,8 @@ pub(crate) fn auth(
     let tries = sources.one(None, model.tries.as_ref(), &["auth", "tries"], tries)?;
     let kinds = sources.many(None, model.kinds.as_ref(), &["auth", "kinds"], kind)?;
     let audience = sources.one(None, model.audience.as_ref(), &["auth", "audience"], values::text)?;
+    let keys = ["auth", "patience"];
+    let patience = sources.one(None, model.patience.as_ref(), &keys, values::positive_duration)?;
     let at = |keys: &[&str], flaw: Flaw| Err(sources.error(&Spot::of(None, keys), flaw));
     let Some(token) = token else {
         let flaw = Flaw::new("there is no token of which bad ones could be made")
@@ -153,6 +165,7 @@ pub(crate) fn auth(
     };
     let has_audience = match &token.origin {
         TokenOrigin::Minted(minted) => minted.claims.contains_key("aud"),
+        TokenOrigin::Unread { claims, .. } => claims.contains_key("aud"),
         TokenOrigin::Ready { .. } => false,
     };
     let names = |wanted: BadToken| kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&wanted));
@@ -171,7 +184,7 @@ pub(crate) fn auth(
         }
     }
     let signed = [BadToken::Expired, BadToken::NotYetValid, BadToken::WrongAudience];
-    if matches!(token.origin, TokenOrigin::Ready { .. })
+    if matches!(token.origin, TokenOrigin::Ready { .. } | TokenOrigin::Unread { is_ready: true, .. })
         && let Some(kind) = signed.into_iter().find(|kind| names(*kind))
     {
         let flaw = Flaw::new(format!(
@@ -181,6 +194,7 @@ pub(crate) fn auth(
         return at(&["auth", "kinds"], flaw);
     }
     let kinds = kinds.map_or_else(|| BadToken::ALL.to_vec(), |found| found.value);
+    let waits = token.carriers.iter().any(|carrier| matches!(carrier, Carrier::FirstMessage(_)));
     let possible =
         |kind: &BadToken| kinds.contains(kind) && (has_audience || *kind != BadToken::WrongAudience);
     Ok(Some(AuthSettings {
@@ -188,6 +202,7 @@ pub(crate) fn auth(
         tries: tries.map_or(1, |found| found.value),
         kinds: BadToken::ALL.into_iter().filter(possible).collect(),
         audience: audience.map_or_else(|| OTHER_AUDIENCE.to_owned(), |found| found.value),
+        patience: patience.map(|found| found.value).or(waits.then_some(FIRST_MESSAGE)),
         pace: limits.openings_per_second,
     }))
 }
@@ -218,10 +233,16 @@ fn refusals(text: &str) -> Result<Refusals, Flaw> {
 }
 
 impl AuthSettings {
+    /// How often a good token beside a large header is tried at the most, for each oversized one without an answer.
+    pub const CONTROLS: u32 = 5;
+
     /// What it costs, in one line.
     pub(crate) fn words(&self) -> String {
         let bad = self.kinds.len() * self.tries as usize;
-        format!("auth: {bad} sockets with bad tokens, one after the other, and two with a good one")
+        let patience = self.patience.map_or_else(String::new, |patience| {
+            format!(", each waited for up to {} s", patience.as_secs_f64())
+        });
+        format!("auth: {bad} sockets with bad tokens, one after the other{patience}, and two with a good one")
     }
 }
 

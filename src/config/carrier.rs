@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::places;
 use super::suggest::did_you_mean;
 use super::template::{Escaping, Template, Values};
 use super::values::{Flaw, quoted};
@@ -69,6 +70,7 @@ impl TokenTemplate {
             kept = rest;
         }
         if pieces.is_empty() {
+            other(source)?;
             return Err(Flaw::new("the template has no place for the token").help(PLACES));
         }
         pieces.push(Piece::Other(other(&source[kept..])?));
@@ -109,6 +111,7 @@ impl TokenTemplate {
 const PLACES: &str = "the places are {{token}}, {{token.base64url}}, {{user}}, {{nonce}} and {{round}}";
 
 fn other(text: &str) -> Result<Template, Flaw> {
+    places::check(text).map_err(|flaw| flaw.help(PLACES))?;
     Template::parse(text)
         .map_err(|error| Flaw::new(format!("unknown place {{{{{}}}}}", error.0)).help(PLACES))
 }
@@ -231,6 +234,9 @@ mod tests {
             ("subprotocol:jwt", "has no place for the token"),
             ("subprotocol:a b{{token}}", "no subprotocol may hold"),
             ("first-message:{{token}} {{usr}}", "unknown place {{usr}}"),
+            ("first-message:{{token}} {{us er}}", "unknown place {{us er}}"),
+            ("first-message:{{tok en}}", "unknown place {{tok en}}"),
+            ("first-message:{{token}} {{user", "not closed"),
         ] {
             let flaw = carrier(way).unwrap_err();
             assert!(flaw.message.contains(words), "{way}: {}", flaw.message);

@@ -1,8 +1,8 @@
 //! What an HTTP answer must be: statuses, and values at places of its JSON.
 //!
 //! Takes what was written and gives conditions that an answer can be held against. It asks nobody. The surprising rule: a
-//! mapping with the one key `regex` is a pattern and every other value is the value itself, so that `true` is never met by
-//! the text "true".
+//! mapping with the one key `regex` or `contains` says how to compare, and every other value is the value itself and whole,
+//! so that `true` is never met by the text "true", nor `{a: 1}` by an object that has more.
 
 use std::fmt;
 
@@ -14,6 +14,8 @@ use crate::trust::escape;
 
 /// Longest excerpt of a value in words, in characters.
 const SHOWN: usize = 80;
+/// The most of a value that is cleaned before it is cut, in characters.
+const SEARCHED: usize = 64 * 1024;
 
 /// Statuses that are due: one, or a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub struct Condition {
 #[derive(Debug, Clone)]
 enum Due {
     Equal(Value),
+    Contains(Value),
     Matches(regex::Regex),
 }
 
@@ -81,10 +84,14 @@ enum Due {
 pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
     // The empty pointer is the whole answer.
     let pointer = if pointer.is_empty() { String::new() } else { wire::pointer(pointer)? };
-    let pattern = due.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("regex"));
-    let due = match pattern {
-        None => Due::Equal(due.clone()),
-        Some(Value::String(pattern)) if !pattern.is_empty() => match regex::Regex::new(pattern) {
+    let only = |key: &str| due.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(key));
+    let due = match (only("regex"), only("contains")) {
+        (None, None) => Due::Equal(due.clone()),
+        (None, Some(part)) if is_empty(part) => {
+            return Err(Flaw::new("what it must contain is empty, which everything contains"));
+        }
+        (None, Some(part)) => Due::Contains(part.clone()),
+        (Some(Value::String(pattern)), _) if !pattern.is_empty() => match regex::Regex::new(pattern) {
             Ok(pattern) => Due::Matches(pattern),
             Err(error) => {
                 let reason = error.to_string();
@@ -95,15 +102,18 @@ pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
                 )));
             }
         },
-        Some(_) => return Err(Flaw::new("the pattern is not a text, or is empty, which everything matches")),
+        (Some(_), _) => {
+            return Err(Flaw::new("the pattern is not a text, or is empty, which everything matches"));
+        }
     };
     Ok(Condition { pointer, due })
 }
 
 impl Condition {
-    /// What is wrong about the answer, as a fragment; `None` where the condition holds. The words quote the answer: they
-    /// are neither escaped nor redacted.
-    pub fn unmet(&self, answer: &Value) -> Option<String> {
+    /// What is wrong about the answer, as a fragment; `None` where the condition holds. The words quote the answer:
+    /// what they quote is `clean`ed before it is cut, and not escaped.
+    pub fn unmet(&self, answer: &Value, clean: impl Fn(&str) -> String) -> Option<String> {
+        let shown = |value: &Value| shown(&clean(&beginning(value)));
         let place = if self.pointer.is_empty() { "the answer" } else { self.pointer.as_str() };
         let Some(found) = answer.pointer(&self.pointer) else {
             return Some(format!("there is no {place} in its JSON"));
@@ -111,12 +121,49 @@ impl Condition {
         match &self.due {
             Due::Equal(due) if equal(due, found) => None,
             Due::Equal(due) => Some(format!("{place} is {} and not {}", shown(found), shown(due))),
+            Due::Contains(due) if contains(found, due) => None,
+            Due::Contains(due) => {
+                Some(format!("{place} is {} and does not contain {}", shown(found), shown(due)))
+            }
             Due::Matches(pattern) => {
                 let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
                 (!pattern.is_match(&text))
                     .then(|| format!("{place} is {} and does not match {}", shown(found), pattern.as_str()))
             }
         }
+    }
+}
+
+/// True for what everything contains.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// A text contains its parts; a list its elements, one or several in any order; an object its members, also nested ones.
+/// Everything else contains what it equals.
+fn contains(found: &Value, due: &Value) -> bool {
+    match (found, due) {
+        (Value::String(found), Value::String(due)) => found.contains(due.as_str()),
+        (Value::Array(found), Value::Array(due)) => {
+            due.iter().all(|due| found.iter().any(|found| is_like(found, due)))
+        }
+        (Value::Array(found), due) => found.iter().any(|found| is_like(found, due)),
+        (found, due) => is_like(found, due),
+    }
+}
+
+/// Objects hold at least the members that are due; everything else is equal.
+fn is_like(found: &Value, due: &Value) -> bool {
+    match (found, due) {
+        (Value::Object(found), Value::Object(due)) => {
+            due.iter().all(|(key, due)| found.get(key).is_some_and(|found| is_like(found, due)))
+        }
+        (found, due) => equal(due, found),
     }
 }
 
@@ -128,10 +175,14 @@ fn equal(due: &Value, found: &Value) -> bool {
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
+/// As much of a value as is looked through for secrets.
+fn beginning(value: &Value) -> String {
+    value.to_string().chars().take(SEARCHED).collect()
+}
+
+fn shown(text: &str) -> String {
     if text.chars().count() <= SHOWN {
-        return text;
+        return text.to_owned();
     }
     format!("{}…", text.chars().take(SHOWN).collect::<String>())
 }
@@ -154,10 +205,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_contained_may_have_more_around_it() {
+        let answer = json!({"deps": {"db": {"up": true, "ms": 3}, "queue": "up"}, "tags": ["a", "b", {"c": 1, "d": 2}], "s": "ok: 1.4"});
+        let unmet = |pointer: &str, due: Value| {
+            condition(pointer, &json!({ "contains": due })).unwrap().unmet(&answer, str::to_owned)
+        };
+        for (pointer, due) in [
+            ("", json!({"deps": {"db": {"up": true}}})),
+            ("/deps", json!({"queue": "up"})),
+            ("/tags", json!("a")),
+            ("/tags", json!(["b", "a"])),
+            ("/tags", json!({"c": 1})),
+            ("/s", json!("1.4")),
+            ("/deps/db/ms", json!(3.0)),
+        ] {
+            assert_eq!(unmet(pointer, due.clone()), None, "{pointer} {due}");
+        }
+        for (pointer, due) in [
+            ("/deps", json!({"queue": "u"})),
+            ("/deps", json!({"db": {"up": "true"}})),
+            ("/deps", json!({"cache": null})),
+            ("/tags", json!(["a", "x"])),
+            ("/tags", json!({"c": 2})),
+            ("/s", json!(1.4)),
+        ] {
+            assert!(unmet(pointer, due.clone()).unwrap().contains("does not contain"), "{pointer} {due}");
+        }
+        let whole = condition("/deps", &json!({"queue": "up"})).unwrap();
+        assert!(whole.unmet(&answer, str::to_owned).unwrap().contains("and not"), "a value is whole");
+    }
+
+    #[test]
     fn conditions_tell_values_from_patterns_and_texts_from_truths() {
         let answer =
             json!({"status": "healthy", "ready": true, "version": "1.4.2", "n": 1, "deep": {"a": [1, 2]}});
-        let unmet = |pointer: &str, due: Value| condition(pointer, &due).unwrap().unmet(&answer);
+        let unmet =
+            |pointer: &str, due: Value| condition(pointer, &due).unwrap().unmet(&answer, str::to_owned);
         assert_eq!(unmet("/status", json!("healthy")), None);
         assert_eq!(unmet("/n", json!(1.0)), None);
         assert_eq!(unmet("/deep", json!({"a": [1, 2]})), None);
@@ -167,6 +250,8 @@ mod tests {
         assert!(unmet("/version", json!({"regex": "^2"})).unwrap().contains("does not match ^2"));
         assert_eq!(unmet("/stats", json!(1)).unwrap(), "there is no /stats in its JSON");
         for (pointer, due) in [
+            ("/deep", json!({"contains": {}})),
+            ("/status", json!({"contains": ""})),
             ("status", json!(1)),
             ("/~2", json!(1)),
             ("/a", json!({"regex": "("})),

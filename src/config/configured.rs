@@ -11,6 +11,7 @@ use super::auth::{self, AuthSettings};
 use super::checks::CheckName;
 use super::error::ConfigError;
 use super::file::FileConfig;
+use super::flow;
 use super::frames::{self, FramesSettings, Users};
 use super::hold::{self, HoldSettings};
 use super::isolation::{self, IsolationSettings};
@@ -18,7 +19,9 @@ use super::logs::{self, LogsSettings};
 use super::secrets::{Lookup, SecretSource};
 use super::settings::{Limits, TokenSettings};
 use super::sources::Sources;
+use super::template::Template;
 use super::typed::Typed;
+use crate::trust::Secret;
 
 /// What the configuration asks for besides what every run does; `None` for what nobody asks.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +57,16 @@ impl ConfiguredChecks {
         all.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect()
     }
 
+    /// The secrets in the texts of its flows.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let isolation = self.isolation.iter();
+        let own = isolation.clone().filter_map(|isolation| isolation.own.as_ref()?.flow.as_ref());
+        let flows = self.agent.iter().map(|agent| &agent.flow).chain(own);
+        let shared = isolation.flat_map(|isolation| &isolation.shared);
+        let shared = shared.flat_map(|rule| rule.pattern.templates());
+        flows.flat_map(flow::Flow::templates).chain(shared).flat_map(Template::secrets)
+    }
+
     /// What each of those that `runs` names will cost, a line each, and what should be known before; `cut` is the age at
     /// which the revision ends every request, and so many users are named.
     pub(crate) fn words(
@@ -78,7 +91,7 @@ impl ConfiguredChecks {
 
 /// The secrets that they will want.
 pub(crate) fn needed(sources: &Sources<'_>) -> Result<Vec<SecretSource>, ConfigError> {
-    api::needed(sources)
+    Ok([api::needed(sources)?, flow::needed(sources)?, isolation::needed(sources)?].concat())
 }
 
 /// What all of them are measured by.
@@ -111,14 +124,17 @@ pub(crate) fn configured(
     around: &Around<'_>,
 ) -> Result<ConfiguredChecks, ConfigError> {
     let &Around { lookup, token, limits, users } = around;
-    let agent = agent::agent(sources, limits)?;
+    let agent = agent::agent(sources, lookup, limits)?;
+    let hold = hold::hold(sources, limits, users)?;
+    let own_heartbeat = hold.as_ref().and_then(|hold| hold.own_heartbeat.clone());
+    let frames = frames::frames(sources, limits, users)?;
     Ok(ConfiguredChecks {
-        isolation: isolation::isolation(sources, limits, agent.as_ref())?,
+        isolation: isolation::isolation(sources, lookup, limits, agent.as_ref())?,
         agent,
         auth: auth::auth(sources, token, limits)?,
-        hold: hold::hold(sources, limits, users)?,
+        hold,
         api: api::api(sources, lookup, limits)?,
-        frames: frames::frames(sources, limits, users)?,
+        frames: frames.map(|frames| FramesSettings { own_heartbeat, ..frames }),
         logs: logs::logs(sources)?,
     })
 }

@@ -4,6 +4,8 @@
 //! mints and sends nothing. The surprising rule: headers of flags and file are joined by name, unlike all other lists, so
 //! that one more header on the command line does not drop the file's credentials.
 
+use std::collections::HashSet;
+
 use super::carrier::Carrier;
 use super::error::ConfigError;
 use super::locate::KeyPath;
@@ -90,7 +92,8 @@ fn distinct(
     what: &str,
 ) -> Result<Vec<String>, ConfigError> {
     let Some(Found { value: list, spot }) = found else { return Ok(Vec::new()) };
-    let twice = list.iter().enumerate().find(|(index, element)| list[..*index].contains(element));
+    let mut seen = HashSet::new();
+    let twice = list.iter().enumerate().find(|(_, element)| !seen.insert(element.as_str()));
     let Some((index, element)) = twice else { return Ok(list) };
     let spot = match spot {
         Spot::File(path) => Spot::File(path.index(index)),
@@ -106,11 +109,16 @@ pub(crate) fn file_headers(
     pairs: &Pairs<HeaderText>,
     at: &KeyPath,
 ) -> Result<Vec<Header>, ConfigError> {
-    let mut headers = Vec::new();
+    let mut headers: Vec<Header> = Vec::new();
     for (name, value) in &pairs.0 {
         let spot = Spot::File(at.key(name));
+        if headers.iter().any(|other| other.name.eq_ignore_ascii_case(name)) {
+            let flaw = Flaw::new(format!("the header {} is named twice", values::quoted(name)))
+                .help("the names of headers are the same in upper and lower case: keep one of them");
+            return Err(sources.error(&spot, flaw));
+        }
         let value = match value {
-            HeaderText::Literal(text) => wire::header_value(text).map(HeaderValue::Literal),
+            HeaderText::Literal(text) => wire::literal_header_value(text).map(HeaderValue::Literal),
             HeaderText::Environment(name) => secrets::environment(name).map(HeaderValue::Kept),
             HeaderText::File(path) => secrets::file(path, Some(sources.file.name())).map(HeaderValue::Kept),
         };
@@ -190,7 +198,7 @@ pub(crate) fn users(
     let (typed, file) = (sources.typed, &sources.file.model);
     let ready = token.and_then(|token| match &token.origin {
         TokenOrigin::Ready { tokens, .. } => Some(tokens),
-        TokenOrigin::Minted(_) => None,
+        TokenOrigin::Minted(_) | TokenOrigin::Unread { .. } => None,
     });
     let found = sources.many(typed.user.as_ref(), file.users.as_ref(), &["users"], values::text)?;
     if let (Some(found), Some(ready)) = (&found, ready) {
@@ -216,8 +224,9 @@ fn have_tokens(
     found: &Found<Vec<String>>,
     ready: &ReadyTokens,
 ) -> Result<(), ConfigError> {
-    let Some((index, user)) = found.value.iter().enumerate().find(|(_, user)| ready.of(user).is_none())
-    else {
+    let known: HashSet<&str> = ready.users().collect();
+    let has_one = |user: &str| known.contains(user) || ready.of(user).is_some();
+    let Some((index, user)) = found.value.iter().enumerate().find(|(_, user)| !has_one(user)) else {
         return Ok(());
     };
     let spot = match &found.spot {

@@ -13,6 +13,34 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// What the error says, followed by the key.
 pub(crate) const TWICE: &str = "the same key is written twice: ";
 
+/// What the error says of a file with more values than are read.
+pub(crate) const TOO_MANY: &str = "the file holds too many values";
+
+/// What the error says of a number that no JSON can hold.
+pub(crate) const NO_NUMBER: &str = "infinity and what is not a number are no values here";
+
+/// So many brackets may be open: the parser takes time for each of them at every word, and gives up at 128 anyway. More
+/// are counted than are there where texts hold brackets, and so the number is a larger one.
+const MOST_OPEN: usize = 500;
+
+/// Line and column (both from 1) of the bracket that opens too many, before the text is parsed.
+pub(crate) fn too_deep(text: &str) -> Option<(usize, usize)> {
+    let mut open = 0_usize;
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        for (column, character) in line.chars().enumerate() {
+            match character {
+                '[' | '{' => open += 1,
+                ']' | '}' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open > MOST_OPEN {
+                return Some((index + 1, column + 1));
+            }
+        }
+    }
+    None
+}
+
 /// So many values are enough for any configuration; a few lines of aliases can stand for billions.
 const MOST_VALUES: u32 = 100_000;
 
@@ -33,7 +61,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Some(left) = self.left.get().checked_sub(1) else {
-            return Err(D::Error::custom("the file holds too many values"));
+            return Err(D::Error::custom(TOO_MANY));
         };
         self.left.set(left);
         deserializer.deserialize_any(self)
@@ -59,8 +87,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        if number.is_finite() { Ok(()) } else { Err(E::custom(NO_NUMBER)) }
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
@@ -129,5 +157,12 @@ mod tests {
         assert_eq!(at("race:\n  seed: 1\n  'seed': 2\n"), (3, 3));
         assert_eq!(at("token: {claims: {a: [{x: 1, x: 2}]}}"), (1, 29));
         assert!(refuse("a: {b: 1}\nc: {b: 1}\n1: x\n").is_ok());
+        assert!(refuse("a: .nan").is_err() && refuse("a: 1e5").is_ok());
+    }
+
+    #[test]
+    fn brackets_are_counted_before_anything_is_parsed() {
+        assert_eq!(too_deep(&format!("a: 1\nb: {}", "[".repeat(501))), Some((2, 504)));
+        assert_eq!(too_deep(&format!("# {}\nb: {}", "[".repeat(501), "[1], ".repeat(9000))), None);
     }
 }

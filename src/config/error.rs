@@ -70,6 +70,11 @@ impl ConfigError {
         Self { message: message.into(), place, help: None }
     }
 
+    /// The same at another place.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
@@ -104,7 +109,13 @@ impl ConfigError {
 
     /// What to do or to type next.
     pub fn help(&self) -> &str {
-        self.help.as_deref().unwrap_or("all options and their meaning: revgate check --help")
+        let usual = match self.place {
+            Some(Place::Line { .. } | Place::File(_)) => {
+                "every key with its form and its range: revgate explain configuration"
+            }
+            _ => "all options and their meaning: revgate check --help",
+        };
+        self.help.as_deref().unwrap_or(usual)
     }
 }
 

@@ -11,18 +11,16 @@ use serde::{Deserialize, Deserializer};
 use super::agent::AgentModel;
 use super::api::ApiModel;
 use super::auth::AuthModel;
+use super::complaint::{located, not_utf8};
 use super::duplicates;
 use super::error::{ConfigError, Place};
 use super::flow::FlowModel;
 use super::frames::FramesModel;
 use super::hold::HoldModel;
 use super::isolation::IsolationModel;
-use super::locate::{KeyPath, locate};
+use super::locate::{KeyPath, locate, locate_braces};
 use super::logs::LogsModel;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
-use super::suggest::did_you_mean;
-use super::values::quoted;
-use crate::trust::escape;
 
 /// The largest file that is read, in bytes.
 pub const LARGEST_FILE: usize = 1 << 20;
@@ -205,6 +203,10 @@ impl FileConfig {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(name, bytes, error.valid_up_to()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some((line, column)) = duplicates::too_deep(text) {
+            let place = Place::line(name, text, line, column);
+            return Err(ConfigError::new("it is nested too deeply to be a configuration", Some(place)));
+        }
         duplicates::refuse(text).map_err(|error| located(name, text, &error))?;
         // An empty file is a null.
         let model =
@@ -230,83 +232,16 @@ impl FileConfig {
             None => Place::File(self.name.clone()),
         }
     }
-}
 
-fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> ConfigError {
-    let before = String::from_utf8_lossy(&bytes[..valid]);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let text = String::from_utf8_lossy(bytes);
-    ConfigError::new("the file is not UTF-8 text", Some(Place::line(name, &text, line, column)))
-}
-
-/// The parser's error in our words, with the line it speaks of.
-fn located(name: &str, text: &str, error: &serde_yaml::Error) -> ConfigError {
-    let full = error.to_string();
-    let place = match (unreadable_at(text, &full), error.location()) {
-        (Some((line, column)), _) => Place::line(name, text, line, column),
-        (None, Some(location)) => Place::line(name, text, location.line(), location.column()),
-        (None, None) => Place::File(name.to_owned()),
-    };
-    // The place says the line; the parser's own mention of it goes.
-    let message = full.split(" at line ").next().unwrap_or_default();
-    let message = message.split(" at position ").next().unwrap_or_default();
-    let (message, help) = in_our_words(message);
-    let error = ConfigError::new(message, Some(place));
-    match help {
-        Some(help) => error.with_help(help),
-        None => error,
+    /// The place of the two opening braces of this number, from 0, in the text at `path`; of the text, where it is not
+    /// known.
+    pub(crate) fn place_of_braces(&self, path: &KeyPath, number: usize) -> Place {
+        let found = locate(&self.text, path).and_then(|start| locate_braces(&self.text, start, number));
+        match found {
+            Some((line, column)) => Place::line(&self.name, &self.text, line, column),
+            None => self.place(path),
+        }
     }
-}
-
-/// Line and column of a character that the parser's reader refuses: it names the byte and puts its place at the start.
-fn unreadable_at(text: &str, message: &str) -> Option<(usize, usize)> {
-    let (_, position) = message.split_once(" at position ")?;
-    let digits = position.find(|c: char| !c.is_ascii_digit()).unwrap_or(position.len());
-    let before = text.get(..position[..digits].parse().ok()?)?;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some((before.matches('\n').count() + 1, column))
-}
-
-fn in_our_words(message: &str) -> (String, Option<String>) {
-    if let Some((path, rest)) = message.split_once("unknown field `") {
-        return unknown_key(path, rest);
-    }
-    if let Some((_, key)) = message.split_once(duplicates::TWICE) {
-        return (format!("the key {} is written twice", quoted(key)), None);
-    }
-    if let Some((path, rest)) = message.split_once("invalid type: ") {
-        // The value itself is not repeated: it may be a credential.
-        let found = rest.split([' ', ',']).next().unwrap_or_default();
-        let due = rest.rsplit_once("expected ").map_or("something else", |(_, due)| due);
-        return (escape(&format!("{path}{} where {} is due", kind(found), kind(due))), None);
-    }
-    if message.contains("more than one document") {
-        return ("the file holds more than one YAML document (---)".to_owned(), None);
-    }
-    (escape(message), None)
-}
-
-/// What the parser calls a kind of value, in plain words.
-fn kind(word: &str) -> &str {
-    match word {
-        "string" => "a text",
-        "integer" | "floating" => "a number",
-        "boolean" | "a boolean" => "true or false",
-        "map" => "keys and values",
-        "sequence" | "a sequence" => "a list",
-        "unit" | "null" => "nothing",
-        other => other,
-    }
-}
-
-fn unknown_key(path: &str, rest: &str) -> (String, Option<String>) {
-    let (key, rest) = rest.split_once('`').unwrap_or((rest, ""));
-    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let guess =
-        did_you_mean(key, &known).map_or_else(String::new, |guess| format!(", did you mean {guess}?"));
-    let message = escape(&format!("{path}there is no key \"{key}\"{guess}"));
-    (message, Some(format!("the keys here are {}", known.join(", "))))
 }
 
 #[cfg(test)]
@@ -327,7 +262,7 @@ mod tests {
             ("tag: a\ntag: b\n", "revgate.yaml:2:1: the key \"tag\" is written twice"),
             ("race: many\n", "revgate.yaml:1:7: race: a text where keys and values is due"),
             ("users: user-001\n", "revgate.yaml:1:8: users: a text where a list is due"),
-            ("a: [\n", "revgate.yaml:2:1: did not find expected node content"),
+            ("a: [\n", "revgate.yaml:1:5: the YAML cannot be read: something else is due here"),
             ("a: b\nc: \u{1b}\n", "revgate.yaml:2:4: control characters are not allowed"),
         ] {
             assert_eq!(error(text).to_string(), shown, "{text}");

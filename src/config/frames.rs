@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
+use super::hold::OwnHeartbeat;
 use super::scalars::Text;
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
@@ -34,6 +35,8 @@ pub struct FramesSettings {
     pub bystanders: u32,
     /// Pings within a second of the flood: inside the rate that the service states.
     pub pings: u32,
+    /// What the bystanders say meanwhile, so that they are not taken for dead: the heartbeat of `hold`.
+    pub own_heartbeat: Option<OwnHeartbeat>,
     /// Openings a second, at most.
     pub pace: u32,
 }
@@ -110,6 +113,8 @@ impl fmt::Display for BadFrame {
 
 /// Pings of a flood, at the most; fewer where the service states fewer messages a minute.
 const MOST_PINGS: u32 = 60;
+/// Messages of the flood's socket besides its pings, which count with them: its token, and the next proper one.
+const BESIDES_PINGS: u32 = 2;
 /// The largest size that may be stated: eight times as much is no more than what a far too large message may have.
 const LARGEST: usize = 16 << 20;
 
@@ -156,7 +161,10 @@ pub(crate) fn frames(
         kinds: BadFrame::ALL.into_iter().filter(possible).collect(),
         largest: largest.map(|found| found.value),
         bystanders,
-        pings: limits.messages_per_minute.map_or(MOST_PINGS, |stated| stated.min(MOST_PINGS)),
+        pings: limits
+            .messages_per_minute
+            .map_or(MOST_PINGS, |stated| stated.saturating_sub(BESIDES_PINGS).clamp(1, MOST_PINGS)),
+        own_heartbeat: None,
         pace: limits.openings_per_second,
     }))
 }
@@ -202,14 +210,18 @@ fn kind(text: &str) -> Result<BadFrame, Flaw> {
     values::named("kind of frame", text, &BadFrame::ALL, BadFrame::name)
 }
 
-/// `512B`, `64KiB` or `1MiB`, at most 16 MiB.
+/// `512B`, `64KiB`, `1MiB`, or a plain number of bytes; less than 16 MiB.
 fn size(text: &str) -> Result<usize, Flaw> {
-    let flaw =
-        || Flaw::new(format!("{} is not a size: write it as 512B, 64KiB or 1MiB, up to 16MiB", quoted(text)));
+    let flaw = || {
+        Flaw::new(format!(
+            "{} is not a size below 16MiB: write it as 64KiB, 1MiB, or as a number of bytes",
+            quoted(text)
+        ))
+    };
     let (number, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)]
         .into_iter()
         .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), bytes)))
-        .ok_or_else(flaw)?;
+        .unwrap_or((text, 1));
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(flaw());
     }
@@ -218,6 +230,15 @@ fn size(text: &str) -> Result<usize, Flaw> {
 }
 
 impl FramesSettings {
+    /// Messages of a socket with such a frame, besides those of any socket.
+    pub(crate) fn messages_of(&self, kind: BadFrame) -> u32 {
+        match kind {
+            BadFrame::PingFlood => self.pings,
+            BadFrame::HalfClose => 0,
+            _ => 1,
+        }
+    }
+
     /// What it costs, in one line.
     pub(crate) fn words(&self) -> String {
         let kinds = self.kinds.len();
@@ -237,9 +258,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_a_unit() {
+    fn sizes_are_bytes_or_have_a_unit() {
         assert_eq!((size("64KiB"), size("1 MiB"), size("512B")), (Ok(65536), Ok(1 << 20), Ok(512)));
-        for text in ["", "64", "KiB", "64KB", "1.5MiB", "0B", "16MiB", "-1B", "99999999999999999999B"] {
+        assert_eq!(size("1000000"), Ok(1_000_000));
+        for text in [
+            "",
+            "0",
+            "KiB",
+            "64KB",
+            "64k",
+            "1_000",
+            "1.5MiB",
+            "0B",
+            "16MiB",
+            "16777216",
+            "-1B",
+            "99999999999999999999B",
+        ] {
             assert!(size(text).is_err(), "{text}");
         }
     }

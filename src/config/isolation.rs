@@ -12,8 +12,10 @@ use super::error::ConfigError;
 use super::flow::{self, Flow, Reading, Rule, RuleModel};
 use super::locate::KeyPath;
 use super::scalars::{Several, Text};
+use super::secrets::{Lookup, SecretSource};
 use super::settings::Limits;
 use super::sources::{Sources, Spot};
+use super::template::Template;
 use super::values;
 
 /// `isolation:` as it was written.
@@ -65,9 +67,24 @@ impl IsolationSettings {
     }
 }
 
+/// The frames that may show others; without `lookup` no secret is put in.
+fn shared(sources: &Sources<'_>, lookup: Option<&Lookup>) -> Result<Vec<Rule>, ConfigError> {
+    let written = sources.file.model.isolation.as_ref().and_then(|model| model.shared.as_ref());
+    let reading = Reading { sources, known: &[], all: &[], lookup };
+    reading.rules(&KeyPath::of(&["isolation", "shared"]), written)
+}
+
+/// The secrets that they will want.
+pub(crate) fn needed(sources: &Sources<'_>) -> Result<Vec<SecretSource>, ConfigError> {
+    let rules = shared(sources, None).unwrap_or_default();
+    let templates = rules.iter().flat_map(|rule| rule.pattern.templates());
+    templates.flat_map(Template::outside).map(|(_, source)| flow::based(source, sources)).collect()
+}
+
 /// What is asked for; `None` where nothing is.
 pub(crate) fn isolation(
     sources: &Sources<'_>,
+    lookup: &Lookup,
     limits: &Limits,
     agent: Option<&AgentSettings>,
 ) -> Result<Option<IsolationSettings>, ConfigError> {
@@ -77,14 +94,13 @@ pub(crate) fn isolation(
     let named = file.flow.as_ref();
     let flow = match (named, agent) {
         (None, Some(agent)) => Some(agent.flow.clone()),
-        _ => flow::chosen(sources, &path.key("flow"), named)?,
+        _ => flow::chosen(sources, lookup, &path.key("flow"), named)?,
     };
     let at_once =
         sources.one(None, file.at_once.as_ref(), &["isolation", "at-once"], |text| values::count(text, 2))?;
     let within =
         sources.one(None, file.within.as_ref(), &["isolation", "within"], values::positive_duration)?;
-    let reading = Reading { sources, known: &[], all: &[] };
-    let shared = reading.rules(&path.key("shared"), file.shared.as_ref())?;
+    let shared = shared(sources, Some(lookup))?;
     let captures = sources.many(None, file.captures.as_ref(), &["isolation", "captures"], |text| {
         let known = flow.iter().flat_map(Flow::captures).any(|name| name == text);
         if known {

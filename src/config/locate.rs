@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::trust::escape;
+
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -39,8 +41,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if position == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Key(key) if position == 0 => f.write_str(&escape(key))?,
+                Step::Key(key) => write!(f, ".{}", escape(key))?,
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
         }
@@ -56,6 +58,36 @@ pub(crate) fn locate(text: &str, path: &KeyPath) -> Option<(usize, usize)> {
         return None;
     }
     found.location().map(|location| (location.line(), location.column()))
+}
+
+/// Line and column of the two opening braces of this number, from 0, in the text that begins at `start`; `None` where they
+/// are not written as they are read. A text goes on in lines that are indented further than its key.
+pub(crate) fn locate_braces(text: &str, start: (usize, usize), number: usize) -> Option<(usize, usize)> {
+    let (first, column) = (start.0.checked_sub(1)?, start.1.checked_sub(1)?);
+    let mut lines = text.lines().enumerate().skip(first).peekable();
+    let key = indentation_of_key(lines.peek()?.1);
+    let mut found = lines
+        .take_while(|(at, line)| *at == first || line.trim().is_empty() || indentation(line) > key)
+        .flat_map(|(at, line)| {
+            let begin = line.char_indices().nth(if at == first { column } else { 0 });
+            let begin = begin.map_or(line.len(), |(begin, _)| begin);
+            let places = line[begin..].match_indices("{{");
+            places.map(move |(offset, _)| (at + 1, line[..begin + offset].chars().count() + 1))
+        });
+    found.nth(number)
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Where the key of a line stands, behind the hyphens of lists.
+fn indentation_of_key(line: &str) -> usize {
+    let mut key = line.trim_start();
+    while let Some(rest) = key.strip_prefix("- ") {
+        key = rest.trim_start();
+    }
+    line.len() - key.len()
 }
 
 /// What the error says by which the parser is stopped.
@@ -141,6 +173,17 @@ mod tests {
 
     const TEXT: &str =
         "a: 1\nrace:\n  patterns: [users,\n    same-user]\n  seed: ~\nheaders:\n  'X-A': {env: N}\n";
+
+    #[test]
+    fn finds_braces_in_texts_of_several_lines() {
+        let text = "steps:\n  - send: |\n      a {{b}}\n\n      ü {{c}} {{d}}\n  - send: '{{e}}'\n";
+        let at = |start, number| locate_braces(text, start, number);
+        assert_eq!(at((2, 11), 0), Some((3, 9)));
+        assert_eq!(at((2, 11), 2), Some((5, 15)));
+        assert_eq!(at((2, 11), 3), None, "the next text is another");
+        assert_eq!(at((6, 11), 0), Some((6, 12)));
+        assert_eq!(at((9, 1), 0), None);
+    }
 
     #[test]
     fn finds_scalars_lists_and_mappings() {

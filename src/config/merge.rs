@@ -22,6 +22,7 @@ use super::target;
 use super::token;
 use super::typed::Typed;
 use super::values::{self, Flaw};
+use super::within;
 use crate::trust::Secret;
 
 /// How long the candidate may take to be ready, where nothing else is configured.
@@ -115,7 +116,11 @@ pub fn merge(
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
     let users = conversation::users(&sources, token.as_ref())?;
-    let who = Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len());
+    let who = if token::are_users_unknown(&sources, token.as_ref()) {
+        Users::Nobody
+    } else {
+        Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len())
+    };
     let around = Around { lookup, token: token.as_ref(), limits: &limits, users: who };
     let configured = configured::configured(&sources, &around)?;
     let settings = Settings {
@@ -139,8 +144,10 @@ pub fn merge(
         checks: Selection { configured: configured.names(), ..race::checks(&sources)? },
         configured,
         dry_run: typed.dry_run,
+        unread: token::unread(&sources)?,
         asked: Asked::default(),
     };
+    within::refuse_excess(&sources, &settings)?;
     let secrets = secrets::to_redact(&settings, from_outside);
     Ok(Merged { settings, secrets })
 }
@@ -188,5 +195,7 @@ fn nothing_to_choose_from(sources: &Sources<'_>, spot: &Spot) -> ConfigError {
 mod mistakes;
 #[cfg(test)]
 mod misuse;
+#[cfg(test)]
+mod rubbish;
 #[cfg(test)]
 mod tests;

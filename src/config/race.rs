@@ -192,15 +192,30 @@ pub(crate) fn limits(sources: &Sources<'_>, default: &Limits) -> Result<Limits, 
     })
 }
 
+/// The longest time that a step of a socket may take: Cloud Run ends every request after so long.
+const LONGEST_STEP: Duration = Duration::from_hours(1);
+
+/// The duration of a step, once it is known to be one.
+fn step(text: &str, parsed: Duration) -> Result<Duration, Flaw> {
+    if parsed <= LONGEST_STEP {
+        return Ok(parsed);
+    }
+    let message =
+        format!("{} is longer than any request lasts at Cloud Run, which is 1h", values::quoted(text));
+    Err(Flaw::new(message).help("write it as 250ms, 10s or 5m"))
+}
+
 /// How long each step of a socket may take; only a hold may be zero.
 pub(crate) fn timeouts(sources: &Sources<'_>) -> Result<Timeouts, ConfigError> {
     let file = &sources.file.model.timeouts;
     let default = Timeouts::default();
     let wait = |written: Option<&Text>, key: &str, default: Duration| {
-        let found = sources.one(None, written, &["timeouts", key], values::positive_duration)?;
+        let parse = |text: &str| step(text, values::positive_duration(text)?);
+        let found = sources.one(None, written, &["timeouts", key], parse)?;
         Ok::<Duration, ConfigError>(found.map_or(default, |found| found.value))
     };
-    let hold = sources.one(None, file.hold.as_ref(), &["timeouts", "hold"], values::duration)?;
+    let hold = |text: &str| step(text, values::duration(text)?);
+    let hold = sources.one(None, file.hold.as_ref(), &["timeouts", "hold"], hold)?;
     Ok(Timeouts {
         opening: wait(file.opening.as_ref(), "opening", default.opening)?,
         first_contact: wait(file.first_contact.as_ref(), "first-contact", default.first_contact)?,

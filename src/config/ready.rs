@@ -4,12 +4,16 @@
 //! server does. The surprising rule: a token that looks like a JWT is believed to expire when it says so, since a gate that
 //! goes on with an expired one would blame the server for refusing it.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::carrier::Carrier;
+use super::jwt;
+use super::scalars::Pairs;
 use super::values::{Flaw, quoted};
 use crate::trust::Secret;
 
@@ -30,8 +34,13 @@ impl ReadyTokens {
     pub(crate) fn parse(text: &str) -> Result<Self, Flaw> {
         let text = text.trim();
         let tokens = if text.starts_with('{') { of_json(text)? } else { of_lines(text)? };
-        for (index, (user, token)) in tokens.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (user, token) in &tokens {
             check(token)?;
+            jwt::refuse_broken(token.expose()).map_err(|flaw| Flaw {
+                message: format!("the token{} {}", whose(user), flaw.message),
+                ..flaw
+            })?;
             // Not named: what stands in its place may be a token.
             if user.starts_with("eyJ") && user.contains('.') {
                 return Err(Flaw::new("a token stands where its user is due").help(FORMS));
@@ -39,7 +48,7 @@ impl ReadyTokens {
             if !user.is_empty() && super::values::text(user).is_err() {
                 return Err(Flaw::new("a user's name is blank or has a control character").help(FORMS));
             }
-            if tokens[..index].iter().any(|(other, _)| other == user) {
+            if !seen.insert(user.as_str()) {
                 return Err(Flaw::new("one user has two tokens").help(FORMS));
             }
         }
@@ -90,8 +99,7 @@ impl ReadyTokens {
     pub(crate) fn refuse_expired(&self, now: i64) -> Result<(), Flaw> {
         match self.first_expiry() {
             Some((at, user)) if at <= now => {
-                let whose =
-                    if user.is_empty() { String::new() } else { format!(" of user {}", quoted(user)) };
+                let whose = whose(user);
                 Err(Flaw::new(format!("the token{whose} has expired {} s ago", now.saturating_sub(at)))
                     .help("get a new one in the step before, or let revgate ask for it: `tokens-command:`"))
             }
@@ -118,6 +126,12 @@ impl ReadyTokens {
     }
 }
 
+/// Of which user, in words; of nobody in particular where the name is empty, or may be a token itself.
+fn whose(user: &str) -> String {
+    let is_name = !user.is_empty() && !user.starts_with("eyJ") && super::values::text(user).is_ok();
+    if is_name { format!(" of user {}", quoted(user)) } else { String::new() }
+}
+
 /// Whoever holds it is let in.
 fn check(token: &Secret) -> Result<(), Flaw> {
     if token.expose().chars().all(|c| c.is_ascii_graphic()) && !token.is_empty() {
@@ -128,9 +142,9 @@ fn check(token: &Secret) -> Result<(), Flaw> {
 
 fn of_json(text: &str) -> Result<Vec<(String, Secret)>, Flaw> {
     // The parser's own words name places and never the text: it is read as any JSON.
-    let value: Value = serde_json::from_str(text)
+    // As pairs, since a map would keep the last of two tokens of one user in silence.
+    let Pairs(members): Pairs<Value> = serde_json::from_str(text)
         .map_err(|error| Flaw::new(format!("it begins like JSON and is none: {error}")).help(FORMS))?;
-    let Value::Object(members) = value else { return Err(Flaw::new("it is no JSON object").help(FORMS)) };
     let tokens = members.into_iter().map(|(user, token)| match token {
         Value::String(token) if !user.is_empty() => Ok((user, Secret::new(token))),
         _ => Err(Flaw::new("a user has no name, or no text for a token").help(FORMS)),
@@ -206,6 +220,9 @@ mod tests {
             "a s3cr\u{fc}t",
             "{\"a\": \"\"}",
             "eyJs3cret.s3cret.s3cret a",
+            "a eyJs3cret.s3cret.s3cret",
+            "{\"a\": \"s3cret\", \"a\": \"s3cret\"}",
+            "\"s3cret\"",
             "{\"a\\nb\": \"s3cret\"}",
         ] {
             let flaw = ReadyTokens::parse(text).unwrap_err();

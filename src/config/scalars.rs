@@ -42,7 +42,9 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Text, E> {
-        Err(E::custom("this is a bare number with a point: write it with its unit, as in 1%, or in quotes"))
+        Err(E::custom(
+            "this is a bare number with a point: write it with its unit, as in 1% or 2.5s, or in quotes",
+        ))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Text, E> {
@@ -63,6 +65,14 @@ impl TextOrJson {
         match self {
             Self::Text(text) => text.clone(),
             Self::Json(value) => value.to_string(),
+        }
+    }
+
+    /// The JSON, where it was written as such.
+    pub(crate) fn json(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Text(_) => None,
+            Self::Json(value) => Some(value),
         }
     }
 }

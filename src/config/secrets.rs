@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::error::ConfigError;
 use super::settings::{Settings, TokenOrigin, TokenSettings};
-use super::snippet::{is_sensitive, is_variable};
+use super::snippet::{is_sensitive, is_sensitive_header, is_variable, masked_command};
 use super::sources::{Found, Sources, Spot};
 use super::values::{Flaw, quoted, text};
 use crate::trust::{Secret, escape};
@@ -25,6 +28,23 @@ pub enum SecretSource {
     SecretManager(String),
     /// In what this argument vector prints.
     Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// True where reading it does something beyond this process: a command runs, or an API is asked and keeps a log of it.
+    pub fn is_afar(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::SecretManager(_))
+    }
+
+    /// What a dry run says in place of reading it, with all masked in it that looks like a credential.
+    pub(crate) fn would(&self) -> String {
+        match self {
+            Self::Environment(name) => format!("would read the variable {}", quoted(name)),
+            Self::File(path) => format!("would read the file {}", quoted(path)),
+            Self::SecretManager(name) => format!("would read the secret {}", escape(name)),
+            Self::Command(words) => format!("would run: {}", masked_command(words)),
+        }
+    }
 }
 
 /// What was found where the configuration said that secrets are kept.
@@ -157,13 +177,13 @@ pub(crate) fn file_option(
 pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<Secret> {
     let mut secrets = from_outside;
     for (name, value) in &settings.conversation.headers {
-        if is_sensitive(name) {
+        if is_sensitive_header(name) {
             secrets.push(value.clone());
         }
     }
     let endpoints = || settings.configured.api.iter().flat_map(|api| &api.endpoints);
     for header in endpoints().flat_map(|endpoint| &endpoint.headers) {
-        if header.is_from_outside || is_sensitive(&header.name) {
+        if header.is_from_outside || is_sensitive_header(&header.name) {
             secrets.push(header.value.clone());
         }
     }
@@ -172,6 +192,7 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
     secrets.extend(query_values(settings.conversation.path.source()));
     secrets.extend(endpoints().flat_map(|endpoint| query_values(endpoint.path.source())));
     secrets.extend(settings.token.iter().flat_map(of_tokens));
+    secrets.extend(settings.configured.secrets().cloned());
     if let super::ApiAccess::Other { token: Some(token), .. } = &settings.api {
         secrets.push(token.clone());
     }
@@ -184,6 +205,7 @@ pub(crate) fn to_redact(settings: &Settings, from_outside: Vec<Secret>) -> Vec<S
 /// A key, of a PEM also each line alone; or ready tokens.
 fn of_tokens(token: &TokenSettings) -> Vec<Secret> {
     match &token.origin {
+        TokenOrigin::Unread { .. } => Vec::new(),
         TokenOrigin::Ready { tokens, .. } => tokens.all().cloned().collect(),
         TokenOrigin::Minted(minted) => {
             let key = &minted.key.secret;
@@ -194,11 +216,23 @@ fn of_tokens(token: &TokenSettings) -> Vec<Secret> {
     }
 }
 
-/// The credential behind a scheme (`Bearer x`), and the values of cookies that are long enough to be credentials.
+/// The credential behind a scheme (`Bearer x`), user and password inside it (`Basic x`), and the values of cookies that
+/// are long enough to be credentials.
 fn header_parts(value: &str) -> Vec<Secret> {
-    let scheme = value.split_once(' ').map(|(_, credential)| credential.trim());
+    let scheme = value.split_once(' ').map(|(scheme, credential)| (scheme, credential.trim()));
+    let login = scheme
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, credential)| STANDARD.decode(credential).ok())
+        .and_then(|decoded| String::from_utf8(decoded).ok())
+        .map(Secret::new);
+    let password =
+        login.as_ref().and_then(|login| login.expose().split_once(':')).map(|(_, password)| password);
+    let credential = scheme.map(|(_, credential)| credential);
+    let behind = credential.into_iter().chain(password).filter(|part| part.len() >= 4).map(Secret::new);
     let cookies = value.split(';').filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim());
-    scheme.into_iter().chain(cookies).filter(|part| part.len() >= 8).map(Secret::new).collect()
+    let cookies = cookies.filter(|value| value.len() >= 8).map(Secret::new);
+    let parts: Vec<Secret> = behind.chain(cookies).collect();
+    parts.into_iter().chain(login).collect()
 }
 
 /// Values of query parameters whose names sound like credentials, as written and decoded.
@@ -231,6 +265,7 @@ mod tests {
         let found = query_values("/ws?user=a&access_token=a%2Fb&key={{user}}&sig=");
         assert_eq!(exposed(&found), ["a%2Fb", "a/b"]);
         assert_eq!(exposed(&header_parts("Bearer correct-horse")), ["correct-horse"]);
+        assert_eq!(exposed(&header_parts("Basic bWU6aG9yc2U=")), ["bWU6aG9yc2U=", "horse", "me:horse"]);
         assert_eq!(
             exposed(&header_parts("lang=en; sid=correct-horse")),
             ["sid=correct-horse", "correct-horse"]

@@ -57,6 +57,9 @@ pub struct Settings {
     pub local: Option<LocalSettings>,
     /// Print the plan and stop.
     pub dry_run: bool,
+    /// Secrets that a dry run leaves where they are, a line each: commands that it does not run, and what it does not ask
+    /// Secret Manager for.
+    pub unread: Vec<String>,
     /// What was typed, for the commands that a report names.
     pub asked: Asked,
 }
@@ -223,6 +226,13 @@ pub enum TokenOrigin {
         /// What is run for new ones; `None` where they cannot be had again.
         command: Option<Vec<String>>,
     },
+    /// Left where they are by a dry run, which opens nothing and needs none.
+    Unread {
+        /// Whether they would be given ready, and not minted here with a key.
+        is_ready: bool,
+        /// What tokens that are minted here would say.
+        claims: serde_json::Map<String, serde_json::Value>,
+    },
 }
 
 /// JWTs that are minted for each user.
@@ -242,7 +252,7 @@ impl TokenSettings {
     pub fn minted(&self) -> Option<&MintSettings> {
         match &self.origin {
             TokenOrigin::Minted(minted) => Some(minted),
-            TokenOrigin::Ready { .. } => None,
+            TokenOrigin::Ready { .. } | TokenOrigin::Unread { .. } => None,
         }
     }
 }

@@ -96,10 +96,14 @@ impl SigningKey {
     }
 }
 
+/// What a key in PEM begins with.
+const BEGIN: &str = "-----BEGIN ";
+
 /// The key for the library.
 fn read(algorithm: Algorithm, secret: &Secret) -> Result<EncodingKey, Flaw> {
     let text = secret.expose();
-    let pem = text.trim_start().starts_with("-----BEGIN ");
+    // Tools write what a key is above it.
+    let pem = text.contains(BEGIN);
     match algorithm {
         Algorithm::Hs256 if pem => {
             Err(Flaw::new("this is a key in PEM, and HS256 signs with a plain secret")
@@ -125,8 +129,13 @@ fn elliptic(text: &str) -> Result<EncodingKey, ()> {
 
 /// Why a PEM text is no key of the algorithm.
 fn why_not(text: &str, algorithm: Algorithm) -> Flaw {
-    let first = Zeroizing::new(text.trim_start().lines().next().unwrap_or_default().to_owned());
+    let pem = text.find(BEGIN).map_or(text, |at| &text[at..]);
+    let first = Zeroizing::new(pem.lines().next().unwrap_or_default().to_owned());
     let (is_rsa, is_elliptic) = (rsa(text).is_ok(), elliptic(text).is_ok());
+    if first.contains("\\n") {
+        return Flaw::new("the line breaks of the key are written as \\n: in PEM they are real ones")
+            .help("keep the file as it was made; in a shell: JWT_KEY=\"$(cat key.pem)\"");
+    }
     if first.contains("PUBLIC KEY") || first.contains("CERTIFICATE") {
         return Flaw::new("this is a public key or a certificate: only the private key signs")
             .help("the server verifies with the public half; give revgate the private one");
@@ -134,6 +143,10 @@ fn why_not(text: &str, algorithm: Algorithm) -> Flaw {
     if first.contains("ENCRYPTED") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Flaw::new("the key is encrypted with a password")
             .help("decrypt it into the secret store: openssl pkey -in key.pem");
+    }
+    if !pem.contains("-----END ") {
+        return Flaw::new("the key was cut: there is no line -----END PRIVATE KEY-----")
+            .help("see whether it is whole: openssl pkey -in key.pem -noout -text");
     }
     if is_rsa && algorithm == Algorithm::Es256 {
         return Flaw::new("this is an RSA key, and ES256 signs with one on the curve P-256")
@@ -156,7 +169,8 @@ fn unfit(algorithm: Algorithm) -> Flaw {
         Algorithm::Rs256 => "an RSA key of 2048 bits or more",
         Algorithm::Es256 => "a key on the curve P-256",
     };
-    Flaw::new(format!("this is no private key that {} can sign with: {due} is due", algorithm.name()))
+    let name = algorithm.name();
+    Flaw::new(format!("this is no private key that {name} can sign with: {due} is due, whole and undamaged"))
         .help("see what it is: openssl pkey -in key.pem -noout -text")
 }
 
@@ -188,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn no_key_is_larger_than_sixteen_kibibytes() {
+        let of = |bytes: usize| Secret::new("k".repeat(bytes));
+        assert!(SigningKey::new(Algorithm::Hs256, of(LARGEST_SECRET), None).is_ok());
+        let refused = SigningKey::new(Algorithm::Hs256, of(LARGEST_SECRET + 1), None).unwrap_err();
+        assert_eq!(refused.message, "the key is larger than 16 KiB, which no key is");
+    }
+
+    #[test]
     fn a_key_of_another_kind_is_named_and_never_shown() {
         let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
         for (algorithm, text, words) in [
@@ -200,7 +222,10 @@ mod tests {
                 "-----BEGIN PRIVATE KEY-----\nczNjcmV0\n-----END PRIVATE KEY-----\n".to_owned(),
                 "2048",
             ),
-            (Algorithm::Rs256, "-----BEGIN PRIVATE KEY-----".to_owned(), "2048"),
+            (Algorithm::Rs256, "-----BEGIN PRIVATE KEY-----".to_owned(), "was cut"),
+            (Algorithm::Es256, elliptic_key().replace("-----END", "-----"), "was cut"),
+            (Algorithm::Es256, elliptic_key().replace('\n', "\\n"), "real ones"),
+            (Algorithm::Hs256, format!("subject=x\n{}", elliptic_key()), "HS256 signs with a plain secret"),
             (
                 Algorithm::Rs256,
                 "-----BEGIN PUBLIC KEY-----\nczNjcmV0\n-----END PUBLIC KEY-----".to_owned(),

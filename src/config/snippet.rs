@@ -23,6 +23,17 @@ pub(crate) fn is_sensitive(name: &str) -> bool {
         || matches!(lower.as_str(), "auth" | "sig" | "pwd" | "jwt")
 }
 
+/// True for the name of a header whose value is likely a credential; more names than of keys and parameters, since what a
+/// header carries is more often one.
+pub(crate) fn is_sensitive_header(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_login = |part: &str| {
+        part == "auth"
+            || ["authn", "authz", "authent", "pass", "bearer"].iter().any(|start| part.starts_with(start))
+    };
+    is_sensitive(name) || lower.starts_with("x-api-") || lower.split('-').any(is_login)
+}
+
 /// `line` (from 1) of `text` with a caret under `column` (from 1, in characters).
 pub(crate) fn draw(text: &str, line: usize, column: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -137,6 +148,40 @@ fn mask_words(line: &str) -> String {
         .collect()
 }
 
+/// An argument vector as a line to read. Only plain words are shown: whole scripts, what stands behind a sensitive name or
+/// option, and words that nobody types by hand may hold a credential.
+pub(crate) fn masked_command(words: &[String]) -> String {
+    let mut previous = "";
+    let shown = words.iter().map(|word| {
+        let follows = previous.starts_with('-') && !previous.contains('=') && is_sensitive(previous);
+        previous = word;
+        let is_option = word.starts_with('-');
+        let is_shown = is_plain(word) && (is_option || !follows) && mask_words(&mask_values(word)) == *word;
+        if is_shown { word.as_str() } else { MASK }
+    });
+    let line = shown.collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST_COMMAND {
+        return line;
+    }
+    format!("{}…", line.chars().take(LONGEST_COMMAND).collect::<String>())
+}
+
+/// How many characters of a command are shown.
+const LONGEST_COMMAND: usize = 200;
+
+/// True for a word of names, numbers and paths, none of whose pieces is long and mixes letters with digits.
+fn is_plain(word: &str) -> bool {
+    let is_random = |piece: &str| {
+        piece.len() >= 8
+            && piece.contains(|c: char| c.is_ascii_digit())
+            && piece.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    !word.is_empty()
+        && word.len() <= 80
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@".contains(c))
+        && !word.split(['-', '_', '=', '.', '/', ':', ',', '@']).any(is_random)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -174,12 +219,61 @@ mod tests {
     }
 
     #[test]
+    fn headers_are_told_by_their_names() {
+        for name in [
+            "Authorization",
+            "Proxy-Authorization",
+            "Cookie",
+            "X-Key",
+            "api-key",
+            "X-Access-Token",
+            "X-Client-Secret",
+            "X-Api-Version",
+            "X-Auth",
+            "X-Auth-User",
+            "Authentication",
+            "X-Amz-Signature",
+            "X-Password",
+            "Passphrase",
+        ] {
+            assert!(is_sensitive_header(name), "{name}");
+        }
+        for name in ["X-Tenant", "Accept-Language", "X-Author", "Origin", "User-Agent", "X-Test-Type"] {
+            assert!(!is_sensitive_header(name), "{name}");
+        }
+    }
+
+    #[test]
     fn leaves_what_is_no_credential() {
         for text in
             ["token: { secret-env: JWT_SECRET, secret-file: key.txt }", "id-token: auto", "deadline: 10"]
         {
             assert!(draw(text, 1, 1).contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn commands_are_shown_without_credentials() {
+        let shown =
+            |words: &[&str]| masked_command(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(shown(&["gcloud", "auth", "print-identity-token"]), "gcloud auth print-identity-token");
+        assert_eq!(shown(&["sh", "-c", "cat tokens"]), "sh -c [masked]");
+        assert_eq!(
+            shown(&["vault", "kv", "get", "--field=jwt", "/a/b-1"]),
+            "vault kv get --field=jwt /a/b-1"
+        );
+        for words in [
+            &["get", "--password", "s3cret"][..],
+            &["get", "--api-key=s3cret"],
+            &["curl", "-H", "Authorization: Bearer s3cret"],
+            &["curl", "https://me:s3cret@host/"],
+            &["get", "aB3s3cretaB3aB3aB3aB3"],
+            &["printf", "%s", "s3cret with blanks"],
+            &["get", "eyJs3cret.s3cret"],
+        ] {
+            assert!(!shown(words).contains("s3cret") && shown(words).contains(MASK), "{}", shown(words));
+        }
+        assert!(shown(&["x".repeat(5000).as_str()]).chars().count() < 250);
     }
 
     proptest! {

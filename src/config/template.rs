@@ -1,14 +1,27 @@
-//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`, and in flows `{{capture.NAME}}`.
+//! Texts with places for values: `{{user}}`, `{{nonce}}`, `{{round}}`, and in flows more.
 //!
 //! Takes a text once, when the configuration is read, and gives the filled text for each socket. It knows no other
 //! names and no logic. The surprising rule: values are escaped for where they go (a URL, a JSON text), since a user's
 //! name may hold a quote or a slash.
 
+mod places;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
+pub use self::places::BadPlace;
+use self::places::Outside;
+
 /// What a conversation has taken out of frames so far, by name.
-pub type Captured = BTreeMap<String, String>;
+pub type Captured = BTreeMap<String, Value>;
+
+/// A captured value as text: a text itself, of anything else its JSON.
+pub fn text_of(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
+}
 
 /// The values of one socket.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +61,10 @@ enum Part {
     Nonce,
     Round,
     Capture(String),
+    /// A secret of a flow.
+    Outside(Outside),
+    /// Two opening braces that are no place's.
+    Braces,
 }
 
 /// A place whose name is not known.
@@ -55,23 +72,9 @@ enum Part {
 #[error("unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}} and {{{{round}}}}")]
 pub struct TemplateError(pub String);
 
-/// A place of a flow whose name is not known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown place {{{{{0}}}}}: the places are {{{{user}}}}, {{{{nonce}}}}, {{{{round}}}} and {{{{capture.NAME}}}}"
-)]
-pub struct UnknownPlace(pub String);
-
 impl Template {
     /// Reads the places; `{{` without a word and `}}` behind it is ordinary text (JSON is full of braces).
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let template = Self::in_flow(source).map_err(|word| TemplateError(word.0))?;
-        let captured = template.captures().next().map(|name| TemplateError(format!("capture.{name}")));
-        captured.map_or(Ok(template), Err)
-    }
-
-    /// The same for a text of a flow, where `{{capture.NAME}}` is a place too.
-    pub fn in_flow(source: &str) -> Result<Self, UnknownPlace> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = source;
@@ -82,7 +85,7 @@ impl Template {
                 continue;
             };
             text.push_str(&rest[..start]);
-            let part = part_named(word).ok_or_else(|| UnknownPlace(word.to_owned()))?;
+            let part = part_named(word).ok_or_else(|| TemplateError(word.to_owned()))?;
             parts.extend([Part::Text(std::mem::take(&mut text)), part]);
             rest = after;
         }
@@ -109,20 +112,46 @@ impl Template {
 
     fn written(&self, values: Values<'_>, captured: &Captured, escaping: Escaping) -> String {
         let mut filled = String::with_capacity(self.source.len());
-        for part in &self.parts {
+        let mut unquoted = false;
+        for (index, part) in self.parts.iter().enumerate() {
             match part {
+                // The quote behind a value that is no text.
+                Part::Text(text) if std::mem::take(&mut unquoted) => filled.push_str(&text[1..]),
                 Part::Text(text) => filled.push_str(text),
                 Part::User => filled.push_str(&escaped(values.user, escaping)),
                 Part::Nonce => filled.push_str(&escaped(values.nonce, escaping)),
                 Part::Round => {
                     let _ = write!(filled, "{}", values.round);
                 }
-                Part::Capture(name) => {
-                    filled.push_str(&escaped(captured.get(name).map_or("", String::as_str), escaping));
-                }
+                Part::Capture(name) => match captured.get(name) {
+                    None => {}
+                    Some(value)
+                        if escaping == Escaping::Json && !value.is_string() && self.is_whole(index) =>
+                    {
+                        filled.pop();
+                        let _ = write!(filled, "{value}");
+                        unquoted = true;
+                    }
+                    Some(value) => filled.push_str(&escaped(&text_of(value), escaping)),
+                },
+                Part::Outside(outside) => filled.push_str(&escaped(outside.text(), escaping)),
+                Part::Braces => filled.push_str(&escaped("{{", escaping)),
             }
         }
         filled
+    }
+
+    /// True for a place that stands alone as a text of JSON, which is no key: it is replaced by a value of any type.
+    fn is_whole(&self, index: usize) -> bool {
+        let text = |index: Option<usize>| match index.and_then(|index| self.parts.get(index)) {
+            Some(Part::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let (before, behind) = (text(index.checked_sub(1)), text(index.checked_add(1)));
+        let Some(head) = before.strip_suffix('"') else { return false };
+        let backslashes = head.len() - head.trim_end_matches('\\').len();
+        let rest = behind.strip_prefix('"');
+        backslashes % 2 == 0 && rest.is_some_and(|rest| !rest.trim_start().starts_with(':'))
     }
 
     /// As it was written.
@@ -161,10 +190,7 @@ fn part_named(word: &str) -> Option<Part> {
         "user" => Some(Part::User),
         "nonce" => Some(Part::Nonce),
         "round" => Some(Part::Round),
-        _ => word
-            .strip_prefix("capture.")
-            .filter(|name| !name.is_empty())
-            .map(|name| Part::Capture(name.to_owned())),
+        _ => None,
     }
 }
 
@@ -188,35 +214,4 @@ fn escaped(value: &str, escaping: Escaping) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const VALUES: Values<'static> = Values { user: "a\"b/c", nonce: "n1", round: 7 };
-
-    #[test]
-    fn fills_and_escapes_for_the_place() {
-        let template = Template::parse("/ws/{{user}}?n={{ nonce }}&r={{round}}").unwrap();
-        assert_eq!(template.fill(VALUES, Escaping::Url), "/ws/a%22b%2Fc?n=n1&r=7");
-        let json = Template::parse(r#"{"a":{"user":"{{user}}"}}"#).unwrap();
-        assert_eq!(json.fill(VALUES, Escaping::Json), r#"{"a":{"user":"a\"b/c"}}"#);
-    }
-
-    #[test]
-    fn braces_of_json_are_text_and_unknown_names_are_errors() {
-        let text = r#"{{"a":{"b":{}}}"#;
-        assert_eq!(Template::parse(text).unwrap().fill(VALUES, Escaping::None), text);
-        assert_eq!(Template::parse("{{usr}}"), Err(TemplateError("usr".to_owned())));
-    }
-
-    #[test]
-    fn what_is_captured_is_a_place_of_flows_only() {
-        let text = r#"{"run":"{{capture.run_id}}"}"#;
-        assert_eq!(Template::parse(text), Err(TemplateError("capture.run_id".to_owned())));
-        let template = Template::in_flow(text).unwrap();
-        assert_eq!(template.fill_captured(VALUES, &Captured::new(), Escaping::Json), None);
-        let captured = Captured::from([("run_id".to_owned(), "a\"b".to_owned())]);
-        let filled = template.fill_captured(VALUES, &captured, Escaping::Json);
-        assert_eq!(filled.as_deref(), Some(r#"{"run":"a\"b"}"#));
-        assert!(Template::in_flow("{{capture.}}").is_err() && Template::in_flow("{{run_id}}").is_err());
-    }
-}
+mod tests;

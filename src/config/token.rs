@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::carrier::{self, Carrier};
+use super::claims;
 use super::error::ConfigError;
 use super::locate::KeyPath;
 use super::ready::ReadyTokens;
@@ -16,10 +17,12 @@ use super::settings::{Conversation, MintSettings, TokenOrigin, TokenSettings};
 use super::signing::{self, Algorithm, SigningKey};
 use super::sources::{Found, Rival, Sources, Spot};
 use super::values::{self, Flaw};
-use super::wire;
 
 /// From minting to `exp`, where nothing else is configured.
 const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_mins(30);
+
+/// The shortest time from minting to `exp`.
+const SHORTEST_LIFETIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where the key or the tokens are kept.
 #[derive(Clone)]
@@ -120,7 +123,7 @@ pub(crate) fn token(
     conversation: &Conversation,
 ) -> Result<Option<TokenSettings>, ConfigError> {
     let (typed, file) = (sources.typed, &sources.file.model.token);
-    let minting = Minting::read(sources)?;
+    let minting = Minting::read(sources, lookup.now())?;
     let carriers = carriers(sources)?;
     let Some(source) = source(sources)? else {
         let is_asked = typed.token_carry.is_some() || file.carry.is_some() || minting.first_key.is_some();
@@ -134,6 +137,15 @@ pub(crate) fn token(
     };
     refuse_clashes(sources, &carriers, conversation)?;
     let Found { value: TokenSource { is_ready, secret }, spot } = source;
+    if let Some(key) = minting.first_key.filter(|_| is_ready) {
+        let flaw = Flaw::new("this is for tokens that are minted, and these are given ready")
+            .help("leave it out, or name a key instead of tokens: secret-env, secret-file, secret-manager, secret-command");
+        return Err(sources.error(&Spot::of(None, &["token", key]), flaw));
+    }
+    if typed.dry_run && secret.is_afar() {
+        let origin = TokenOrigin::Unread { is_ready, claims: minting.claims };
+        return Ok(Some(TokenSettings { origin, carriers }));
+    }
     let text = lookup.secret(sources, &Found { value: secret.clone(), spot: spot.clone() })?;
     let flawed = |flaw: Flaw| sources.error(&spot, flaw);
     if !is_ready {
@@ -141,16 +153,31 @@ pub(crate) fn token(
         let minted = MintSettings { key, claims: minting.claims, lifetime: minting.lifetime };
         return Ok(Some(TokenSettings { origin: TokenOrigin::Minted(minted), carriers }));
     }
-    if let Some(key) = minting.first_key {
-        let flaw = Flaw::new("this is for tokens that are minted, and these are given ready")
-            .help("leave it out, or name a key instead of tokens: secret-env, secret-file, secret-manager, secret-command");
-        return Err(sources.error(&Spot::of(None, &["token", key]), flaw));
-    }
     let tokens = ReadyTokens::parse(text.expose()).map_err(flawed)?;
     tokens.refuse_uncarried(&carriers).map_err(flawed)?;
     lookup.now().map_or(Ok(()), |now| tokens.refuse_expired(now)).map_err(flawed)?;
     let command = if let SecretSource::Command(words) = secret { Some(words) } else { None };
     Ok(Some(TokenSettings { origin: TokenOrigin::Ready { tokens, command }, carriers }))
+}
+
+/// What a dry run says of secrets that it leaves where they are, a line each.
+pub(crate) fn unread(sources: &Sources<'_>) -> Result<Vec<String>, ConfigError> {
+    let afar = source(sources)?.map(|found| found.value).filter(|token| token.secret.is_afar());
+    let Some(token) = afar.filter(|_| sources.typed.dry_run) else { return Ok(Vec::new()) };
+    let of_users = "; the users are those of its tokens, and this plan counts one";
+    let more = if token.is_ready && !names_users(sources) { of_users } else { "" };
+    Ok(vec![format!("{}{more}", token.secret.would())])
+}
+
+/// True where users come with tokens that a dry run does not read: there may be any number of them.
+pub(crate) fn are_users_unknown(sources: &Sources<'_>, token: Option<&TokenSettings>) -> bool {
+    let is_unread =
+        |token: &TokenSettings| matches!(token.origin, TokenOrigin::Unread { is_ready: true, .. });
+    token.is_some_and(is_unread) && !names_users(sources)
+}
+
+fn names_users(sources: &Sources<'_>) -> bool {
+    sources.typed.user.is_some() || sources.file.model.users.is_some()
 }
 
 /// What is said about tokens that are minted.
@@ -164,10 +191,9 @@ struct Minting {
 }
 
 impl Minting {
-    fn read(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+    fn read(sources: &Sources<'_>, now: Option<i64>) -> Result<Self, ConfigError> {
         let file = &sources.file.model.token;
-        let lifetime =
-            sources.one(None, file.lifetime.as_ref(), &["token", "lifetime"], values::positive_duration)?;
+        let lifetime = sources.one(None, file.lifetime.as_ref(), &["token", "lifetime"], lifetime)?;
         let algorithm =
             sources.one(None, file.algorithm.as_ref(), &["token", "algorithm"], signing::algorithm)?;
         let key_id = sources.one(None, file.key_id.as_ref(), &["token", "key-id"], signing::key_id)?;
@@ -181,29 +207,20 @@ impl Minting {
             algorithm: algorithm.map_or(Algorithm::Hs256, |found| found.value),
             key_id: key_id.map(|found| found.value),
             lifetime: lifetime.map_or(DEFAULT_LIFETIME, |found| found.value),
-            claims: claims(sources)?,
+            claims: claims::claims(sources, now)?,
             first_key: said.into_iter().find(|(_, is_said)| *is_said).map(|(key, _)| key),
         })
     }
 }
 
-fn claims(sources: &Sources<'_>) -> Result<Map<String, Value>, ConfigError> {
-    let mut claims = Map::new();
-    for (name, value) in sources.file.model.token.claims.iter().flat_map(|pairs| &pairs.0) {
-        check_places(value)
-            .map_err(|flaw| sources.error(&Spot::of(None, &["token", "claims", name]), flaw))?;
-        claims.insert(name.clone(), value.clone());
-    }
-    Ok(claims)
-}
-
-/// Refuses an unknown place in any text of a claim.
-fn check_places(value: &Value) -> Result<(), Flaw> {
-    match value {
-        Value::String(text) => wire::template(text).map(|_| ()),
-        Value::Array(list) => list.iter().try_for_each(check_places),
-        Value::Object(map) => map.values().try_for_each(check_places),
-        _ => Ok(()),
+/// From minting to `exp`, which has whole seconds: of a shorter life a slow path would leave nothing.
+fn lifetime(text: &str) -> Result<std::time::Duration, Flaw> {
+    match values::positive_duration(text)? {
+        life if life < SHORTEST_LIFETIME => {
+            Err(Flaw::new(format!("{} is too short: tokens would expire on their way", values::quoted(text)))
+                .help("write at least 10s; 30m is usual"))
+        }
+        life => Ok(life),
     }
 }
 

@@ -1,20 +1,16 @@
 //! Single values as people write them: is this text a duration, a share, a count, a name?
 //!
 //! Takes one text and gives the value, or a [`Flaw`] that says what is wrong and how to write it. It does not know where
-//! the text was written: the merge adds that. The surprising rule: a duration or a share without its unit is refused,
-//! since `10` and `0.01` mean different things to different people.
-
-use std::time::Duration;
+//! the text was written: the merge adds that. The surprising rule: a share without its unit is refused, since `0.01` means
+//! different things to different people.
 
 use super::baseline::PreExisting;
 use super::checks::CheckName;
+pub(crate) use super::duration::{duration, positive_duration};
 use super::pattern::Pattern;
 use super::settings::Identifier;
 use super::suggest::did_you_mean;
 use crate::trust::escape;
-
-/// Nothing that a gate waits for takes longer; larger values would overflow a clock.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// What is wrong with a text, and where it helps, how to write it instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,49 +36,6 @@ pub(crate) fn quoted(text: &str) -> String {
         return format!("\"{safe}\"");
     }
     format!("\"{}…\"", safe.chars().take(60).collect::<String>())
-}
-
-/// `250ms`, `10s`, `3m`, `1h30m`: whole numbers with units, the larger unit first; at most 24 h.
-pub(crate) fn duration(text: &str) -> Result<Duration, Flaw> {
-    let flaw =
-        || Flaw::new(format!("{} is not a duration: write it as 250ms, 10s, 3m or 1h30m", quoted(text)));
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    let mut smallest = Duration::MAX;
-    while !rest.is_empty() || smallest == Duration::MAX {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(flaw)?;
-        let number: u32 = rest[..digits].parse().map_err(|_| flaw())?;
-        let after = &rest[digits..];
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let unit = unit(&after[..letters]).filter(|unit| *unit < smallest).ok_or_else(flaw)?;
-        total = unit.checked_mul(number).and_then(|part| total.checked_add(part)).ok_or_else(flaw)?;
-        smallest = unit;
-        rest = &after[letters..];
-    }
-    if total > LONGEST {
-        return Err(Flaw::new(format!("{} is more than the longest duration, 24h", quoted(text))));
-    }
-    Ok(total)
-}
-
-fn unit(name: &str) -> Option<Duration> {
-    match name {
-        "h" => Some(Duration::from_hours(1)),
-        "m" => Some(Duration::from_mins(1)),
-        "s" => Some(Duration::from_secs(1)),
-        "ms" => Some(Duration::from_millis(1)),
-        _ => None,
-    }
-}
-
-/// A duration that is not zero.
-pub(crate) fn positive_duration(text: &str) -> Result<Duration, Flaw> {
-    match duration(text)? {
-        Duration::ZERO => {
-            Err(Flaw::new(format!("{} leaves no time at all: it must be more than 0", quoted(text))))
-        }
-        duration => Ok(duration),
-    }
 }
 
 /// `1%` or `0.01 %` as a fraction, above 0 and below 1.
@@ -272,35 +225,6 @@ mod tests {
 
     use super::*;
 
-    fn written(mut milliseconds: u64) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::new();
-        for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
-            if milliseconds >= size {
-                let _ = write!(text, "{}{unit}", milliseconds / size);
-                milliseconds %= size;
-            }
-        }
-        if text.is_empty() { "0s".to_owned() } else { text }
-    }
-
-    #[test]
-    fn reads_durations_as_people_write_them() {
-        let cases = [("250ms", 250), ("10s", 10_000), ("3m", 180_000), ("1h30m", 5_400_000), ("0s", 0)];
-        for (text, milliseconds) in cases {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses_durations_that_could_be_misread() {
-        for text in ["", "10", "s", "1.5s", "3 parsecs", "1s1m", "1m1m", "-1s", "10 s", "99999999999s", "25h"]
-        {
-            assert!(duration(text).is_err(), "{text}");
-        }
-        assert!(positive_duration("0s").unwrap_err().message.contains("no time at all"));
-    }
-
     #[test]
     fn reads_rates_and_refuses_impossible_ones() {
         assert_eq!(rate("1%"), Ok(0.01));
@@ -339,12 +263,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn durations_survive_being_written(milliseconds in 0_u64..=86_400_000) {
-            let read = duration(&written(milliseconds)).unwrap();
-            prop_assert_eq!(read, Duration::from_millis(milliseconds));
-        }
-
-        #[test]
         fn percentages_survive_being_written(hundredths in 0_u32..1_000_000) {
             let percentage = f64::from(hundredths) / 100.0;
             let read = percent(&format!("{percentage} %")).unwrap();
@@ -354,7 +272,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in any::<String>()) {
-            let _ = (duration(&text), percent(&text), count(&text, 1), project(&text), label(&text));
+            let _ = (percent(&text), count(&text, 1), project(&text), label(&text));
         }
     }
 }

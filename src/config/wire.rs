@@ -3,6 +3,7 @@
 //! Takes one text and gives the checked value or a [`Flaw`]. It sends nothing and resolves nothing. The surprising rule:
 //! no message here quotes a header's value, an address or a path, since each may carry a credential.
 
+use super::places;
 use super::settings::Expect;
 use super::template::{Escaping, Template, Values};
 use super::values::{self, Flaw, quoted};
@@ -105,11 +106,23 @@ pub(crate) fn path(text: &str) -> Result<Template, Flaw> {
             quoted(&bad.to_string())
         )));
     }
+    if !is_percent_encoded(&filled) {
+        let flaw = Flaw::new("the path holds a % that is not followed by two hexadecimal digits");
+        return Err(flaw.help("write a % that is meant as it is as %25"));
+    }
     Ok(template)
+}
+
+/// True when two hexadecimal digits stand behind every `%`.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|behind| behind.len() >= 2 && behind.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A text with places for values.
 pub(crate) fn template(text: &str) -> Result<Template, Flaw> {
+    places::check(text)?;
     Template::parse(text).map_err(|error| Flaw::new(error.to_string()))
 }
 
@@ -206,10 +219,19 @@ pub(crate) fn header_value(text: &str) -> Result<String, Flaw> {
     if !text.chars().all(|c| c == '\t' || c == ' ' || c.is_ascii_graphic()) {
         return Err(Flaw::new("the header's value holds a character that is not printable ASCII"));
     }
-    if let Some(place) = ["{{user}}", "{{nonce}}", "{{round}}"].iter().find(|place| text.contains(*place)) {
-        return Err(Flaw::new(format!("{place} is not filled in headers, only in path, send and expect")));
-    }
     Ok(text.trim().to_owned())
+}
+
+/// The same, written in the configuration and not read from outside.
+pub(crate) fn literal_header_value(text: &str) -> Result<String, Flaw> {
+    if text.contains("{{") {
+        let flaw =
+            Flaw::new("places such as {{user}} are not filled in headers, only in path, send and expect");
+        return Err(
+            flaw.help("to send a user's token in a header, write `carry: [authorization]` under `token:`")
+        );
+    }
+    header_value(text)
 }
 
 /// `Name: value`, as typed.
@@ -221,7 +243,7 @@ pub(crate) fn header(text: &str) -> Result<(String, String), Flaw> {
     if !is_token(name) {
         return Err(flaw());
     }
-    Ok((header_name(name)?, header_value(value)?))
+    Ok((header_name(name)?, literal_header_value(value)?))
 }
 
 /// The name of a header in which an answer names its revision.
@@ -238,7 +260,8 @@ pub(crate) fn pointer(text: &str) -> Result<String, Flaw> {
     if text.starts_with('/') && escapes_are_right {
         return Ok(text.to_owned());
     }
-    Err(Flaw::new(format!("{} is not a JSON pointer: write it as /meta/revision", quoted(text))))
+    Err(Flaw::new(format!("{} is not a JSON pointer: write it as /meta/revision", quoted(text)))
+        .help("it begins with /; inside a name ~ is written ~0 and / is written ~1 (RFC 6901)"))
 }
 
 /// A subprotocol's name: a token of HTTP.
@@ -293,10 +316,23 @@ mod tests {
 
     #[test]
     fn refuses_paths_that_would_break_the_request() {
-        for bad in ["", "ws", "/a b", "/a\r\nX: y", "/a#b", "/ü", "/{{usr}}", "/{x}"] {
+        for bad in [
+            "",
+            "ws",
+            "/a b",
+            "/a\r\nX: y",
+            "/a#b",
+            "/ü",
+            "/{{usr}}",
+            "/{x}",
+            "/{{us er}}",
+            "/%",
+            "/%2",
+            "/%zz",
+        ] {
             assert!(path(bad).is_err(), "{bad}");
         }
-        assert!(path("/ws/{{ user }}?n={{nonce}}").is_ok());
+        assert!(path("/ws/{{ user }}?n={{nonce}}&r=%2Fa").is_ok());
     }
 
     #[test]
@@ -316,7 +352,7 @@ mod tests {
             assert!(header_name(name).is_err(), "{name}");
         }
         assert!(header_value("a\r\nb").unwrap_err().message.contains("line break"));
-        assert!(header_value("{{user}}").is_err() && header_value("ü").is_err());
+        assert!(literal_header_value("a {{ us er").is_err() && header_value("ü").is_err());
         assert_eq!(header("X-A:  b ").unwrap(), ("X-A".to_owned(), "b".to_owned()));
         let flaw = header("Bearer abcdefgh").unwrap_err();
         assert!(!flaw.message.contains("abcdefgh"));

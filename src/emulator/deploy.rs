@@ -260,7 +260,7 @@ async fn bring_up(
     let becomes = |readiness| {
         let now = world.clock.tick();
         if let Some(service) = world.lock().services.get_mut(&service) {
-            become_ready(service, &name, readiness, now);
+            become_ready(service, (&name, instances), readiness, now);
         }
         world.changed();
     };
@@ -272,16 +272,22 @@ async fn bring_up(
     }
 }
 
-fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Timestamp) {
+fn become_ready(
+    service: &mut Service,
+    (name, instances): (&str, &Arc<Instances>),
+    readiness: Readiness,
+    now: Timestamp,
+) {
     let at = |name: &str| service.revisions.iter().position(|revision| revision.name == name);
     let (this, latest) = (at(name), service.latest_ready.as_deref().and_then(at));
+    // A revision of the same name may have been made since this one, or its service, was deleted.
+    let found = this.and_then(|this| service.revisions.get_mut(this));
+    let Some(revision) = found.filter(|revision| Arc::ptr_eq(&revision.instances, instances)) else { return };
     if readiness == Readiness::Ready && this >= latest {
         service.latest_ready = Some(name.to_owned());
     }
-    if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
-        revision.readiness = readiness;
-        revision.changed = now;
-    }
+    revision.readiness = readiness;
+    revision.changed = now;
     // One that has failed after it was ready is no longer what LATEST means.
     let is_ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
     if service

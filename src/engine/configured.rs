@@ -6,18 +6,22 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
 use crate::judge::{ConfiguredEvidence, Window};
 use crate::probe::{
-    FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets, run_flows, send_bad_frames,
-    send_bad_tokens,
+    AgentSeen, Ending, FlowRun, FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets,
+    run_flows, send_bad_frames, send_bad_tokens,
 };
 
 /// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
 const PARTS: [CheckName; 5] =
     [CheckName::Agent, CheckName::Hold, CheckName::Api, CheckName::Auth, CheckName::Frames];
+
+/// How long conversations that a signal cuts may take in all for their cleanup and their close.
+const CLEANUP_TIME: Duration = Duration::from_secs(5);
 
 /// How often something long is said to be under way.
 const TOLD_EVERY: Duration = Duration::from_secs(30);
@@ -39,6 +43,15 @@ impl Run<'_> {
             }
             if !served && part != CheckName::Api {
                 self.around.note(format!("{part} is left out: single sockets are not served"));
+                continue;
+            }
+            if self
+                .evidence
+                .configured
+                .trimmed
+                .iter()
+                .any(|trimmed| trimmed.check == part && trimmed.left == 0)
+            {
                 continue;
             }
             self.around.note(format!("{part}: begins"));
@@ -66,8 +79,8 @@ impl Run<'_> {
         request_timeout: Option<Duration>,
         series: &mut Series,
     ) -> Result<(), EngineError> {
-        let cut = self.halt();
-        let ConfiguredChecks { agent, isolation, hold, api, auth, frames, .. } = &self.settings.configured;
+        let cut = self.halt().child_token();
+        let ConfiguredChecks { agent, isolation, hold, api, auth, frames, .. } = &self.configured;
         let learned = self.evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
         let runs = |check| self.settings.checks.runs(check);
         let mut seen = ConfiguredEvidence::default();
@@ -78,6 +91,7 @@ impl Run<'_> {
                         agent: agent.as_ref(),
                         agent_counts: runs(CheckName::Agent),
                         isolation: isolation.as_ref().filter(|_| runs(CheckName::Isolation)),
+                        request_timeout,
                     };
                     if agent.is_some() || isolation.is_some() {
                         seen.agent = Some(run_flows(prober, asked, series, &cut).await);
@@ -106,9 +120,56 @@ impl Run<'_> {
                 }
             }
         };
-        self.unless_interrupted(probing).await?;
+        if part != CheckName::Agent {
+            self.unless_interrupted(probing).await?;
+        } else if !self.ends_before_a_signal(probing, &cut).await {
+            return Err(self.interrupted(seen.agent.as_ref()));
+        }
         self.evidence.configured.add(seen);
         Ok(())
+    }
+
+    /// Holds conversations; a signal cuts them, and then they have a little time for what they clean up. False where one
+    /// came.
+    async fn ends_before_a_signal(&self, work: impl Future<Output = ()>, cut: &CancellationToken) -> bool {
+        tokio::pin!(work);
+        tokio::select! {
+            () = &mut work => return true,
+            () = self.around.interrupted.cancelled() => cut.cancel(),
+        }
+        self.around.note("interrupted: conversations that are under way are cleaned up");
+        let _ = timeout(CLEANUP_TIME, work).await;
+        false
+    }
+
+    /// What conversations that a signal cut may have left behind; nothing was `seen` of those that were not over in time.
+    fn interrupted(&self, seen: Option<&AgentSeen>) -> EngineError {
+        let Some(seen) = seen else {
+            let left =
+                format!("the cleanup of its conversations was not over within {} s", CLEANUP_TIME.as_secs());
+            return EngineError::Conversing { left };
+        };
+        let under_way = |run: &&FlowRun| run.ending == Ending::Cut && run.started.is_some();
+        let cut: Vec<&FlowRun> = seen.runs.iter().filter(under_way).collect();
+        let undone: Vec<&String> = cut.iter().filter_map(|run| run.cleanup.as_ref()).collect();
+        let (number, asked) = (cut.len(), &self.settings.configured);
+        let own = asked.isolation.as_ref().and_then(|isolation| isolation.own.as_ref()?.flow.as_ref());
+        let mut flows = asked.agent.iter().map(|agent| &agent.flow).chain(own);
+        if number == 0 {
+            return EngineError::Interrupted;
+        }
+        if flows.any(|flow| flow.cleanup.is_empty()) {
+            let left = format!("{number} conversations were under way, of a flow without `cleanup:`");
+            return EngineError::Conversing { left };
+        }
+        match undone.first() {
+            None => EngineError::Interrupted,
+            Some(why) => {
+                let left =
+                    format!("the cleanup of {} of {number} conversations was not done: {why}", undone.len());
+                EngineError::Conversing { left }
+            }
+        }
     }
 
     /// Says every now and then that something long is still under way.

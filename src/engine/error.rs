@@ -62,6 +62,12 @@ pub enum EngineError {
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
+    /// The run was interrupted in the middle of conversations, and what they began may go on.
+    #[error("interrupted; {left}")]
+    Conversing {
+        /// What was not cleaned up.
+        left: String,
+    },
     /// The run ended without evidence, and the tag that it added is still there.
     #[error("{cause}; {left}")]
     TagLeft {
@@ -102,6 +108,11 @@ impl EngineError {
                 "name one: revgate check --project P --region R --service S, or revgate check --url wss://HOST".to_owned()
             }
             Self::Interrupted => "what this run added was removed: run it again".to_owned(),
+            Self::Conversing { .. } => {
+                "see whether the service still works on what they began, and tell the flow how that is ended: \
+                 revgate explain agent"
+                    .to_owned()
+            }
             Self::TagLeft { left, .. } => left.help(),
         }
     }

@@ -10,7 +10,7 @@ use crate::config::CheckName;
 use crate::event::Event;
 use crate::judge::{AddressKind, ColdEvidence, LiveJudge, Probing, Progress};
 use crate::probe::{
-    Address, Calibration, Campaign, Campaigned, Capacity, Plan, Prober, Purse, Tokens, calibrate,
+    Address, Calibration, Campaign, Campaigned, Capacity, Place, Plan, Prober, Purse, Tokens, calibrate,
     check_descriptors, raise_descriptor_limit,
 };
 use crate::trust::Secret;
@@ -148,15 +148,34 @@ impl Run<'_> {
         }
         let settings = self.settings;
         let cut = control.and_then(|control| control.request_timeout);
-        let runs = |check| settings.checks.runs(check);
-        for words in settings.configured.words(runs, settings.users.len(), cut) {
-            self.note_of_target(words);
+        self.plan_configured(&plan, cut);
+        for words in &settings.unread {
+            self.note_of_target(words.clone());
         }
         if settings.dry_run {
             // Of a plan that is carried out the report tells by itself.
             self.evidence.target.notes.push(format!("plan: {}", plan.words()));
         }
         plan
+    }
+
+    /// What the configured checks may cost, within what the revision holds.
+    fn plan_configured(&mut self, plan: &Plan, cut: Option<Duration>) {
+        let settings = self.settings;
+        let (users, runs) = (settings.users.len(), |check| settings.checks.runs(check));
+        let (configured, mut trimmed) = settings.configured.within(plan.limits.sockets_at_once, users);
+        trimmed.retain(|trimmed| runs(trimmed.check));
+        for words in configured.words(runs, users, cut) {
+            self.note_of_target(words);
+        }
+        for trimmed in &trimmed {
+            self.note_of_target(format!("{}: {}", trimmed.check, trimmed.words()));
+        }
+        if let Some(words) = settings.shares(&configured) {
+            self.note_of_target(words);
+        }
+        self.configured = configured;
+        self.evidence.configured.trimmed = trimmed;
     }
 
     /// The seed that was asked for, else a new one.
@@ -166,7 +185,9 @@ impl Run<'_> {
 
     /// Says what a plan may cost, and what it leaves out.
     pub(super) fn announce(&self, plan: &Plan) {
-        self.around.say(Event::Planned { words: plan.words(), sockets: plan.limits.sockets_per_run });
+        let own = plan.place == Place::Local;
+        let limits = if own { &plan.limits } else { &self.settings.limits };
+        self.around.say(Event::Planned { words: plan.words(), sockets: limits.sockets_per_run });
         for (pattern, reason) in &plan.left_out {
             self.around.note(format!("{pattern} is left out: {reason}"));
         }

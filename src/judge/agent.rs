@@ -42,6 +42,13 @@ impl<'a> Runs<'a> {
     }
 }
 
+impl Runs<'_> {
+    fn all(&self) -> impl Iterator<Item = &FlowRun> {
+        let told = self.failed.iter().chain(&self.void).map(|(run, _)| *run);
+        self.completed.iter().copied().chain(told)
+    }
+}
+
 /// The check.
 pub(super) fn agent(evidence: &Evidence) -> Check {
     let name = CheckName::Agent;
@@ -164,6 +171,7 @@ fn numbers(asked: &AgentAsked, runs: &Runs<'_>, latencies: &Latencies) -> Value 
         "completed": runs.completed.len(),
         "failed": runs.failed.len(),
         "void": runs.void.len(),
+        "answered": runs.all().map(|run| run.answered).sum::<u32>(),
         "latency_limits": asked.latency,
         "to_completion_us": latencies.completion(),
         "to_event_us": latencies.events(),

@@ -26,6 +26,8 @@ enum Fate {
     /// Nothing was said to an oversized one, nor to a good one beside a header as large: what reads headers below the
     /// application gives up. Nobody was let in, and no handler failed.
     Unread(String),
+    /// A socket without any token, where tokens go in the first message: not served, and not refused as long as was waited.
+    Waiting(String),
     /// It never reached the application, or was cut: nothing is known.
     Void(String),
 }
@@ -66,7 +68,7 @@ fn decide(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after: 
             more => format!(", and {more} more"),
         };
         let check = bare(Outcome::Fail, format!("{kind}: {words}{more}; {counts}"));
-        return advice(words).into_iter().fold(check, Check::with_help);
+        return advice(words, seen).into_iter().fold(check, Check::with_help);
     }
     if let Some(check) = afterwards(after, &counts) {
         return check;
@@ -75,6 +77,15 @@ fn decide(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after: 
         Fate::Void(words) => Some(format!("{kind}: {words}")),
         _ => None,
     });
+    let waiting = fates.iter().find_map(|(kind, fate)| match fate {
+        Fate::Waiting(words) => Some(format!("{kind}: {words}")),
+        _ => None,
+    });
+    if let (None, Some(waiting)) = (&void, waiting) {
+        return bare(Outcome::Inconclusive, format!("{counts}; {waiting}"))
+            .with_help(longer(seen))
+            .with_help("or leave it out, where the server never ends such a socket: auth: { kinds: [malformed, expired] }");
+    }
     match void {
         Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
             .with_help("nothing is known of a token that never reached the application: run the check again"),
@@ -131,7 +142,13 @@ fn left_out(seen: &AuthSeen) -> String {
     format!("; {} could not be made", names.join(", "))
 }
 
-fn advice(words: &str) -> Vec<String> {
+/// How to wait longer than was waited.
+fn longer(seen: &AuthSeen) -> String {
+    let twice = (seen.patience_ms / 1000).max(5) * 2;
+    format!("if the server refuses later than that, wait longer: auth: {{ patience: {twice}s }}")
+}
+
+fn advice(words: &str, seen: &AuthSeen) -> Vec<String> {
     let mut help = Vec::new();
     if words.contains(NOT_AMONG) {
         help.push(
@@ -139,6 +156,9 @@ fn advice(words: &str) -> Vec<String> {
              1008, 4000-4999, …] }"
                 .to_owned(),
         );
+    }
+    if words.contains("close within") {
+        help.push(longer(seen));
     }
     help.push("refuse with 401 or 403 before the upgrade, or with close 1008 after it".to_owned());
     help.push("what it means: revgate explain auth".to_owned());
@@ -161,6 +181,7 @@ fn numbers(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after:
                 Fate::Refused(words) => ("refused", words),
                 Fate::Wrong(words) => ("wrong", words),
                 Fate::Unread(words) => ("unread", words),
+                Fate::Waiting(words) => ("waiting", words),
                 Fate::Void(words) => ("void", words),
             };
             json!({ "kind": kind, "fate": word, "words": words })
@@ -197,8 +218,17 @@ fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool
     if observation.timeline.cut.is_some() {
         return Fate::Void("cut by us, for the time of the run was over".to_owned());
     }
+    // Whether so large a header is read may hang on the pieces that it comes in: once unread is enough.
+    let unread =
+        |bad: &BadTokenSeen| bad.control.as_ref().is_some_and(|good| is_unread(&good.opening, rules));
+    if bad.control.is_some()
+        && is_unread(&observation.opening, rules)
+        && (unread(bad) || seen.bad.iter().any(unread))
+    {
+        return Fate::Unread(classify(observation, rules).words);
+    }
     match &observation.opening {
-        Opening::Opened { .. } => opened(observation, seen, rules, greets_all),
+        Opening::Opened { .. } => opened(bad, seen, rules, greets_all),
         Opening::Refused { status, platform, .. } => {
             let refuses = |status| holds(&seen.refusals, status);
             match platform.filter(|_| rules.platform_counts) {
@@ -215,10 +245,6 @@ fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool
             let finding = classify(observation, rules);
             match finding.class {
                 Class::Infra => Fate::Void(finding.words),
-                // Whether so large a header is read may hang on the pieces that it comes in: once unread is enough.
-                _ if bad.control.is_some() && (is_unread(bad) || seen.bad.iter().any(is_unread)) => {
-                    Fate::Unread(finding.words)
-                }
                 _ if finding.kind == Kind::OpeningTimeout => {
                     Fate::Wrong("no answer at all: the upgrade was neither accepted nor refused".to_owned())
                 }
@@ -228,22 +254,32 @@ fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool
     }
 }
 
-/// True when a good token beside a header as large was not answered either.
-fn is_unread(bad: &BadTokenSeen) -> bool {
-    bad.control.as_ref().is_some_and(|control| control.opening.is_unanswered())
+/// True for a request that nobody read: nothing was said to it. Behind a front end that is the front end's own 503, for an
+/// instance that ended the connection without an answer.
+fn is_unread(opening: &Opening, rules: &Rules<'_>) -> bool {
+    let of_front_end = matches!(opening, Opening::Refused { status: 502 | 503, platform: None, .. });
+    opening.is_unanswered() || (rules.platform_counts && of_front_end)
 }
 
 fn holds(refusals: &[Refusals], number: u16) -> bool {
     refusals.iter().any(|range| range.holds(number))
 }
 
-fn opened(observation: &Observation, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool) -> Fate {
+fn opened(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool) -> Fate {
+    let observation = &bad.observation;
     let served = is_served(observation, rules);
     let end = observation.end.as_ref().filter(|end| end.phase != Phase::Closing);
     let error = observation.frames.iter().find(|frame| frame.error);
     let after = error.map_or_else(String::new, |frame| format!(" behind the error frame \"{}\"", frame.text));
     let Some(end) = end else {
         let patience = seen.patience_ms / 1000;
+        // Who was sent no token has nothing to refuse yet, and has served nothing.
+        if seen.first_message && bad.kind == BadToken::Missing && !served {
+            return Fate::Waiting(format!(
+                "neither served nor refused within {patience} s; the token goes in the first message, and the server may still \
+                 wait for it"
+            ));
+        }
         return Fate::Wrong(match (served, error) {
             (true, _) => "accepted, and served like a good one".to_owned(),
             (_, Some(frame)) => format!(

@@ -58,7 +58,24 @@ pub(super) fn check(
         CheckName::Frames => frames::frames(evidence),
         CheckName::Logs => logs::logs(evidence),
     };
-    watch::held_back(check, evidence)
+    watch::held_back(trimmed(check, evidence), evidence)
+}
+
+/// A check that had fewer at once than were asked for says so, and shows nothing where nothing was left.
+fn trimmed(check: Check, evidence: &Evidence) -> Check {
+    let trimmed = evidence.configured.trimmed.iter().find(|trimmed| trimmed.check == check.name);
+    let Some(trimmed) = trimmed else { return check };
+    let help = "let the tagged revision hold more (--max-instances, --concurrency of gcloud run deploy), or ask for fewer";
+    if trimmed.left == 0 {
+        let words = format!("not run: {}", trimmed.words());
+        return Check::bare(check.name, Outcome::Inconclusive, words).with_help(help);
+    }
+    let held_back = check.outcome == Outcome::Pass && trimmed.shows_nothing();
+    let outcome = if held_back { Outcome::Inconclusive } else { check.outcome };
+    let summary = format!("{}; {}", check.summary, trimmed.words());
+    let told = Check { help: check.help, ..Check::bare(check.name, outcome, summary) };
+    let told = told.with_evidence(check.evidence);
+    if outcome == Outcome::Inconclusive { told.with_help(help) } else { told }
 }
 
 fn ready(evidence: &Evidence) -> Check {

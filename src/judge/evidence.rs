@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::LogsSeen;
 use super::watch::Watch;
-use crate::config::{Asked, CheckName, Echo, ReadyTokens, Selection, ServiceName, Settings, TokenOrigin};
+use crate::config::{
+    Asked, CheckName, Echo, ReadyTokens, Selection, ServiceName, Settings, TokenOrigin, Trimmed,
+};
 use crate::probe::{
     AgentSeen, ApiSeen, AuthSeen, Baseline, Calibration, FramesSeen, HoldSeen, Learned, Opening, Plan, Round,
     StopReason,
@@ -86,6 +88,9 @@ pub struct ConfiguredEvidence {
     pub logs: Option<LogsSeen>,
     /// When each part was under way, in their order.
     pub windows: Vec<Window>,
+    /// Checks that had fewer at once than were asked for, since the revision holds no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trimmed: Vec<Trimmed>,
     /// What every socket carried that may change what was seen.
     #[serde(default, skip_serializing_if = "Carried::is_nothing")]
     pub carried: Carried,

@@ -71,7 +71,8 @@ fn decide(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate], ru
         let check = if lost {
             check.with_help(
                 "one user's frame must not end another's socket; if a healthy server closes sockets that say \
-                 nothing for so long, declare it: closes: [1000]",
+                 nothing for so long, let them say the client's heartbeat (hold: { heartbeat: { send: ping } }), or declare \
+                 it: closes: [1000]",
             )
         } else {
             check.with_help(

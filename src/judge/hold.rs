@@ -1,13 +1,14 @@
 //! The check `hold`: do sockets last, with their pongs and heartbeats?
 //!
 //! Takes the evidence and gives the check. The surprising rule: an end at the age at which the revision ends every request
-//! is nobody's failure, however it looks, since the front end makes it; it is said, and no more.
+//! is nobody's failure, however it looks, since the front end makes it; it is said, and no more. What had to come until then
+//! had to come all the same.
 
 use serde_json::{Value, json};
 
 use super::agent::not_run;
 use super::check::{Check, Outcome};
-use super::classify::{Class, Kind, Rules};
+use super::classify::{Class, Finding, Kind, Rules};
 use super::evidence::Evidence;
 use super::seen::classify;
 use crate::config::CheckName;
@@ -25,9 +26,18 @@ enum Fate {
     TimedOut,
     /// It was lost, or something due did not come.
     Wrong(String),
-    /// Nothing is known.
-    Void(String),
+    /// Nothing is known, and what to do about it.
+    Void(String, &'static str),
 }
+
+/// What to do about a socket of which nothing is known.
+const AGAIN: &str = "nothing is known of a socket that was not kept to the end: run the check again";
+/// What to do about a limit of the service's own.
+const STATE_IT: &str =
+    "state the limit (`limits:`), or stay within it: hold: { sockets: 2, for: 30s, ping-every: 15s }";
+/// What to do about a hold that ends before a heartbeat can be missing.
+const LAST_LONGER: &str =
+    "let requests last longer: gcloud run services update SERVICE --timeout=300; or leave the heartbeat out";
 
 /// The check.
 pub(super) fn hold(evidence: &Evidence) -> Check {
@@ -56,6 +66,9 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
     if seen.heartbeat_every_ms.is_some() {
         counts = format!("{counts}; {} heartbeats", sum(|socket| socket.heartbeats));
     }
+    if seen.own_heartbeat_every_ms.is_some() {
+        counts = format!("{counts}; {} heartbeats of ours", sum(|socket| socket.own_heartbeats));
+    }
     let wrong: Vec<&String> = fates
         .iter()
         .filter_map(|fate| if let Fate::Wrong(words) = fate { Some(words) } else { None })
@@ -65,17 +78,15 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        return bare(Outcome::Fail, format!("{first}{more}; {counts}"))
-            .with_help(
-                "if a healthy server ends sockets at that age, hold them for less: hold: { for: … }; if its heartbeat \
-                 looks otherwise or comes less often, describe it: hold: { heartbeat: { … } }",
-            )
-            .with_help("what it means: revgate explain hold");
+        let check = bare(Outcome::Fail, format!("{first}{more}; {counts}"));
+        return advice(seen).into_iter().fold(check, Check::with_help);
     }
-    let void = fates.iter().find_map(|fate| if let Fate::Void(words) = fate { Some(words) } else { None });
+    let void = fates.iter().find_map(|fate| match fate {
+        Fate::Void(words, next) => Some((words, next)),
+        _ => None,
+    });
     match void {
-        Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
-            .with_help("nothing is known of a socket that was not kept to the end: run the check again"),
+        Some((void, next)) => bare(Outcome::Inconclusive, format!("{counts}; {void}")).with_help(next),
         None if seen.sockets.iter().all(|socket| socket.pings == 0) && !fates.is_empty() => {
             bare(Outcome::Inconclusive, format!("{counts}; no ping was due while they were held"))
                 .with_help("hold them for longer, or ping more often: hold: { for: 60s, ping-every: 5s }")
@@ -84,6 +95,33 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
             .with_help("name more users, or raise limits.sockets-at-once"),
         None => bare(Outcome::Pass, counts),
     }
+}
+
+/// What may have been asked for that a healthy server does not give.
+fn advice(seen: &HoldSeen) -> Vec<String> {
+    let lost = seen.sockets.iter().filter(|socket| socket.served && socket.lost);
+    let mut help = Vec::new();
+    if let Some(first) = lost.map(|socket| socket.age_ms).min() {
+        // A whole number of seconds that a healthy socket is sure to reach.
+        let (age, safe) = (first / 1000, (first / 1000).saturating_sub(1).max(1));
+        help.push(format!(
+            "if a healthy server ends every socket at the age of {age} s, hold them for less: hold: {{ for: {safe}s }}"
+        ));
+        if seen.own_heartbeat_every_ms.is_none() {
+            help.push(
+                "if it ends those of clients that send no heartbeat of their own, let this one send it: hold: { heartbeat: \
+                 { send: { type: heartbeat }, every: 20s } }"
+                    .to_owned(),
+            );
+        }
+    }
+    if seen.heartbeat_every_ms.is_some() {
+        let words =
+            "if its heartbeat looks otherwise or comes less often, describe it: hold: { heartbeat: { … } }";
+        help.push(words.to_owned());
+    }
+    help.push("what it means: revgate explain hold".to_owned());
+    help
 }
 
 fn numbers(seen: &HoldSeen, fates: &[Fate]) -> Value {
@@ -96,25 +134,29 @@ fn numbers(seen: &HoldSeen, fates: &[Fate]) -> Value {
                 Fate::Held => ("held", None),
                 Fate::TimedOut => ("request-timeout", None),
                 Fate::Wrong(words) => ("lost", Some(words)),
-                Fate::Void(words) => ("void", Some(words)),
+                Fate::Void(words, _) => ("void", Some(words)),
             };
             json!({ "fate": word, "words": words, "age_ms": socket.age_ms, "pings": socket.pings,
                 "pongs": socket.pongs, "slowest_pong_ms": socket.slowest_pong_ms,
-                "heartbeats": socket.heartbeats, "longest_gap_ms": socket.longest_gap_ms })
+                "heartbeats": socket.heartbeats, "longest_gap_ms": socket.longest_gap_ms,
+                "own_heartbeats": socket.own_heartbeats })
         })
         .collect();
     json!({ "time_ms": seen.time_ms, "ping_every_ms": seen.ping_every_ms,
-        "heartbeat_every_ms": seen.heartbeat_every_ms, "request_timeout_ms": seen.request_timeout_ms,
+        "heartbeat_every_ms": seen.heartbeat_every_ms, "own_heartbeat_every_ms": seen.own_heartbeat_every_ms,
+        "request_timeout_ms": seen.request_timeout_ms,
         "sockets": sockets })
 }
 
 fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
     let finding = classify(&socket.observation, rules);
-    // A limit of the service's own that the configuration does not state is met by us, not by a user.
-    if finding.class == Class::Infra || (!socket.served && finding.kind == Kind::LimitReached) {
-        return Fate::Void(finding.words);
+    if finding.class == Class::Infra {
+        return Fate::Void(finding.words, AGAIN);
     }
-    let age = socket.age_ms / 1000;
+    // A limit of the service's own that the configuration does not state is met by us, not by a user.
+    if finding.kind == Kind::LimitReached && (socket.lost || !socket.served) {
+        return Fate::Void(finding.words, STATE_IT);
+    }
     if !socket.served {
         if finding.class == Class::Ok {
             let patience = seen.patience_ms / 1000;
@@ -122,15 +164,27 @@ fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
         }
         return Fate::Wrong(format!("a socket was not served before it could be held: {}", finding.words));
     }
-    if socket.lost && is_timed_out(socket, seen) {
-        return quiet(socket, seen).map_or(Fate::TimedOut, Fate::Wrong);
+    if socket.lost && !is_timed_out(socket, seen) {
+        return Fate::Wrong(lost(socket, &finding));
     }
-    if socket.lost {
-        let words =
-            if finding.class == Class::Ok { "closed with a code that is declared" } else { &finding.words };
-        return Fate::Wrong(format!("lost after {age} s: {words}"));
+    if finding.kind == Kind::ErrorFrame {
+        return Fate::Wrong(format!("{} while it was held", finding.words));
     }
-    quiet(socket, seen).map_or(Fate::Held, Fate::Wrong)
+    if let Some(words) = quiet(socket, seen) {
+        return Fate::Wrong(words);
+    }
+    if seen.heartbeat_every_ms.is_some() && socket.heartbeats == 0 {
+        let age = socket.age_ms / 1000;
+        return Fate::Void(format!("{age} s are too short to show that a heartbeat is missing"), LAST_LONGER);
+    }
+    if socket.lost { Fate::TimedOut } else { Fate::Held }
+}
+
+fn lost(socket: &HeldSocket, finding: &Finding) -> String {
+    let age = socket.age_ms / 1000;
+    let words =
+        if finding.class == Class::Ok { "closed with a code that is declared" } else { &finding.words };
+    format!("lost after {age} s: {words}")
 }
 
 /// True for an end that the front end makes of a request that has lasted as long as it may.
@@ -162,9 +216,9 @@ fn quiet(socket: &HeldSocket, seen: &HoldSeen) -> Option<String> {
         }
     }
     let missing = socket.pings.saturating_sub(socket.pongs);
-    // A stall as long as the patience itself explains one pong that we did not see in time.
-    let forgiven = u32::from(stalled.saturating_mul(2) >= seen.patience_ms);
-    (missing > forgiven && !socket.lost).then(|| {
+    // A stall as long as the patience itself explains one pong that we did not see in time, and an end one that it cut off.
+    let forgiven = u32::from(stalled.saturating_mul(2) >= seen.patience_ms) + u32::from(socket.lost);
+    (missing > forgiven).then(|| {
         let patience = seen.patience_ms / 1000;
         format!("{missing} of {} pings got no pong within {patience} s", socket.pings)
     })

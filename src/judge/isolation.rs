@@ -19,7 +19,11 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
     let failed = agent.is_some_and(|agent| agent.runs.iter().any(|run| !run.is_whole()));
     let IsolationSeen { conversations, users, at_once, marks, frames, .. } = *seen;
     let looked = format!(
-        "{marks} marks of {conversations} conversations of {users} users, looked for in {frames} frames and all closes"
+        "{} of {} of {}, looked for in {} and all closes",
+        several(marks.into(), "mark"),
+        several(conversations.into(), "conversation"),
+        several(users.into(), "user"),
+        several(frames, "frame")
     );
     let check = if let Some(leak) = seen.leaks.first() {
         let more = match seen.leaks_total {
@@ -31,16 +35,16 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
             .with_help("what it means: revgate explain isolation")
     } else if at_once < 2 && failed {
         let words =
-            format!("{looked}; a run failed before two users' conversations ran at once and to their end");
+            format!("a run failed before two users' conversations ran at once and to their end; {looked}");
         Check::bare(name, Outcome::Inconclusive, words).with_help("see agent")
     } else if users < 2 {
-        Check::bare(name, Outcome::Inconclusive, format!("{looked}; it takes two users"))
+        Check::bare(name, Outcome::Inconclusive, format!("it takes two users; {looked}"))
             .with_help("name more users: users: [a, b, c] in revgate.yaml, or --user a,b,c")
     } else if at_once < 2 {
-        let words = format!("{looked}; no two users' conversations ran at once and to their end");
+        let words = format!("no two users' conversations ran at once and to their end; {looked}");
         Check::bare(name, Outcome::Inconclusive, words).with_help("see agent, or raise `at-once:`")
     } else if marks == 0 || frames == 0 {
-        let words = format!("{looked}: nothing that could have shown");
+        let words = format!("nothing that could have shown: {looked}");
         Check::bare(name, Outcome::Inconclusive, words)
             .with_help("send {{nonce}} in the flow, or name users of four characters and more")
     } else {
@@ -52,20 +56,31 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
         let short = if seen.short == 0 {
             String::new()
         } else {
-            format!("; {} marks are shorter than 4 characters and were not looked for", seen.short)
+            format!(
+                "; {} marks are shorter than 4 characters, or numbers that count, and were not looked for",
+                seen.short
+            )
         };
         Check::bare(name, Outcome::Pass, format!("{looked}; {at_once} users at once{cut}{short}"))
     };
     check.with_evidence(json!(seen))
 }
 
+fn several(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn words(leak: &Leak) -> String {
-    let Leak { run, user, of_run, of_user, mark, text, .. } = leak;
+    let Leak { run, user, of_run, of_user, mark, in_close, in_pieces, text, .. } = leak;
     let what = match mark.as_str() {
         "nonce" => "the nonce".to_owned(),
         "user" => "the user".to_owned(),
         capture => format!("the captured {capture}"),
     };
-    let place = if leak.in_close { "the reason of the close" } else { "a frame" };
+    let place = match (in_close, in_pieces) {
+        (true, _) => "the reason of the close",
+        (false, true) => "pieces over several frames",
+        (false, false) => "a frame",
+    };
     format!("{user} (run {run}) got {what} of {of_user} (run {of_run}) in {place}: \"{text}\"")
 }

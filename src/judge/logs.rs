@@ -2,15 +2,18 @@
 //!
 //! Takes the entries that were read and the times of the run's parts; gives the check. It reads no log. The surprising
 //! rule: while badly behaved clients were there (bad tokens, bad frames, clients that vanish), what the application writes
-//! does not count, since a healthy one complains of them; crashes, memory and 5xx count at any time.
+//! does not count, since a healthy one complains of them; crashes, memory and 5xx count at any time, but for a connection
+//! that ended without an answer because we had broken it ourselves.
 
+mod deliberate;
 mod seen;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use self::deliberate::Deliberate;
 pub use self::seen::{Logged, LoggedKind, LogsRead, LogsSeen};
 use self::windows::Windows;
 use super::check::{Check, Outcome};
@@ -43,9 +46,13 @@ pub(super) fn logs(evidence: &Evidence) -> Check {
 /// How many entries a pattern of the configuration excused.
 pub(crate) fn excused(evidence: &Evidence) -> usize {
     match &evidence.configured.logs {
-        Some(LogsSeen::Read(read)) => read.entries.iter().filter(|entry| entry.allowed.is_some()).count(),
+        Some(LogsSeen::Read(read)) => read.entries.iter().filter(|entry| is_excused(entry)).count(),
         _ => 0,
     }
+}
+
+fn is_excused(entry: &Logged) -> bool {
+    entry.allowed.is_some() && entry.kind.is_excusable()
 }
 
 /// The lowest severity that counts, where it is higher than by default.
@@ -66,7 +73,7 @@ struct Sorted<'a> {
 
 fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     let windows = Windows::of(evidence);
-    let sorted = sort(read, &windows);
+    let sorted = sort(read, &windows, &Deliberate::of(evidence));
     let clean = windows.outside(read.ended);
     let check = if !sorted.counted.is_empty() {
         Check::bare(CheckName::Logs, Outcome::Fail, failed_words(&sorted, read))
@@ -86,17 +93,21 @@ fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     if check.outcome == Outcome::Fail { failed_help(check, &sorted, evidence) } else { check }
 }
 
-fn sort<'a>(read: &'a LogsRead, windows: &Windows) -> Sorted<'a> {
+fn sort<'a>(read: &'a LogsRead, windows: &Windows, deliberate: &Deliberate) -> Sorted<'a> {
     let mut sorted = Sorted { counted: vec![], allowed: 0, in_windows: 0, not_the_logs: vec![] };
     for entry in &read.entries {
         let own = entry.socket.is_some();
+        let is_of = |numbers: &BTreeSet<u32>| entry.socket.is_some_and(|number| numbers.contains(&number));
         match entry.kind {
-            _ if entry.allowed.is_some() => sorted.allowed += 1,
-            // We broke them off ourselves, or their tokens and frames were bad: `auth` and `frames` judge how these end. Those
-            // that were open for longer than the revision allows are judged by `hold`.
-            LoggedKind::BrokenRequest if own && windows.hold(entry.at) => sorted.not_the_logs.push(entry),
-            LoggedKind::TimedOut if own => sorted.not_the_logs.push(entry),
-            LoggedKind::NoInstance | LoggedKind::Departure => sorted.not_the_logs.push(entry),
+            _ if is_excused(entry) => sorted.allowed += 1,
+            // We broke it off ourselves, or its token or frame was bad: `auth` and `frames` judge how such a one ends.
+            LoggedKind::BrokenRequest if is_of(&deliberate.broken) => sorted.not_the_logs.push(entry),
+            // The application answers an endpoint with the very 5xx that is declared to be due: `api` judges that.
+            LoggedKind::ServerError if is_of(&deliberate.due) => sorted.not_the_logs.push(entry),
+            // Open for longer than the revision allows, which `hold` judges; or without room in any instance, which keeps
+            // the check that sent it from passing. Of others, who had no part in this run, both count.
+            LoggedKind::TimedOut | LoggedKind::NoInstance if own => sorted.not_the_logs.push(entry),
+            LoggedKind::Departure => sorted.not_the_logs.push(entry),
             LoggedKind::Error | LoggedKind::Traceback | LoggedKind::Probe if windows.hold(entry.at) => {
                 sorted.in_windows += 1;
             }
@@ -118,7 +129,12 @@ fn by_kind(entries: &[&Logged]) -> Vec<String> {
 fn failed_words(sorted: &Sorted<'_>, read: &LogsRead) -> String {
     let least = if read.more { "at least " } else { "" };
     let first = sorted.counted.first().map_or_else(String::new, |entry| format!("; first {}", shown(entry)));
-    format!("{least}{}{first}", by_kind(&sorted.counted).join(", "))
+    let named = sorted.counted.iter().filter(|entry| entry.allowed.is_some()).count();
+    let named = match named {
+        0 => String::new(),
+        named => format!("; logs.allow names {named} of them, and excuses no crash, no memory and no 5xx"),
+    };
+    format!("{least}{}{first}{named}", by_kind(&sorted.counted).join(", "))
 }
 
 fn shown(entry: &Logged) -> String {
@@ -140,7 +156,8 @@ fn passed_words(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> String {
     let counts =
         counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     let others = by_kind(&sorted.not_the_logs);
-    let others = (!others.is_empty()).then(|| format!("not counted: {}", others.join(", ")));
+    let others = (!others.is_empty())
+        .then(|| format!("not counted, for the checks that sent them judge them: {}", others.join(", ")));
     let own = format!("the log showed our own request after {}", seconds(read.waited));
     let parts: Vec<String> = [seen].into_iter().chain(counts).chain(others).chain([own]).collect();
     parts.join("; ")

@@ -106,7 +106,7 @@ impl Tests {
         for finding in &findings {
             self.tally.add(finding);
         }
-        self.unstoppable |= round.frozen.is_some_and(|freeze| freeze.spoke);
+        self.unstoppable |= round.frozen.is_some_and(Freeze::misses_the_server);
         let frozen = !self.unstoppable && round.frozen.is_none_or(Freeze::holds);
         self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;

@@ -21,9 +21,9 @@ use super::line::Line;
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
 use super::shape::is_error;
-use super::socket::{Armed, Life, answered, arm};
+use super::socket::{Armed, Life, answered, arm, filled};
 use super::spec::SocketSpec;
-use crate::config::Values;
+use crate::config::{Template, Values};
 
 /// After so many messages others have their turn.
 const TURNS: u32 = 32;
@@ -123,6 +123,12 @@ impl<'a> Dialogue<'a> {
         self.line.prober.text(Values { user, nonce, round: 1 })
     }
 
+    /// A text of this socket, with its values.
+    pub(super) fn filled(&self, template: &Template) -> String {
+        let Life { user, nonce, .. } = &self.line.life;
+        filled(template, Values { user, nonce, round: 1 })
+    }
+
     /// Whatever is said now asks for an answer.
     pub(super) fn asked(&mut self) {
         let observation = &mut self.line.life.observation;
@@ -162,6 +168,14 @@ impl<'a> Dialogue<'a> {
     /// True when the run is over.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.is_cancelled()
+    }
+
+    /// From now on the end of the run ends nothing here: what is still to be done has a time of its own.
+    pub(super) fn outlive_the_run(&mut self) {
+        if self.is_cut() {
+            self.line.life.observation.timeline.cut = Some(self.line.prober.now());
+        }
+        self.cut = CancellationToken::new();
     }
 
     /// Closes it cleanly and reads to the very end.

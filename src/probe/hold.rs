@@ -4,6 +4,7 @@
 //! nothing. The surprising rule: a hold is never longer than the revision lets a request be, since what its own time-out
 //! ends is no failure and teaches nothing more.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,12 +17,14 @@ use super::dialogue::{Dialogue, Heard};
 use super::expectation::Declared;
 use super::learned::Learned;
 use super::matcher::Matcher;
-use super::observation::{Observation, Phase, in_microseconds};
+use super::observation::{EndKind, Observation, Phase, in_microseconds};
+use super::pace::Pace;
 use super::prober::Prober;
 use super::series::Series;
 use super::served::Came;
+use super::socket::filled;
 use super::spec::SocketSpec;
-use crate::config::{Escaping, HoldSettings, Template, Values};
+use crate::config::{HoldSettings, Template, Values};
 
 /// How much longer than the request time-out a socket is kept, to see that it is that which ends it.
 const BEYOND: Duration = Duration::from_secs(5);
@@ -41,6 +44,9 @@ pub struct HoldSeen {
     pub patience_ms: u64,
     /// How often a heartbeat is due, in milliseconds; `None` where none is declared.
     pub heartbeat_every_ms: Option<u64>,
+    /// How often a heartbeat of ours is sent, in milliseconds; `None` where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_heartbeat_every_ms: Option<u64>,
     /// The age at which the revision ends every request, in milliseconds; `None` where it is not known.
     pub request_timeout_ms: Option<u64>,
     /// The sockets.
@@ -66,6 +72,9 @@ pub struct HeldSocket {
     pub heartbeats: u32,
     /// The longest time without one, from being served, or from the one before, to the next, or to the end.
     pub longest_gap_ms: u64,
+    /// Heartbeats of ours that were sent.
+    #[serde(default)]
+    pub own_heartbeats: u32,
     /// Its socket.
     pub observation: Observation,
 }
@@ -84,6 +93,7 @@ pub async fn hold_sockets(
     let pause = Duration::from_secs(1) / settings.pace.max(1);
     let specs: Vec<SocketSpec> =
         (0..settings.sockets).map(|index| series.socket(Some(index as usize))).collect();
+    prober.turn(&specs, prober.messages_of_socket(), cut).await;
     let kept = specs.iter().zip(0_u32..).map(|(spec, index)| async move {
         sleep(pause * index).await;
         keep(prober, settings, spec, learned, time, cut).await
@@ -95,6 +105,7 @@ pub async fn hold_sockets(
         ping_every_ms: milliseconds(settings.ping_every),
         patience_ms: milliseconds(prober.timeouts.answer),
         heartbeat_every_ms: settings.heartbeat.as_ref().map(|heartbeat| milliseconds(heartbeat.every)),
+        own_heartbeat_every_ms: settings.own_heartbeat.as_ref().map(|own| milliseconds(own.every)),
         request_timeout_ms: request_timeout.map(milliseconds),
         sockets: join_all(kept).await,
     }
@@ -110,7 +121,8 @@ async fn keep(
 ) -> HeldSocket {
     let begun = Instant::now();
     let mut watched = Watched::new(prober, settings, spec);
-    let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+    // Where an instance takes few sockets, others may have to start first.
+    let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.first_contact, cut).await {
         Err(unopened) => return watched.over(false, false, Duration::ZERO, *unopened),
         Ok(dialogue) => dialogue,
     };
@@ -122,7 +134,7 @@ async fn keep(
     watched.last_heartbeat = Instant::now();
     let came = watched.hold(&mut dialogue, begun + time).await;
     watched.heartbeat_ends(Instant::now());
-    let lost = matches!(came, Came::End(_));
+    let lost = matches!(came, Came::End(_)) && !watched.is_over;
     let age = begun.elapsed();
     watched.over(true, lost, age, dialogue.leave(came, Phase::Hold).await)
 }
@@ -133,7 +145,16 @@ struct Watched<'a> {
     patience: Duration,
     matcher: Option<Matcher>,
     answer: Option<String>,
+    own: Option<String>,
+    /// What this user has said within the last minute.
+    pace: Pace,
+    /// What is to be said, and from when on it may be.
+    to_say: VecDeque<(Instant, String)>,
     next_ping: Instant,
+    /// When a heartbeat of ours is due next.
+    next_own: Option<Instant>,
+    /// Its time was over before it ended.
+    is_over: bool,
     /// When the ping was sent whose pong has not come yet.
     pinged: Option<Instant>,
     last_heartbeat: Instant,
@@ -141,6 +162,7 @@ struct Watched<'a> {
     pongs: u32,
     slowest_pong: Duration,
     heartbeats: u32,
+    own_heartbeats: u32,
     longest_gap: Duration,
 }
 
@@ -148,58 +170,58 @@ impl<'a> Watched<'a> {
     fn new(prober: &'a Prober, settings: &'a HoldSettings, spec: &'a SocketSpec) -> Self {
         let values = Values { user: prober.user_name(spec.user), nonce: &spec.nonce, round: 1 };
         let heartbeat = settings.heartbeat.as_ref();
-        let fill = |template: &Template| {
-            let json = template.source().trim_start().starts_with(['{', '[']);
-            template.fill(values, if json { Escaping::Json } else { Escaping::None })
-        };
+        let fill = |template: &Template| filled(template, values);
         Self {
             settings,
             patience: prober.timeouts.answer,
             matcher: heartbeat.map(|heartbeat| Matcher::new(&heartbeat.expect, values)),
             answer: heartbeat.and_then(|heartbeat| heartbeat.answer.as_ref()).map(fill),
+            own: settings.own_heartbeat.as_ref().map(|own| fill(&own.text)),
+            pace: prober.accounts.of(spec.user.unwrap_or(0)),
+            to_say: VecDeque::new(),
             next_ping: Instant::now() + settings.ping_every,
+            next_own: None,
+            is_over: false,
             pinged: None,
             last_heartbeat: Instant::now(),
             pings: 0,
             pongs: 0,
             slowest_pong: Duration::ZERO,
             heartbeats: 0,
+            own_heartbeats: 0,
             longest_gap: Duration::ZERO,
         }
     }
 
-    /// Listens, pings and answers until then. The last ping goes early enough for its pong.
+    /// Listens, pings, beats and answers until then, and a little longer for the last pong.
     async fn hold(&mut self, dialogue: &mut Dialogue<'_>, until: Instant) -> Came {
-        self.next_ping = Instant::now() + self.settings.ping_every;
+        let now = Instant::now();
+        self.next_ping = now + self.settings.ping_every;
+        self.next_own = self.settings.own_heartbeat.as_ref().map(|own| now + own.every);
         loop {
             let now = Instant::now();
-            if now >= until {
-                return Came::Far;
-            }
-            if now >= self.next_ping && self.pinged.is_none() {
-                self.next_ping = now + self.settings.ping_every;
-                if now + self.patience.min(self.settings.ping_every) <= until {
-                    self.pings += 1;
-                    self.pinged = Some(now);
-                    let ping = Message::Ping(Bytes::copy_from_slice(&self.pings.to_be_bytes()));
-                    if let Err(kind) = dialogue.say(ping).await {
-                        return Came::End(kind);
-                    }
-                }
-            }
             // A pong that did not come in time will not be waited for any longer.
             self.pinged = self.pinged.filter(|at| at.elapsed() < self.patience);
+            if now >= until && self.pinged.is_none() {
+                return Came::Far;
+            }
+            if now < until
+                && let Err(kind) = self.speak(dialogue, now, until).await
+            {
+                return Came::End(kind);
+            }
             match dialogue.hear(self.wake(until)).await {
-                Heard::End(kind) => return Came::End(kind),
+                Heard::End(kind) => {
+                    self.is_over = Instant::now() >= until;
+                    // What ends a socket is judged; a pong that it cut off is not, besides.
+                    self.pings -= u32::from(self.pinged.take().is_some());
+                    return Came::End(kind);
+                }
                 Heard::Pong(bytes) => self.pong(&bytes),
                 Heard::Message(_, bytes) if self.matcher.as_ref().is_some_and(|m| m.matches(&bytes)) => {
                     self.heartbeats += 1;
                     self.heartbeat_ends(Instant::now());
-                    if let Some(answer) = self.answer.clone()
-                        && let Err(kind) = dialogue.say(Message::text(answer)).await
-                    {
-                        return Came::End(kind);
-                    }
+                    self.say_in_turn(self.answer.clone());
                 }
                 Heard::Nothing if dialogue.is_cut() => return Came::Short,
                 _ => {}
@@ -207,11 +229,55 @@ impl<'a> Watched<'a> {
         }
     }
 
-    fn wake(&self, until: Instant) -> Instant {
-        match self.pinged {
-            Some(at) => until.min(at + self.patience),
-            None => until.min(self.next_ping),
+    /// Says what is due. The last ping goes early enough for its pong.
+    async fn speak(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        now: Instant,
+        until: Instant,
+    ) -> Result<(), EndKind> {
+        if now >= self.next_ping && self.pinged.is_none() {
+            self.next_ping = now + self.settings.ping_every;
+            if now + self.patience.min(self.settings.ping_every) <= until {
+                self.pings += 1;
+                self.pinged = Some(now);
+                let ping = Message::Ping(Bytes::copy_from_slice(&self.pings.to_be_bytes()));
+                dialogue.say(ping).await?;
+            }
         }
+        if let (Some(due), Some(own)) = (self.next_own, &self.settings.own_heartbeat)
+            && now >= due
+        {
+            self.next_own = Some(now + own.every);
+            self.own_heartbeats += 1;
+            self.say_in_turn(self.own.clone());
+        }
+        while let Some((at, text)) = self.to_say.pop_front() {
+            if at > now {
+                self.to_say.push_front((at, text));
+                break;
+            }
+            dialogue.say(Message::text(text)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whatever is said in this user's name waits for its turn.
+    fn say_in_turn(&mut self, text: Option<String>) {
+        let Some(text) = text else { return };
+        let at = self.pace.next(Instant::now());
+        self.pace.sent(at);
+        self.to_say.push_back((at, text));
+    }
+
+    fn wake(&self, until: Instant) -> Instant {
+        let next = match self.pinged {
+            Some(at) if Instant::now() >= until => return at + self.patience,
+            Some(at) => at + self.patience,
+            None => self.next_ping,
+        };
+        let said = self.to_say.front().map(|(at, _)| *at);
+        [Some(next), self.next_own, said].into_iter().flatten().fold(until, Instant::min)
     }
 
     fn pong(&mut self, bytes: &[u8]) {
@@ -238,6 +304,7 @@ impl<'a> Watched<'a> {
             pongs: self.pongs,
             slowest_pong_ms: milliseconds(self.slowest_pong),
             heartbeats: self.heartbeats,
+            own_heartbeats: self.own_heartbeats,
             longest_gap_ms: milliseconds(self.longest_gap),
             observation,
         }

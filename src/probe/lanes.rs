@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::ballast::Ballast;
 use super::learned::Learned;
 use super::observation::{Company, Round, Stage};
-use super::pace::Pace;
 use super::plan::Plan;
 use super::prober::Prober;
 use super::round::run_round;
@@ -53,8 +52,6 @@ pub(super) struct Lanes<'a> {
     ballast: Option<Arc<Ballast>>,
     room: Arc<Semaphore>,
     rooms_of_users: Vec<Arc<Semaphore>>,
-    /// When each user may send again.
-    paces_of_users: Vec<Pace>,
     next_opening: Instant,
     cut: CancellationToken,
 }
@@ -75,7 +72,6 @@ impl<'a> Lanes<'a> {
             ballast: None,
             room: Arc::new(Semaphore::new(plan.limits.sockets_at_once as usize)),
             rooms_of_users: (0..plan.users).map(|_| Arc::new(Semaphore::new(per_user))).collect(),
-            paces_of_users: (0..plan.users).map(|_| Pace::new(plan.limits.messages_per_minute)).collect(),
             next_opening: Instant::now(),
             cut: CancellationToken::new(),
         }
@@ -91,8 +87,8 @@ impl<'a> Lanes<'a> {
         let spec = self.specify(stage, company);
         let permits = self.acquire(&spec).await;
         let cut = self.cut.clone();
+        self.prober.turn(&spec.sockets, self.prober.messages_of_socket(), &cut).await;
         let _ = cut.run_until_cancelled(self.pace(spec.sockets.len())).await;
-        let _ = cut.run_until_cancelled(self.pace_messages(&spec)).await;
         let index = self.started.len();
         self.started.push((stage, None));
         let (tell, decided) = oneshot::channel();
@@ -142,18 +138,6 @@ impl<'a> Lanes<'a> {
         let share = f64::from(u32::try_from(sockets).unwrap_or(u32::MAX));
         let gap = Duration::from_secs_f64(share / f64::from(self.plan.limits.openings_per_second.max(1)));
         self.next_opening = self.next_opening.max(Instant::now()) + gap;
-    }
-
-    /// Keeps to the messages a minute of each user.
-    async fn pace_messages(&mut self, spec: &RoundSpec) {
-        let messages = self.prober.messages_of_socket();
-        for user in spec.sockets.iter().filter_map(|socket| socket.user) {
-            let Some(pace) = self.paces_of_users.get_mut(user) else { continue };
-            for _ in 0..messages {
-                sleep_until(pace.next(Instant::now())).await;
-                pace.sent(Instant::now());
-            }
-        }
     }
 
     /// From now on sockets stay open beyond their round, in this; they take no room: whoever asks for it counts them.

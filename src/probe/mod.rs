@@ -57,7 +57,8 @@ pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_lim
 pub(crate) use expectation::is_answered;
 pub use expectation::{Declared, Standing, standing};
 pub use flow::{
-    AgentAsked, AgentSeen, Came, Ending, FlowCompany, FlowRun, FlowsAsked, IsolationSeen, Leak, run_flows,
+    AgentAsked, AgentSeen, Came, Ending, FlowCompany, FlowRun, FlowsAsked, IsolationSeen, Leak, Near,
+    run_flows,
 };
 pub use frame::{Frame, FrameKind};
 pub use handshake::Identity;

@@ -334,7 +334,7 @@ impl From<Pattern> for Stage {
 pub struct Freeze {
     /// Every thread of it was seen to stand still.
     pub stopped: bool,
-    /// It answered all the same: whoever serves is not the process that was stopped. Looked at in some rounds only.
+    /// Somebody answered all the same. Looked at in some rounds only.
     pub spoke: bool,
     /// Its threads went on on different cores; otherwise, where that can be had, all on one.
     pub dealt: bool,
@@ -346,6 +346,12 @@ impl Freeze {
     /// True when nothing shows that it was without effect.
     pub fn holds(self) -> bool {
         self.stopped && !self.spoke
+    }
+
+    /// True when whoever serves cannot be the process that was stopped. What was never seen to stand still may have
+    /// answered itself: on a crowded machine a thread stops only when it is its turn.
+    pub fn misses_the_server(self) -> bool {
+        self.stopped && self.spoke
     }
 }
 
@@ -376,4 +382,17 @@ pub struct Round {
     pub late: Option<u32>,
     /// One for each socket that was attempted.
     pub observations: Vec<Observation>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Freeze;
+
+    #[test]
+    fn only_what_stood_still_can_prove_that_another_process_serves() {
+        let of = |stopped, spoke| Freeze { stopped, spoke, dealt: false, lasted: 0 };
+        assert!(of(true, true).misses_the_server() && !of(true, true).holds());
+        assert!(!of(false, true).misses_the_server() && !of(false, true).holds());
+        assert!(of(true, false).holds());
+    }
 }

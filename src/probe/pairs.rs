@@ -97,9 +97,10 @@ impl<'a> Pairs<'a> {
         learned
     }
 
-    /// True while the sockets of the run leave room for another pair.
+    /// True while the sockets of the run leave room for another pair, and for the single ones that come first.
     pub fn has_room(&self) -> bool {
-        self.sockets.saturating_add(2 * self.size()) <= self.plan.limits.sockets_per_run
+        let more = SINGLES.saturating_sub(self.singles) + 2 * self.size();
+        self.sockets.saturating_add(more) <= self.plan.limits.sockets_per_run
     }
 
     /// The next pair: the same users on both sides.
@@ -140,11 +141,13 @@ impl<'a> Pairs<'a> {
     /// One round with nothing else open, when its turn has come.
     async fn alone(&mut self, prober: &Arc<Prober>, spec: RoundSpec, learned: Option<Arc<Learned>>) -> Round {
         sleep_until(self.next).await;
+        let cut = CancellationToken::new();
+        prober.turn(&spec.sockets, prober.messages_of_socket(), &cut).await;
         let gap = self.baseline.gap(u32::try_from(spec.sockets.len()).unwrap_or(u32::MAX));
         let (go, gone) = oneshot::channel();
         let (tell, _decided) = oneshot::channel();
         let _ = go.send(());
-        let round = run_round(Arc::clone(prober), spec, learned, gone, tell, CancellationToken::new()).await;
+        let round = run_round(Arc::clone(prober), spec, learned, gone, tell, cut).await;
         self.next = Instant::now() + gap;
         round
     }

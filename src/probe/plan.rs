@@ -117,7 +117,7 @@ impl Plan {
     /// Plans a run.
     pub fn new(settings: &Settings, capacity: Capacity, seed: u64) -> Self {
         let users = if carries_identity(settings) { count(settings.users.len()) } else { 0 };
-        let limits = within(&settings.limits, capacity);
+        let limits = within(settings, capacity);
         let declared = Declared {
             send: settings.conversation.send.is_some(),
             expect: settings.conversation.expect.is_some(),
@@ -311,13 +311,19 @@ fn carries_identity(settings: &Settings) -> bool {
         || conversation.send.as_ref().is_some_and(crate::config::Template::names_user)
 }
 
-/// At most half of what the revision can hold, so that its own users keep room.
-fn within(limits: &Limits, capacity: Capacity) -> Limits {
-    let mut limits = limits.clone();
+/// At most half of what the revision can hold, so that its own users keep room; of the sockets of the run what the configured
+/// checks leave; and of a user no more sockets than may all send within a minute.
+fn within(settings: &Settings, capacity: Capacity) -> Limits {
+    let mut limits = settings.limits.clone();
+    limits.sockets_per_user = settings.sockets_per_user();
     if let (Some(concurrency), Some(instances)) = (capacity.concurrency, capacity.max_instances) {
         let half = (concurrency.saturating_mul(instances) / 2).max(1);
         limits.sockets_at_once = limits.sockets_at_once.min(half);
     }
+    let users = settings.users.len();
+    let (configured, _) = settings.configured.within(limits.sockets_at_once, users);
+    let theirs = configured.sockets(|check| settings.checks.runs(check), users);
+    limits.sockets_per_run = limits.sockets_per_run.saturating_sub(theirs);
     limits
 }
 

@@ -3,18 +3,22 @@
 //! Takes the settings once and answers each socket's questions. It opens nothing. The surprising rule: times are
 //! microseconds since the start of the run, read in one place, so that every report counts from the same zero.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::ballast::Ballast;
 use super::expectation::Declared;
 use super::handshake::{Identity, UpgradeRequest};
 use super::matcher::{Matcher, Matchers};
 use super::observation::in_microseconds;
+use super::pace::Accounts;
 use super::pulse::Pulse;
 use super::release::Releaser;
 use super::renewal::Tokens;
+use super::spec::SocketSpec;
 use super::token::{Purse, TokenError};
 use super::transport::Address;
 use crate::child::Freezer;
@@ -64,6 +68,8 @@ pub struct Prober {
     pub(super) pulse: Arc<Pulse>,
     /// Keeps sockets open beyond their round; `None` where they end with it.
     pub(crate) ballast: Option<Arc<Ballast>>,
+    /// What each user has said within the last minute, whoever said it in his name.
+    pub(super) accounts: Arc<Accounts>,
     /// Zero of all times.
     pub epoch: Instant,
 }
@@ -95,6 +101,7 @@ impl Prober {
             freezer: None,
             pulse: Arc::new(Pulse::start()),
             ballast: None,
+            accounts: Arc::new(Accounts::new(settings.limits.messages_per_minute)),
             epoch,
         }
     }
@@ -148,9 +155,26 @@ impl Prober {
 
     /// Messages that a socket of a round sends: its text, and its token where that goes first.
     pub(super) fn messages_of_socket(&self) -> usize {
+        self.first_messages() + usize::from(self.conversation.send.is_some())
+    }
+
+    /// Messages that carry the token, before anything else is said.
+    pub(super) fn first_messages(&self) -> usize {
         let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
-        let first = carriers.iter().filter(|carrier| matches!(carrier, Carrier::FirstMessage(_)));
-        first.count() + usize::from(self.conversation.send.is_some())
+        carriers.iter().filter(|carrier| matches!(carrier, Carrier::FirstMessage(_))).count()
+    }
+
+    /// Waits until sockets of these users may send so many messages each; they count as sent from then on. Sockets without
+    /// a user may send at any time.
+    pub(super) async fn turn(&self, sockets: &[SocketSpec], messages: usize, cut: &CancellationToken) {
+        let at = self.accounts.book(&of_users(sockets, messages), Instant::now());
+        let _ = cut.run_until_cancelled(sleep_until(at)).await;
+    }
+
+    /// The same, and nothing counts as sent.
+    pub(super) async fn room(&self, sockets: &[SocketSpec], messages: usize, cut: &CancellationToken) {
+        let at = self.accounts.room(&of_users(sockets, messages), Instant::now());
+        let _ = cut.run_until_cancelled(sleep_until(at)).await;
     }
 
     pub(super) fn declared(&self) -> Declared {
@@ -178,4 +202,13 @@ impl Prober {
         let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
         UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values)
     }
+}
+
+/// How many messages each user sends, where each socket sends so many.
+fn of_users(sockets: &[SocketSpec], messages: usize) -> BTreeMap<usize, usize> {
+    let mut of_users = BTreeMap::new();
+    for user in sockets.iter().filter_map(|socket| socket.user) {
+        *of_users.entry(user).or_insert(0) += messages;
+    }
+    of_users
 }

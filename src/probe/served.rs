@@ -37,6 +37,7 @@ pub(super) async fn serve_once(
     learned: Option<&Learned>,
     cut: &CancellationToken,
 ) -> (Observation, bool) {
+    prober.turn(std::slice::from_ref(spec), prober.messages_of_socket(), cut).await;
     match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
         Err(unopened) => (*unopened, false),
         Ok(mut dialogue) => {

@@ -23,7 +23,7 @@ use super::response::{NoResponse, read_body, read_response};
 use super::spec::SocketSpec;
 use super::talk::{Reins, Talk};
 use super::transport::Wire;
-use crate::config::{Echo, Escaping, Values};
+use crate::config::{Echo, Escaping, Template, Values};
 use crate::trust::Excerpt;
 
 /// Bytes that are read at once. All of them are in memory for every held socket, read or not.
@@ -245,9 +245,12 @@ async fn open(
 impl Prober {
     /// The text that a socket sends, with its values.
     pub(super) fn text(&self, values: Values<'_>) -> Option<String> {
-        self.conversation.send.as_ref().map(|template| {
-            let json = template.source().trim_start().starts_with(['{', '[']);
-            template.fill(values, if json { Escaping::Json } else { Escaping::None })
-        })
+        self.conversation.send.as_ref().map(|template| filled(template, values))
     }
+}
+
+/// A text with its values, escaped for JSON where it looks like JSON.
+pub(super) fn filled(template: &Template, values: Values<'_>) -> String {
+    let json = template.source().trim_start().starts_with(['{', '[']);
+    template.fill(values, if json { Escaping::Json } else { Escaping::None })
 }

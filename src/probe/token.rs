@@ -87,6 +87,7 @@ impl Purse {
         match &purse.settings.origin {
             TokenOrigin::Minted(minted) => purse.redactor.learn(&minted.key.secret),
             TokenOrigin::Ready { tokens, .. } => purse.learn(tokens.all()),
+            TokenOrigin::Unread { .. } => {}
         }
         purse
     }
@@ -125,6 +126,7 @@ impl Purse {
                 let token = renewed.as_ref().and_then(|tokens| tokens.of(user)).or_else(|| tokens.of(user));
                 token.cloned().ok_or_else(|| TokenError::Missing { user: user.to_owned() })
             }
+            TokenOrigin::Unread { .. } => Err(TokenError::Missing { user: user.to_owned() }),
         }
     }
 
@@ -178,7 +180,7 @@ impl Purse {
     fn minting(&self) -> Result<&MintSettings, TokenError> {
         match &self.settings.origin {
             TokenOrigin::Minted(minted) => Ok(minted),
-            TokenOrigin::Ready { .. } => Err(TokenError::NoKey),
+            TokenOrigin::Ready { .. } | TokenOrigin::Unread { .. } => Err(TokenError::NoKey),
         }
     }
 }

@@ -178,15 +178,20 @@ fn output(text: &mut String, document: &Document<'_>) {
     }
 }
 
+/// What each check suggests, once; where several do, each line names its own.
 fn help(text: &mut String, document: &Document<'_>) {
-    let mut said: Vec<&str> = Vec::new();
+    let mut said: Vec<(&Check, &str)> = Vec::new();
     for check in document.worst_first() {
         for help in &check.help {
-            if !said.contains(&help.as_str()) {
-                let _ = writeln!(text, "{}   help: {help}", if said.is_empty() { "\n" } else { "" });
-                said.push(help);
+            if said.iter().all(|(_, earlier)| earlier != help) {
+                said.push((check, help));
             }
         }
+    }
+    let several = said.iter().any(|(check, _)| Some(check.name) != said.first().map(|(first, _)| first.name));
+    for (index, (check, help)) in said.iter().enumerate() {
+        let of = if several { format!("[{}]", check.name) } else { String::new() };
+        let _ = writeln!(text, "{}   help{of}: {help}", if index == 0 { "\n" } else { "" });
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
         weakened.extend(weakened_race(&probing.plan.race));
         weakened.extend(probing.plan.harmless.then(|| "declared frames report no error".to_owned()));
     }
+    let trimmed = &evidence.configured.trimmed;
+    weakened.extend(trimmed.iter().map(|trimmed| format!("{} with {}", trimmed.check, trimmed.words())));
     let entries = excused(evidence);
     if entries > 0 {
         let entries = if entries == 1 { "1 log entry".to_owned() } else { format!("{entries} log entries") };

@@ -204,7 +204,7 @@ fn hexadecimal(text: &str) -> String {
 }
 
 /// What stays the same in the base64 of any longer text that holds `text` at an offset of `alignment` modulo 3.
-fn base64_inside(text: &str, alignment: usize) -> Vec<String> {
+pub(crate) fn base64_inside(text: &str, alignment: usize) -> Vec<String> {
     let padded: Vec<u8> = [&vec![0; alignment][..], text.as_bytes()].concat();
     // The first characters depend on the bytes before, the last one on the bytes after.
     let first = [0, 2, 3][alignment];

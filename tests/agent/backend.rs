@@ -49,6 +49,11 @@ impl Backend {
         Self::start(command, port, mode, variables)
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
     fn start(mut command: Command, port: u16, mode: &str, variables: &[(&str, &str)]) -> Self {
         command.env("BACKEND_MODE", mode).envs(variables.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -65,10 +70,7 @@ impl Backend {
 
     /// A check of this backend: exit code and document. Its record, judged again, must give the very same document.
     pub(crate) fn check(&self, config: &str, arguments: &[&str]) -> (i32, Value) {
-        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
-        let url = format!("ws://127.0.0.1:{}", self.port);
-        let mut check = revgate();
-        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
+        let mut check = self.command(config, arguments);
         check.args(["--format", "json", "--progress", "none", "--record", "run.json"]);
         let output = check.output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -83,6 +85,15 @@ impl Backend {
 }
 
 impl Backend {
+    /// A check of this backend that has not begun.
+    pub(crate) fn command(&self, config: &str, arguments: &[&str]) -> Command {
+        std::fs::write(self.folder.path().join("revgate.yaml"), config).unwrap();
+        let url = format!("ws://127.0.0.1:{}", self.port);
+        let mut check = revgate();
+        check.current_dir(self.folder.path()).args(["check", "--url", &url]).args(arguments);
+        check
+    }
+
     /// What the last check recorded of its conversations.
     pub(crate) fn recorded(&self) -> Value {
         let record = std::fs::read(self.folder.path().join("run.json")).unwrap();
@@ -142,7 +153,13 @@ fn beside_its_packages(installed: &Path) -> PathBuf {
     for (name, text) in
         [("package.json", r#"{"type":"module"}"#), ("server.js", include_str!("../backends/agent/server.js"))]
     {
-        std::fs::write(folder.join(name), text).unwrap();
+        // A server that is starting may be reading it: it is never half there.
+        let path = folder.join(name);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            let beside = folder.join(format!("{name}.new"));
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(&beside, &path).unwrap();
+        }
     }
     folder.join("server.js")
 }

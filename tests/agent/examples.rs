@@ -7,7 +7,7 @@ use crate::backend::{Backend, check_of, revgate};
 const EXAMPLES: [&str; 3] = ["reference-agent", "socket-io", "graphql-transport-ws"];
 
 /// An example without its service, which nobody has: it is aimed at an address instead.
-fn without_service(name: &str) -> String {
+pub(crate) fn without_service(name: &str) -> String {
     const SERVICE: [&str; 3] = ["project: ", "region: ", "service: "];
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.yaml"));
     let text = std::fs::read_to_string(path).unwrap();

@@ -92,6 +92,44 @@ fn an_error_event_and_a_death_behind_the_last_event_are_blocked() {
 }
 
 #[test]
+fn a_list_of_events_is_looked_at_event_by_event() {
+    let (_, document) = Backend::node("listed", &[]).check(CONFIG, &["--only", "agent,isolation"]);
+    for name in ["agent", "isolation"] {
+        assert_eq!(check_of(&document, name).0, "pass", "{document:#}");
+    }
+}
+
+#[test]
+fn an_agent_without_a_result_is_blocked_with_the_frame_that_has_none() {
+    let config = CONFIG.replace("within: 20s", "within: 2s");
+    let (code, document) = Backend::node("empty-result", &[]).check(&config, &["--only", "agent"]);
+    let (outcome, summary) = check_of(&document, "agent");
+    assert_eq!((code, outcome), (10, "fail"), "{document:#}");
+    let words = "where agent_completed was due; one of its type came 0.";
+    assert!(summary.contains(words), "{summary}");
+    assert!(summary.contains("but /data/result is \"\" and does not match "), "{summary}");
+    assert!(summary.contains(": \"{\"type\":\"agent_completed\","), "{summary}");
+}
+
+#[test]
+fn a_death_while_others_of_the_round_still_run_is_blocked() {
+    let variables =
+        |code| [("BACKEND_USER", "gate-user-2"), ("BACKEND_DELAY_MS", "1500"), ("BACKEND_CODE", code)];
+    let backend = Backend::node("dies-later", &variables("1011"));
+    let (code, document) = backend.check(CONFIG, &["--only", "agent"]);
+    let (outcome, summary) = check_of(&document, "agent");
+    assert_eq!((code, outcome), (10, "fail"), "{document:#}");
+    for words in
+        ["run 2 (at once with others, gate-user-2)", "close 1011 \"late\"", "after everything had come"]
+    {
+        assert!(summary.contains(words), "{words} is not in: {summary}");
+    }
+    let backend = Backend::node("dies-later", &variables("1000"));
+    let (_, document) = backend.check(CONFIG, &["--only", "agent"]);
+    assert_eq!(check_of(&document, "agent").0, "pass", "a close in peace\n{document:#}");
+}
+
+#[test]
 fn a_leak_between_runs_that_overlap_is_blocked_and_none_is_seen_alone() {
     for backend in [Backend::fastapi("leak", &[]), Backend::node("leak", &[])] {
         assert_blocked(&backend, "isolation", &["got ", " of gate-user-", "in a frame"]);
@@ -100,6 +138,24 @@ fn a_leak_between_runs_that_overlap_is_blocked_and_none_is_seen_alone() {
             backend.check(CONFIG, &["--skip", "ready,identity,race", "--user", "gate-user-1"]);
         assert_eq!((code, check_of(&document, "isolation").0), (11, "inconclusive"), "{document:#}");
         assert_eq!(check_of(&document, "agent").0, "pass", "{document:#}");
+    }
+}
+
+#[test]
+fn a_nonce_that_leaks_in_another_form_is_found() {
+    for (mode, place) in [
+        ("leak-upper", "in a frame"),
+        ("leak-base64", "in a frame"),
+        ("leak-streamed", "in pieces over several frames"),
+    ] {
+        let (code, document) = Backend::node(mode, &[]).check(CONFIG, &["--only", "agent,isolation"]);
+        let (outcome, summary) = check_of(&document, "isolation");
+        assert_eq!((code, outcome), (10, "fail"), "{mode}\n{document:#}");
+        assert!(
+            summary.contains("got the nonce of gate-user-") && summary.contains(place),
+            "{mode}: {summary}"
+        );
+        assert_eq!(check_of(&document, "agent").0, "pass", "{mode}\n{document:#}");
     }
 }
 

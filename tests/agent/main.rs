@@ -4,10 +4,14 @@
 #[path = "../support/backends.rs"]
 pub mod backends;
 
+mod answered;
 mod backend;
+mod counted;
 mod examples;
 mod failures;
 mod hostile;
+mod interrupted;
 mod isolated;
 mod positions;
 mod rehearsed;
+mod secrets;

@@ -218,6 +218,10 @@ impl Running {
         wait_until(words, || std::fs::read_to_string(&self.err).unwrap().contains(words));
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub(crate) fn wait(mut self) -> Ended {
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();

@@ -306,6 +306,9 @@ fn of_a_run_itself() {
         Settings => [EngineError::Settings(SettingsError::NoStrata)],
         NoAddress => [EngineError::NoAddress],
         Interrupted => [EngineError::Interrupted],
+        Conversing => [EngineError::Conversing {
+            left: "the cleanup of 1 of 3 conversations was not done: run_id was never captured".to_owned(),
+        }],
     );
     assert_errors("engine", samples);
 }

@@ -6,6 +6,7 @@
 
 mod compared;
 mod configuration;
+mod configured;
 mod documents;
 mod errors;
 mod help;

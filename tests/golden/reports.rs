@@ -1,10 +1,11 @@
 //! Every renderer on the same documents.
 
-use revgate::judge::{Evidence, judge};
+use revgate::judge::{Evidence, Outcome, judge};
 use revgate::report::{Document, Style, outputs, render_json, render_markdown, render_text};
 
 use crate::assert_golden;
 use crate::compared;
+use crate::configured;
 use crate::documents::{self, HOSTILE};
 use crate::program::Workplace;
 
@@ -78,6 +79,20 @@ fn what_was_there_before_is_excused_and_the_rest_is_not() {
 #[test]
 fn an_approval_is_held_back_when_the_serving_revision_began_to_fail() {
     assert_reports("harmed", &compared::harmed());
+}
+
+#[test]
+fn all_that_is_configured_passes_and_all_of_it_fails() {
+    for (name, evidence, outcome) in [
+        ("configured_passing", configured::passing(), Outcome::Pass),
+        ("configured_failing", configured::failing(), Outcome::Fail),
+    ] {
+        assert_reports(name, &evidence);
+        let judgement = judge(&evidence).unwrap();
+        let configured = judgement.checks.iter().filter(|check| !check.name.is_built_in());
+        let others: Vec<_> = configured.filter(|check| check.outcome != outcome).collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn blocked(mode: &str, api: &str, words: &[&str]) {
 fn healthy_endpoints_are_asked_and_approved() {
     let more = r"
     - { method: POST, path: '/agent?user={{user}}', body: { ask: '{{nonce}}' }, headers: { X-Tenant: { env: TENANT } }, json: { /by: correct-horse } }
-    - { path: /missing, status: [404, 3xx], times: 1, at-once: 0 }
+    - { path: /missing, status: [404, 3xx], times: 1, at-once: 0, headers: { X-Test-Type: E2E } }
 ";
     let world = backend("fixed", &format!("{NAMED}{HEALTH}{more}"), "{}");
     let mut check = world.revgate("check");
@@ -42,6 +42,7 @@ fn healthy_endpoints_are_asked_and_approved() {
         &out,
         &["pass  api", "16 of 16 answers of 3 endpoints as they should be, slowest", "p50", "p95", "p99"],
     );
+    assert_says(&out, &["test headers sent: X-Test-Type: they may change the path under test"]);
     assert_says(&err, &["api: 3 endpoints, 16 requests, at most 5 at once"]);
     let record = std::fs::read_to_string(world.file("run.json")).unwrap();
     assert!(!record.contains("correct-horse") && !err.contains("correct-horse"));

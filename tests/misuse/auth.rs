@@ -81,3 +81,58 @@ fn without_a_good_token_that_is_served_nothing_is_shown() {
     assert_eq!(outcome, "inconclusive");
     assert!(summary.contains("a good token is not served to begin with: HTTP 403"), "{summary}");
 }
+
+/// The token in the first message; what is no token is no refusal's cause.
+fn first_message(auth: &str) -> String {
+    let token = "token: { secret-env: APP_SECRET, claims: { aud: us }, carry: [first-message] }";
+    format!(
+        "path: /ws\nsend: '{{\"type\":\"ping\"}}'\nusers: [u1, u2]\n{token}\ntimeouts: {{ answer: 3s }}\nauth: {auth}\n"
+    )
+}
+
+#[test]
+fn a_server_that_waits_for_its_first_message_is_waited_for() {
+    let kinds = "kinds: [missing, malformed, expired]";
+    let cases = [("first-waits", "{ KINDS }"), ("first-closes", "{ KINDS, patience: 9s }")];
+    side_by_side(&cases, |(mode, auth)| {
+        let asked = first_message(&auth.replace("KINDS", kinds));
+        let checked = Backend::fastapi(mode).check(&asked, &["--only", "auth"]);
+        let (outcome, summary) = checked.of("auth");
+        assert_eq!(outcome, "pass", "{mode}: {summary}");
+        assert!(summary.starts_with("3 of 3 bad tokens refused; "), "{summary}");
+    });
+}
+
+#[test]
+fn a_server_that_waits_longer_has_neither_failed_nor_passed() {
+    let asked = first_message("{ kinds: [missing], patience: 2s }");
+    let checked = Backend::fastapi("first-waits").check(&asked, &["--only", "auth"]);
+    assert_eq!(checked.code, 11, "{}", checked.text);
+    let (outcome, summary) = checked.of("auth");
+    assert_eq!(outcome, "inconclusive");
+    assert!(summary.contains("missing: neither served nor refused within 2 s"), "{summary}");
+    assert!(checked.text.contains("wait longer: auth: { patience: 10s }"), "{}", checked.text);
+    // What was sent a bad token, and says nothing to it, is silence.
+    let asked = first_message("{ kinds: [expired], patience: 2s }");
+    let checked = Backend::fastapi("first-forever").check(&asked, &["--only", "auth"]);
+    checked
+        .assert_blocked_by("auth", "expired: accepted, and silent: neither a frame nor a close within 2 s");
+}
+
+#[test]
+fn a_good_token_beside_a_large_header_is_tried_up_to_five_times() {
+    let asked = "auth: { kinds: [oversized] }";
+    let mut answers = Backend::hostile("drops-tokens");
+    let checked = answers.check(asked, &["--only", "auth"]);
+    checked.assert_blocked_by("auth", "oversized: connection ended after 0 bytes of an answer");
+    assert_eq!(answers.said().matches("filler").count(), 5, "{}", answers.said());
+    let mut drops = Backend::hostile("drops-third");
+    let checked = drops.check(asked, &["--only", "auth"]);
+    let (outcome, summary) = checked.of("auth");
+    assert_eq!(outcome, "pass", "{summary}");
+    assert!(
+        summary.contains("1 oversized not answered, as no request with so large a header is"),
+        "{summary}"
+    );
+    assert_eq!(drops.said().matches("filler").count(), 3, "once unread is enough");
+}

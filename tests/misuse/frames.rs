@@ -70,3 +70,18 @@ fn what_is_too_large_is_sent_only_where_the_largest_is_stated() {
         closed.report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "frames").unwrap();
     assert_eq!(frames["evidence"]["frames"][0]["words"], "close 1009", "{frames}");
 }
+
+#[test]
+fn half_of_a_connection_with_tls_is_closed_too() {
+    let asked = "frames: { kinds: [binary, half-close] }";
+    let cases = [Backend::secure_fastapi("refuse-403"), Backend::secure_node("refuse-401")];
+    side_by_side(&cases, |backend| {
+        let checked = backend.check(asked, &["--only", "frames"]);
+        let (outcome, summary) = checked.of("frames");
+        assert_eq!(outcome, "pass", "{summary}");
+        assert!(
+            summary.starts_with("2 of 2 bad frames answered properly, 2 of 2 bystanders alive"),
+            "{summary}"
+        );
+    });
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::backends;
+use crate::memory::{Measured, measured};
 
 /// The key of good tokens.
 pub(crate) const SECRET: &str = "a-signing-key-that-is-long-enough-for-hs256";
@@ -30,15 +31,43 @@ pub(crate) struct Backend {
     child: Child,
     port: u16,
     log: File,
+    /// What a certificate is verified with, where TLS is spoken.
+    roots: Option<tempfile::TempDir>,
 }
 
 impl Backend {
     /// `tests/backends/misuse/app.py` in `mode`.
     pub(crate) fn fastapi(mode: &str) -> Self {
-        let mut command = Command::new(backends::python());
-        command.args(["-m", "uvicorn", "--app-dir"]).arg(folder());
-        command.args(["app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"]);
-        Self::start(command, mode, true)
+        Self::fastapi_with(mode, &[])
+    }
+
+    /// The same with further options of the server's.
+    pub(crate) fn fastapi_with(mode: &str, options: &[&str]) -> Self {
+        Self::start(uvicorn(options), mode, true)
+    }
+
+    /// The same with TLS.
+    pub(crate) fn secure_fastapi(mode: &str) -> Self {
+        let roots = certificate();
+        let path = |name: &str| roots.path().join(name).to_str().unwrap().to_owned();
+        let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+        let options = ["--ssl-keyfile", &key, "--ssl-certfile", &certificate];
+        let mut backend = Self::start(uvicorn(&options), mode, true);
+        backend.roots = Some(roots);
+        backend
+    }
+
+    /// `tests/backends/misuse/server.js` in `mode`, with TLS.
+    pub(crate) fn secure_node(mode: &str) -> Self {
+        let roots = certificate();
+        let (node, modules) = backends::node();
+        let mut command = Command::new(node);
+        command.arg(folder().join("server.js")).env("BACKEND_MODULES", modules);
+        command.env("BACKEND_TLS_KEY", roots.path().join("key.pem"));
+        command.env("BACKEND_TLS_CERTIFICATE", roots.path().join("certificate.pem"));
+        let mut backend = Self::start(command, mode, false);
+        backend.roots = Some(roots);
+        backend
     }
 
     /// `tests/backends/misuse/server.js` in `mode`.
@@ -64,7 +93,7 @@ impl Backend {
         let log = tempfile::tempfile().unwrap();
         command.env("PORT", port.to_string()).env("BACKEND_MODE", mode).env("BACKEND_AUDIENCE", "us");
         command.env("BACKEND_JWT_SECRET", SECRET).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
-        let mut backend = Self { child: command.spawn().unwrap(), port, log };
+        let mut backend = Self { child: command.spawn().unwrap(), port, log, roots: None };
         for _ in 0..1500 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return backend;
@@ -91,9 +120,16 @@ impl Backend {
             if asked.contains("path:") { asked.to_owned() } else { format!("{CONVERSATION}{asked}\n") };
         std::fs::write(folder.path().join("revgate.yaml"), yaml).unwrap();
         let mut check = revgate(folder.path(), "check");
-        check.args(["--url", &format!("ws://127.0.0.1:{}", self.port), "--format", "json"]);
+        let url = match &self.roots {
+            Some(roots) => {
+                check.env("SSL_CERT_FILE", roots.path().join("certificate.pem"));
+                format!("wss://localhost:{}", self.port)
+            }
+            None => format!("ws://127.0.0.1:{}", self.port),
+        };
+        check.args(["--url", &url, "--format", "json"]);
         check.args(["--record", "run.json"]).args(arguments);
-        let (code, out, err, peak) = measured(&mut check, folder.path());
+        let Measured { code, out, err, peak } = measured(&mut check, folder.path());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}\n{out}{err}"));
         let mut judge = revgate(folder.path(), "judge");
         let again = run(judge.args(["run.json", "--format", "json"]));
@@ -151,6 +187,22 @@ impl Checked {
     }
 }
 
+fn uvicorn(options: &[&str]) -> Command {
+    let mut command = Command::new(backends::python());
+    command.args(["-m", "uvicorn", "--app-dir"]).arg(folder()).args(options);
+    command.args(["app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"]);
+    command
+}
+
+/// A key and a certificate for `localhost`, as PEM files in a folder.
+fn certificate() -> tempfile::TempDir {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), made.cert.pem()).unwrap();
+    folder
+}
+
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/misuse")
 }
@@ -173,27 +225,6 @@ fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().expect("the binary");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
-
-/// The same, with the most memory that it took, in KiB.
-fn measured(command: &mut Command, folder: &Path) -> (i32, String, String, u64) {
-    let [out, err] = ["out", "err"].map(|name| folder.join(name));
-    command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-    let mut child = command.spawn().expect("the binary");
-    let status = Path::new("/proc").join(child.id().to_string()).join("status");
-    let mut peak = 0;
-    let code = loop {
-        let told = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = now.unwrap_or(0).max(peak);
-        match child.try_wait().unwrap() {
-            Some(status) => break status.code().unwrap_or(-1),
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-    (code, read(&out), read(&err), peak)
 }
 
 /// Runs each case on a thread of its own, a few at once.

@@ -23,6 +23,13 @@ fn dry_run(place: &Place, more: &[&str]) -> Ended {
     ended
 }
 
+/// Reads what the configuration names and opens nothing, since nothing is left to check.
+fn empty_run(place: &Place, more: &[&str]) -> Ended {
+    let ended = place.run(&[&["check", "--only", "ready"], more].concat());
+    assert!(!(ended.out.clone() + &ended.err).contains("s3cret"), "{ended:?}");
+    ended
+}
+
 fn assert_refused(ended: &Ended, due: &str) {
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.err.contains(due), "{due}\n{}", ended.err);
@@ -73,9 +80,40 @@ fn a_command_is_run_only_where_the_command_line_allows_it() {
         "revgate.yaml:3:26: token.secret-command: a command of the file is run only where",
     );
     assert!(!place.file("ran").exists(), "it was run");
-    let allowed = dry_run(&place, &["--allow-commands"]);
+    let allowed = empty_run(&place, &["--allow-commands"]);
     assert_eq!(allowed.code, 11, "{allowed:?}");
     assert!(place.file("ran").exists(), "it was not run");
+}
+
+#[test]
+fn a_dry_run_runs_no_command_and_asks_no_secret_manager() {
+    for (token, due) in [
+        ("secret-command: [sh, -c, 'touch ran; echo key']", "would run: sh -c [masked]"),
+        (
+            "tokens-command: [touch, ran] }\nframes: {",
+            "would run: touch ran; the users are those of its tokens",
+        ),
+        (
+            "algorithm: RS256, secret-command: [touch, ran, --password, s3cret]",
+            "would run: touch ran --password [masked]",
+        ),
+        (&format!("secret-manager: {NAME}"), &format!("would read the secret {NAME}")),
+    ] {
+        // Nobody listens there: whoever asked would fail.
+        let place = place(token);
+        let run = |more: &[&str]| {
+            let ended = dry_run(
+                &place,
+                &[&["--allow-commands", "--api-endpoint", "http://127.0.0.1:9"], more].concat(),
+            );
+            assert_eq!(ended.code, 11, "{token}\n{ended:?}");
+            ended
+        };
+        assert!(run(&[]).out.contains(due), "{due}\n{}", run(&[]).out);
+        assert!(run(&["--format", "json", "--record", "run.json"]).out.contains("would r"), "{due}");
+        assert!(!place.read("run.json").contains("s3cret") && place.read("run.json").contains("would r"));
+        assert!(!place.file("ran").exists(), "{token} was run");
+    }
 }
 
 #[test]
@@ -91,7 +129,7 @@ fn a_command_that_fails_says_why_and_shows_no_secret() {
         ("[printf, 's3cret s3cret s3cret']", "its line 1 is no user and token"),
     ] {
         let place = place(&format!("tokens-command: {words}"));
-        let ended = dry_run(&place, &["--allow-commands"]);
+        let ended = empty_run(&place, &["--allow-commands"]);
         assert_refused(&ended, "revgate.yaml:3:26: token.tokens-command: ");
         assert_refused(&ended, due);
         assert!(!ended.err.contains('\u{1b}'), "{}", ended.err);
@@ -110,7 +148,7 @@ fn an_expired_token_is_refused_and_one_that_soon_is_has_a_word() {
 }
 
 /// Answers every request with this, as the API of Secret Manager does; the requests' first lines come back.
-fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiver<String>) {
+pub(crate) fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = std::sync::mpsc::channel();
@@ -133,7 +171,7 @@ fn secret_manager(status: u16, body: String) -> (String, std::sync::mpsc::Receiv
 }
 
 /// What `AccessSecretVersion` answers: with the checksum of `of`.
-fn version(payload: &[u8], checksum: u32) -> String {
+pub(crate) fn version(payload: &[u8], checksum: u32) -> String {
     serde_json::json!({
         "name": "projects/123456789/secrets/jwt-key/versions/3",
         "payload": {"data": STANDARD.encode(payload), "dataCrc32c": checksum.to_string()},
@@ -145,14 +183,14 @@ fn error(code: u16, status: &str, message: &str) -> String {
     serde_json::json!({"error": {"code": code, "status": status, "message": message}}).to_string()
 }
 
-const NAME: &str = "projects/demo/secrets/jwt-key/versions/latest";
+pub(crate) const NAME: &str = "projects/demo/secrets/jwt-key/versions/latest";
 
 #[test]
 fn a_key_is_read_from_secret_manager() {
     // RFC 3720 has no such example; "123456789" and 0xe3069283 are the usual check values of CRC-32C.
     let (endpoint, requests) = secret_manager(200, version(b"123456789", 0xe306_9283));
     let place = place(&format!("secret-manager: {NAME}"));
-    let ended = dry_run(&place, &["--api-endpoint", &endpoint]);
+    let ended = empty_run(&place, &["--api-endpoint", &endpoint]);
     assert_eq!(ended.code, 11, "{ended:?}");
     let request = requests.recv().unwrap();
     assert!(request.starts_with(&format!("GET /v1/{NAME}:access HTTP/1.1\r\n")), "{request}");
@@ -189,7 +227,7 @@ fn a_secret_that_cannot_be_had_is_named_with_the_command_that_helps() {
     for (status, body, due, help) in cases {
         let (endpoint, _requests) = secret_manager(status, body);
         let place = place(&format!("secret-manager: {NAME}"));
-        let ended = dry_run(&place, &["--api-endpoint", &endpoint]);
+        let ended = empty_run(&place, &["--api-endpoint", &endpoint]);
         assert_eq!(ended.code, 3, "{due}\n{ended:?}");
         assert!(
             ended.err.contains("could not read the secret projects/demo/secrets/jwt-key"),

@@ -12,7 +12,7 @@ use crate::support::{CONVERSATION, Ended, FIRST_MESSAGE, Place, ended, keys};
 const WINDOW: usize = 12;
 
 /// A text in all forms in which it might be repeated.
-fn forms(text: &str) -> Vec<String> {
+pub(crate) fn forms(text: &str) -> Vec<String> {
     let each = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
     let mut forms = vec![
         text.to_owned(),
@@ -45,7 +45,7 @@ fn parts(secret: &str) -> Vec<&str> {
     }
 }
 
-fn assert_hidden(secrets: &[String], texts: &[(String, String)]) {
+pub(crate) fn assert_hidden(secrets: &[String], texts: &[(String, String)]) {
     let parts = secrets.iter().flat_map(|secret| parts(secret));
     let pieces: HashSet<Vec<u8>> = parts
         .flat_map(forms)

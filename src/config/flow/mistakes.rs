@@ -1,6 +1,7 @@
 //! Every mistake in flows, `agent:` and `isolation:`, and where it is shown.
 
-use super::super::{ConfigError, FileConfig, Lookup, Purpose, Typed, merge};
+use super::super::{ConfigError, FileConfig, Lookup, Purpose, SecretSource, Typed, merge};
+use crate::trust::Secret;
 
 /// The error of a file that names an address and goes on with `text`, which so begins in line 2.
 fn error(text: &str) -> ConfigError {
@@ -20,7 +21,7 @@ const OF_STEPS: &[(&str, &str)] = &[
     ("      - { send: a, wait: 1s }", "5:26: flows.f.steps[0].wait: excludes `send`"),
     ("      - { sent: a }", "5:11: flows.f.steps[0]: there is no key \"sent\", did you mean send?"),
     ("      - { send: '' }", "5:17: flows.f.steps[0].send: the text to send is empty"),
-    ("      - { send: '{{usr}}' }", "5:17: flows.f.steps[0].send: unknown place {{usr}}"),
+    ("      - { send: '{{usr}}' }", "5:18: flows.f.steps[0].send: unknown place {{usr}}"),
     ("      - { wait: 0s }", "5:17: flows.f.steps[0].wait: \"0s\" leaves no time"),
     ("      - { wait: -1s }", "5:17: flows.f.steps[0].wait: \"-1s\" is not a duration"),
     ("      - expect: {}", "5:17: flows.f.steps[0].expect: there is no condition"),
@@ -75,11 +76,45 @@ const OF_STEPS: &[(&str, &str)] = &[
     ("      - send: a", "5:7: flows.f.steps: no step expects anything"),
     (
         "      - send: '{{capture.id}}'\n      - expect: { type: a, capture: { id: /id } }",
-        "5:15: flows.f.steps[0].send: {{capture.id}} is used before it is captured",
+        "5:16: flows.f.steps[0].send: {{capture.id}} is used before it is captured",
     ),
     (
         "      - expect: { json: { of: '{{capture.id}}' }, type: a }",
-        "5:25: flows.f.steps[0].expect.json: {{capture.id}} is captured nowhere in this flow",
+        "5:32: flows.f.steps[0].expect.json: {{capture.id}} is captured nowhere in this flow",
+    ),
+];
+
+/// The same of places in texts of one line and of several.
+const OF_PLACES: &[(&str, &str)] = &[
+    (
+        "      - send: |\n          {{user}}\n          hello {{us er}} and\n",
+        "7:17: flows.f.steps[0].send: the place \"{{us er}}\" is none",
+    ),
+    (
+        "      - send: \"{{user}}\n          {{ }}\"\n",
+        "6:11: flows.f.steps[0].send: the place {{}} has no name",
+    ),
+    (
+        "      - send: { type: a, payload: { text: 'x {{ }}', '{{user}}': 1 } }",
+        "5:46: flows.f.steps[0].send: the place {{}} has no name",
+    ),
+    (
+        "      - send:\n          type: '{{nonce}}'\n          list:\n            - text: >-\n                a {{user}}\n                b {{usr}}\n",
+        "10:19: flows.f.steps[0].send: unknown place {{usr}}",
+    ),
+    ("      - { send: '{{user} x' }", "5:18: flows.f.steps[0].send: the place \"{{user} x\" is not closed"),
+    (
+        "      - expect: { regex: 'a{{b' }",
+        "5:28: flows.f.steps[0].expect.regex: the place \"{{b\" is not closed",
+    ),
+    (
+        "      - expect: { type: a, regex: '{{run}}' }",
+        "5:36: flows.f.steps[0].expect.regex: unknown place {{run}}",
+    ),
+    ("      - send: '{{env.A-B}}'", "5:16: flows.f.steps[0].send: this is not the name of an environment"),
+    (
+        "      - expect: { pointer: /a, equals: { b: ['{{usr}}'] } }",
+        "5:47: flows.f.steps[0].expect.equals: unknown place {{usr}}",
     ),
 ];
 
@@ -92,6 +127,18 @@ const AROUND: &[(&str, &str)] = &[
     (
         "flows: { f: { forbid: { regex: '[' }, steps: [ { expect: { type: a } } ] } }",
         "2:32: flows.f.forbid.regex: this is not a regular expression",
+    ),
+    (
+        "flows: { f: { answers: { send: a }, steps: [ { expect: { type: a } } ] } }",
+        "2:24: flows.f.answers: which frames are answered is not said",
+    ),
+    (
+        "flows: { f: { answers: [ { on: { type: a } } ], steps: [ { expect: { type: a } } ] } }",
+        "2:26: flows.f.answers[0]: what is said in answer is not there",
+    ),
+    (
+        "flows: { f: { answers: { on: {}, send: a }, steps: [ { expect: { type: a } } ] } }",
+        "2:30: flows.f.answers.on: there is no condition",
     ),
     ("flows: { f: { welcome: [ { type: a }, { typo: a } ], steps: [] } }", "2:41: flows.f.welcome"),
     ("agent: {}", "2:8: agent: no flow is named"),
@@ -108,13 +155,17 @@ const AROUND: &[(&str, &str)] = &[
     ("limits: { agent-runs: 7 }\nFLOW\nagent: {}", "4:8: agent: 8 runs are asked for, and 7 are allowed"),
     ("limits: { agent-runs: 0 }", "2:23: limits.agent-runs: \"0\" is too small"),
     ("limits: { messages-per-minute: x }", "2:32: limits.messages-per-minute: \"x\" is not a whole"),
+    (
+        "flows: { f: { steps: [ { send: '{{env.API_KEY}}' }, { expect: { type: a } } ] } }\nagent: {}",
+        "2:33: flows.f.steps[0].send: the environment variable API_KEY was not read",
+    ),
     ("isolation: { flow: x }", "2:20: isolation.flow: there is no flow \"x\""),
     ("isolation: { at-once: 1 }", "2:23: isolation.at-once: \"1\" is too small"),
     ("isolation: { captures: [id] }", "2:25: isolation.captures[0]: the flow captures nothing called"),
     ("isolation: { shared: {} }", "2:22: isolation.shared: there is no condition"),
     (
         "isolation: { shared: { regex: '{{capture.x}}' } }",
-        "2:31: isolation.shared.regex: {{capture.x}} is captured nowhere",
+        "2:32: isolation.shared.regex: {{capture.x}} is captured nowhere",
     ),
     (
         "limits: { agent-runs: 7 }\nFLOW\nisolation: { flow: f, at-once: 8 }",
@@ -134,7 +185,30 @@ fn each_mistake_is_shown_where_it_was_made() {
     for (text, due) in OF_STEPS {
         assert_shown(&steps(text), due);
     }
+    for (text, due) in OF_PLACES {
+        assert_shown(&steps(text), due);
+    }
     for (text, due) in AROUND {
         assert_shown(&text.replace("FLOW", "flows: { f: { steps: [ { expect: { type: a } } ] } }"), due);
     }
+}
+
+#[test]
+fn a_secret_must_be_there_only_where_its_flow_is_used() {
+    let text = "url: ws://h\nflows:\n  a: { steps: [ { send: '{{env.API_KEY}}' }, { expect: { type: a } } ] }\n  \
+                b: { steps: [ { send: '{{file.key}}' }, { expect: { type: a } } ] }\nagent: { flow: a }\n";
+    let file = FileConfig::parse("deploy/revgate.yaml", text.as_bytes()).unwrap();
+    let typed = Typed::default();
+    let wanted = super::super::needed(&typed, Some(&file), Purpose::Gate).unwrap();
+    let [variable, key] = wanted.as_slice() else { panic!("{wanted:?}") };
+    assert_eq!(*key, SecretSource::File("deploy/key".to_owned()));
+    let mut lookup = Lookup::default();
+    lookup.insert(variable.clone(), Ok(Secret::new("correct horse")));
+    lookup.insert(key.clone(), Err("could not be read".to_owned()));
+    let merged = merge(&typed, Some(&file), &lookup, Purpose::Gate).unwrap();
+    assert_eq!(merged.secrets, [Secret::new("correct horse")]);
+    assert!(!format!("{:?}", merged.settings).contains("horse"));
+    lookup.insert(variable.clone(), Ok(Secret::new("x".repeat(20_000))));
+    let error = merge(&typed, Some(&file), &lookup, Purpose::Gate).unwrap_err().to_string();
+    assert!(error.starts_with("deploy/revgate.yaml:3:26: flows.a.steps[0].send: "), "{error}");
 }

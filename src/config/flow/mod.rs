@@ -12,6 +12,6 @@ mod pattern;
 mod settings;
 
 pub(crate) use model::{FlowModel, RuleModel};
-pub(crate) use named::{chosen, flows, names_of_ours};
-pub(crate) use pattern::Reading;
-pub use settings::{Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
+pub(crate) use named::{chosen, flows, names_of_ours, needed};
+pub(crate) use pattern::{Reading, based};
+pub use settings::{Answer, Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};

@@ -20,6 +20,7 @@ pub(crate) struct FlowModel {
     pub(crate) steps: Option<Vec<StepModel>>,
     pub(crate) forbid: Option<Several<RuleModel>>,
     pub(crate) ignore: Option<Several<RuleModel>>,
+    pub(crate) answers: Option<Several<AnswerModel>>,
     pub(crate) cleanup: Option<Vec<StepModel>>,
 }
 
@@ -64,6 +65,27 @@ pub(crate) struct RuleModel {
     pub(crate) because: Option<Text>,
 }
 
+/// What is said whenever a frame comes.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct AnswerModel {
+    pub(crate) on: Option<OnModel>,
+    pub(crate) send: Option<TextOrJson>,
+}
+
+/// The frames that are answered.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "keys and values")]
+pub(crate) struct OnModel {
+    pub(crate) r#type: Option<Several<Text>>,
+    pub(crate) json: Option<TextOrJson>,
+    pub(crate) pointer: Option<Several<Text>>,
+    #[serde(deserialize_with = "as_written")]
+    pub(crate) equals: Option<serde_json::Value>,
+    pub(crate) regex: Option<Text>,
+    pub(crate) capture: Option<Pairs<Several<Text>>>,
+}
+
 /// The conditions of a frame, wherever they were written.
 pub(crate) struct Conditions<'a> {
     pub(crate) types: Option<&'a Several<Text>>,
@@ -74,6 +96,18 @@ pub(crate) struct Conditions<'a> {
 }
 
 impl ExpectModel {
+    pub(crate) fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            types: self.r#type.as_ref(),
+            json: self.json.as_ref(),
+            pointer: self.pointer.as_ref(),
+            equals: self.equals.as_ref(),
+            regex: self.regex.as_ref(),
+        }
+    }
+}
+
+impl OnModel {
     pub(crate) fn conditions(&self) -> Conditions<'_> {
         Conditions {
             types: self.r#type.as_ref(),

@@ -7,10 +7,13 @@ use super::super::error::ConfigError;
 use super::super::file::FileConfig;
 use super::super::locate::KeyPath;
 use super::super::scalars::Text;
+use super::super::secrets::{Lookup, SecretSource};
 use super::super::sources::{Sources, Spot};
 use super::super::suggest::did_you_mean;
+use super::super::template::Template;
 use super::super::values::{Flaw, quoted};
 use super::parse;
+use super::pattern::based;
 use super::settings::Flow;
 
 /// The flows that come with revgate: their names, and the examples that hold them.
@@ -20,25 +23,45 @@ const OURS: [(&str, &str); 3] = [
     ("graphql-transport-ws", include_str!("../../../examples/graphql-transport-ws.yaml")),
 ];
 
-/// All flows of a file, in its order.
+/// All flows of a file, in its order, without the secrets in them.
 pub(crate) fn flows(sources: &Sources<'_>) -> Result<Vec<Flow>, ConfigError> {
+    read(sources, None, |_| true)
+}
+
+/// The flows of these names.
+fn read(
+    sources: &Sources<'_>,
+    lookup: Option<&Lookup>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Flow>, ConfigError> {
     let pairs = sources.file.model.flows.iter().flat_map(|pairs| &pairs.0);
     let path = KeyPath::of(&["flows"]);
-    pairs.map(|(name, model)| parse::flow(sources, &path.key(name), name, model)).collect()
+    let wanted = pairs.filter(|(name, _)| is_wanted(name));
+    wanted.map(|(name, model)| parse::flow(sources, lookup, &path.key(name), name, model)).collect()
+}
+
+/// The secrets that the flows of a file will want. One that cannot be read wants none: its mistake is told later.
+pub(crate) fn needed(sources: &Sources<'_>) -> Result<Vec<SecretSource>, ConfigError> {
+    let flows = flows(sources).unwrap_or_default();
+    let templates = flows.iter().flat_map(Flow::templates);
+    templates.flat_map(Template::outside).map(|(_, source)| based(source, sources)).collect()
 }
 
 /// The flow that is named at `path`; where none is named, the only one of the file.
 pub(crate) fn chosen(
     sources: &Sources<'_>,
+    lookup: &Lookup,
     path: &KeyPath,
     name: Option<&Text>,
 ) -> Result<Option<Flow>, ConfigError> {
-    let mut flows = flows(sources)?;
+    let flows = flows(sources)?;
+    // Only of the flow that is used a secret must be there.
+    let whole = |name: &str| Ok(read(sources, Some(lookup), |other| other == name)?.pop());
     let Some(Text(name)) = name else {
-        return Ok(if flows.len() == 1 { flows.pop() } else { None });
+        return if let [only] = flows.as_slice() { whole(&only.name) } else { Ok(None) };
     };
-    if let Some(flow) = flows.iter().find(|flow| &flow.name == name) {
-        return Ok(Some(flow.clone()));
+    if flows.iter().any(|flow| &flow.name == name) {
+        return whole(name);
     }
     if let Some((_, text)) = OURS.iter().find(|(ours, _)| ours == name) {
         return ours(sources, name, text).map(Some);

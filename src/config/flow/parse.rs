@@ -8,22 +8,24 @@ use std::time::Duration;
 
 use super::super::error::ConfigError;
 use super::super::locate::KeyPath;
-use super::super::scalars::{Several, Text, TextOrJson};
+use super::super::scalars::{Pairs, Several, Text, TextOrJson};
+use super::super::secrets::Lookup;
 use super::super::sources::Sources;
 use super::super::values::{self, Flaw, quoted};
-use super::model::{ExpectModel, FlowModel, RepeatModel, StepModel};
+use super::model::{AnswerModel, ExpectModel, FlowModel, RepeatModel, StepModel};
 use super::pattern::{Reading, called, word};
-use super::settings::{Flow, Message, Step, Wanted};
+use super::settings::{Answer, Flow, Message, Step, Wanted};
 
-/// The flow of this name, written at `path`.
+/// The flow of this name, written at `path`; without `lookup` no secret is put in.
 pub(crate) fn flow(
     sources: &Sources<'_>,
+    lookup: Option<&Lookup>,
     path: &KeyPath,
     name: &str,
     model: &FlowModel,
 ) -> Result<Flow, ConfigError> {
     let all: Vec<String> = written(model).map(str::to_owned).collect();
-    let reading = Reading { sources, known: &[], all: &all };
+    let reading = Reading { sources, known: &[], all: &all, lookup };
     let name = word(name).map_err(|flaw| reading.error(path, flaw))?;
     let welcome = reading.expects(&path.key("welcome"), model.welcome.as_ref())?;
     let mut known: Vec<String> = welcome.iter().flat_map(captures_of).collect();
@@ -55,6 +57,7 @@ pub(crate) fn flow(
         steps,
         forbid: later.rules(&path.key("forbid"), model.forbid.as_ref())?,
         ignore: later.rules(&path.key("ignore"), model.ignore.as_ref())?,
+        answers: later.answers(&path.key("answers"), model.answers.as_ref())?,
         cleanup: cleanup.collect::<Result<_, _>>()?,
     })
 }
@@ -145,7 +148,37 @@ impl Reading<'_> {
             return Err(self.error(path, Flaw::new("the text to send is empty")));
         }
         let json = matches!(written, TextOrJson::Json(_)) || text.trim_start().starts_with(['{', '[']);
-        Ok(Message { text: self.template(path, &text)?, json })
+        Ok(Message { text: self.template(path, &text, written.json())?, json })
+    }
+
+    fn answers(
+        &self,
+        path: &KeyPath,
+        written: Option<&Several<AnswerModel>>,
+    ) -> Result<Vec<Answer>, ConfigError> {
+        let Some(Several { values: models, listed }) = written else { return Ok(Vec::new()) };
+        let at = |index| if *listed { path.index(index) } else { path.clone() };
+        models.iter().enumerate().map(|(index, model)| self.answer(&at(index), model)).collect()
+    }
+
+    /// One answer. Its text may name what is taken out of the very frame that it answers.
+    fn answer(&self, path: &KeyPath, model: &AnswerModel) -> Result<Answer, ConfigError> {
+        let (Some(on), Some(send)) = (&model.on, &model.send) else {
+            let flaw = Flaw::new(if model.on.is_none() {
+                "which frames are answered is not said"
+            } else {
+                "what is said in answer is not there"
+            });
+            let help = "answers: [ { on: { json: { type: ping } }, send: { type: pong } } ]";
+            return Err(self.error(path, flaw.help(help)));
+        };
+        let at = path.key("on");
+        let capture = self.captures(&at.key("capture"), on.capture.as_ref())?;
+        let names = capture.iter().map(|(name, _)| name.clone());
+        let known: Vec<String> = self.known.iter().cloned().chain(names).collect();
+        let own = Reading { known: &known, ..*self };
+        let (on, message) = (self.pattern(&at, &on.conditions())?, own.send(&path.key("send"), send)?);
+        Ok(Answer { on, capture, message })
     }
 
     fn wanted(&self, path: &KeyPath, model: &ExpectModel) -> Result<Wanted, ConfigError> {
@@ -165,7 +198,7 @@ impl Reading<'_> {
             at_least,
             at_most: if follows.is_some() { None } else { at_most },
             follows,
-            capture: self.captures(&path.key("capture"), model)?,
+            capture: self.captures(&path.key("capture"), model.capture.as_ref())?,
         })
     }
 
@@ -196,9 +229,9 @@ impl Reading<'_> {
     fn captures(
         &self,
         path: &KeyPath,
-        model: &ExpectModel,
+        written: Option<&Pairs<Several<Text>>>,
     ) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
-        let pairs = model.capture.iter().flat_map(|pairs| &pairs.0);
+        let pairs = written.iter().flat_map(|pairs| &pairs.0);
         let capture = |(name, pointers): &(String, Several<Text>)| {
             let path = path.key(name);
             let name = word(name).map_err(|flaw| self.error(&path, flaw))?;

@@ -3,11 +3,16 @@
 //! Takes what was written at a place of the file, and gives a pattern or the error that points there. It tests no frame.
 //! The surprising rule: `regex` belongs to the pointer where there is one, and to the whole text where there is none.
 
-use super::super::error::ConfigError;
+use serde_json::Value;
+
+use super::super::error::{ConfigError, Place};
+use super::super::file::FileConfig;
 use super::super::locate::KeyPath;
-use super::super::scalars::{Several, Text, TextOrJson};
-use super::super::sources::{Sources, Spot};
-use super::super::template::{Captured, Escaping, Template, Values};
+use super::super::scalars::{Several, Text};
+use super::super::secrets::{self, Lookup, SecretSource};
+use super::super::signing::LARGEST_SECRET;
+use super::super::sources::{Found, Sources, Spot};
+use super::super::template::{BadPlace, Captured, Escaping, Template, Values};
 use super::super::values::{self, Flaw, quoted};
 use super::super::wire;
 use super::model::{Conditions, RuleModel};
@@ -24,6 +29,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) known: &'a [String],
     /// What is captured anywhere in the flow.
     pub(crate) all: &'a [String],
+    /// What was read from outside; `None` while it is only asked what that will be.
+    pub(crate) lookup: Option<&'a Lookup>,
 }
 
 impl Reading<'_> {
@@ -37,12 +44,48 @@ impl Reading<'_> {
         self.sources.error(&Spot::File(path.clone()), flaw)
     }
 
-    /// A text with places for values.
-    pub(crate) fn template(&self, path: &KeyPath, text: &str) -> Result<Template, ConfigError> {
-        let template =
-            Template::in_flow(text).map_err(|error| self.error(path, Flaw::new(error.to_string())))?;
-        let unknown = template.captures().find(|name| !self.known.iter().any(|known| known == name));
-        let Some(name) = unknown else { return Ok(template) };
+    /// A text with places for values. `json` is what it was written as, where that was no text.
+    pub(crate) fn template(
+        &self,
+        path: &KeyPath,
+        text: &str,
+        json: Option<&Value>,
+    ) -> Result<Template, ConfigError> {
+        let place = |number| place_of(self.sources.file, path, json, number);
+        let template = Template::in_flow(text)
+            .map_err(|BadPlace { flaw, number }| self.error(path, flaw).at(place(number)))?;
+        let mut captures = template.numbered_captures();
+        let unknown = captures.find(|(_, name)| !self.known.iter().any(|known| known == name));
+        if let Some((number, name)) = unknown {
+            return Err(self.uncaptured(path, name).at(place(number)));
+        }
+        drop(captures);
+        self.with_secrets(path, template, place)
+    }
+
+    /// The same with what is kept outside.
+    fn with_secrets(
+        &self,
+        path: &KeyPath,
+        template: Template,
+        place: impl Fn(usize) -> Place,
+    ) -> Result<Template, ConfigError> {
+        let Some(lookup) = self.lookup else { return Ok(template) };
+        let mut secrets = Vec::new();
+        for (number, source) in template.outside() {
+            let value = based(source, self.sources)?;
+            let found = lookup.secret(self.sources, &Found { value, spot: Spot::File(path.clone()) });
+            let secret = found.map_err(|error| error.at(place(number)))?;
+            if secret.expose().len() > LARGEST_SECRET {
+                let flaw = Flaw::new("what is kept there is larger than the 16 KiB that a secret may have");
+                return Err(self.error(path, flaw).at(place(number)));
+            }
+            secrets.push(secret);
+        }
+        Ok(template.with_secrets(secrets))
+    }
+
+    fn uncaptured(&self, path: &KeyPath, name: &str) -> ConfigError {
         let flaw = if self.all.iter().any(|other| other == name) {
             Flaw::new(format!("{{{{capture.{name}}}}} is used before it is captured"))
                 .help("capture it in an earlier step")
@@ -51,11 +94,11 @@ impl Reading<'_> {
                 format!("capture it in an earlier step: expect: {{ …, capture: {{ {name}: /run_id }} }}");
             Flaw::new(format!("{{{{capture.{name}}}}} is captured nowhere in this flow")).help(help)
         };
-        Err(self.error(path, flaw))
+        self.error(path, flaw)
     }
 
     fn filled(template: &Template, escaping: Escaping) -> String {
-        let captured: Captured = template.captures().map(|name| (name.to_owned(), "1".to_owned())).collect();
+        let captured: Captured = template.captures().map(|name| (name.to_owned(), "1".into())).collect();
         template.fill_captured(TRIAL, &captured, escaping).unwrap_or_default()
     }
 
@@ -64,7 +107,7 @@ impl Reading<'_> {
             let flaw = Flaw::new("the regular expression is empty, which every text matches");
             return Err(self.error(path, flaw));
         }
-        let template = self.template(path, text)?;
+        let template = self.template(path, text, None)?;
         match regex::Regex::new(&Self::filled(&template, Escaping::Regex)) {
             Ok(_) => Ok(template),
             Err(error) => {
@@ -75,9 +118,9 @@ impl Reading<'_> {
         }
     }
 
-    fn json(&self, path: &KeyPath, text: &str) -> Result<Template, ConfigError> {
-        let template = self.template(path, text)?;
-        match serde_json::from_str::<serde_json::Value>(&Self::filled(&template, Escaping::Json)) {
+    fn json(&self, path: &KeyPath, text: &str, json: Option<&Value>) -> Result<Template, ConfigError> {
+        let template = self.template(path, text, json)?;
+        match serde_json::from_str::<Value>(&Self::filled(&template, Escaping::Json)) {
             Ok(_) => Ok(template),
             Err(error) => Err(self.error(
                 path,
@@ -89,7 +132,7 @@ impl Reading<'_> {
 
     fn types(&self, path: &KeyPath, texts: &Several<Text>) -> Result<Vec<Template>, ConfigError> {
         let type_at = |path: &KeyPath, text: &str| match values::text(text) {
-            Ok(text) => self.template(path, &text),
+            Ok(text) => self.template(path, &text, None),
             Err(flaw) => Err(self.error(path, flaw)),
         };
         each(path, texts, type_at)
@@ -118,12 +161,11 @@ impl Reading<'_> {
             let spot = if equals.is_some() { path.key("equals") } else { path.clone() };
             return Err(self.error(&spot, flaw.help(help)));
         }
-        let text_of = |json: &TextOrJson| json.text();
         let types = types.map(|types| self.types(&path.key("type"), types)).transpose()?;
         if types.as_ref().is_some_and(Vec::is_empty) {
             return Err(self.error(&path.key("type"), Flaw::new("no type is named")));
         }
-        let json = json.map(|json| self.json(&path.key("json"), &text_of(json))).transpose()?;
+        let json = json.map(|json| self.json(&path.key("json"), &json.text(), json.json())).transpose()?;
         let regex = regex.map(|Text(text)| self.regex(&path.key("regex"), text)).transpose()?;
         let Some(pointer) = pointer else {
             if equals.is_some() {
@@ -134,7 +176,9 @@ impl Reading<'_> {
             return Ok(FramePattern { types: types.unwrap_or_default(), json, regex, pointed: None });
         };
         let pointers = self.pointers(&path.key("pointer"), pointer)?;
-        let equals = equals.map(|value| self.json(&path.key("equals"), &value.to_string())).transpose()?;
+        let equals = equals
+            .map(|value| self.json(&path.key("equals"), &value.to_string(), Some(value)))
+            .transpose()?;
         let holds = match (equals, regex) {
             (Some(_), Some(_)) => {
                 return Err(
@@ -164,6 +208,43 @@ impl Reading<'_> {
             Ok(Rule { name: called(&pattern), pattern, because })
         };
         models.iter().enumerate().map(rule).collect()
+    }
+}
+
+/// Where something is kept that a text of the file names.
+pub(crate) fn based(source: &SecretSource, sources: &Sources<'_>) -> Result<SecretSource, ConfigError> {
+    match source {
+        SecretSource::File(name) => secrets::file(name, Some(sources.file.name()))
+            .map_err(|flaw| ConfigError::new(flaw.message, None)),
+        other => Ok(other.clone()),
+    }
+}
+
+/// The place of the two opening braces of this number in what was written at `path`, as a text or as JSON.
+fn place_of(file: &FileConfig, path: &KeyPath, json: Option<&Value>, number: usize) -> Place {
+    let mut left = number;
+    let text = json.and_then(|json| text_with(json, path, &mut left));
+    file.place_of_braces(text.as_ref().unwrap_or(path), left)
+}
+
+/// The text in a value that holds the braces of this number; what is left of the number is counted in that text.
+fn text_with(value: &Value, path: &KeyPath, left: &mut usize) -> Option<KeyPath> {
+    let holds = |text: &str, left: &mut usize| {
+        let number = text.matches("{{").count();
+        let is_inside = *left < number;
+        *left -= if is_inside { 0 } else { number };
+        is_inside
+    };
+    match value {
+        Value::String(text) => holds(text, left).then(|| path.clone()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| text_with(item, &path.index(index), left))
+        }
+        Value::Object(members) => members.iter().find_map(|(key, member)| {
+            let path = path.key(key);
+            if holds(key, left) { Some(path) } else { text_with(member, &path, left) }
+        }),
+        _ => None,
     }
 }
 

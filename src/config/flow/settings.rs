@@ -23,6 +23,8 @@ pub struct Flow {
     pub forbid: Vec<Rule>,
     /// What `strict` passes over.
     pub ignore: Vec<Rule>,
+    /// What is said whenever certain frames come, from the 101 to our close.
+    pub answers: Vec<Answer>,
     /// What is done afterwards, whatever happened, while the socket is open.
     pub cleanup: Vec<Step>,
 }
@@ -79,6 +81,17 @@ pub struct Rule {
     pub because: Option<String>,
 }
 
+/// What is said whenever a frame comes that asks for it, as a heartbeat does. Such a frame is no step's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How such frames are told.
+    pub on: FramePattern,
+    /// What is taken out of each for its own answer: a name, and the pointers of which the first that exists gives it.
+    pub capture: Vec<(String, Vec<String>)>,
+    /// What is said.
+    pub message: Message,
+}
+
 /// How a frame is told: all conditions must hold. One without any matches every frame.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FramePattern {
@@ -112,6 +125,22 @@ pub enum Holds {
     Regex(Template),
 }
 
+impl FramePattern {
+    /// The names of what must have been captured before a frame can be told.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        self.templates().flat_map(Template::captures)
+    }
+
+    /// All its texts.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let pointed = self.pointed.as_ref().and_then(|pointed| match &pointed.holds {
+            Holds::Anything => None,
+            Holds::Json(template) | Holds::Regex(template) => Some(template),
+        });
+        self.types.iter().chain(&self.json).chain(&self.regex).chain(pointed)
+    }
+}
+
 impl Flow {
     /// The conversation of every other socket as a flow: what is sent, and its answer.
     pub(crate) fn plain(conversation: &Conversation) -> Self {
@@ -140,16 +169,31 @@ impl Flow {
             steps: send.into_iter().chain([Step::Expect(Box::new(answer))]).collect(),
             forbid: Vec::new(),
             ignore: Vec::new(),
+            answers: Vec::new(),
             cleanup: Vec::new(),
         }
     }
 
-    /// All texts that it sends.
+    /// All texts that its steps send; what it answers depends on what comes.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.steps.iter().chain(&self.cleanup).filter_map(|step| match step {
             Step::Send(message) => Some(message),
             _ => None,
         })
+    }
+
+    /// All its texts with places for values.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let steps = self.steps.iter().chain(&self.cleanup);
+        let sent = steps.clone().filter_map(|step| match step {
+            Step::Send(message) => Some(&message.text),
+            _ => None,
+        });
+        let wanted = self.welcome.iter().chain(steps.flat_map(Step::wanted)).map(|wanted| &wanted.pattern);
+        let rules = self.forbid.iter().chain(&self.ignore).map(|rule| &rule.pattern);
+        let patterns = wanted.chain(rules).chain(self.answers.iter().map(|answer| &answer.on));
+        let said = self.answers.iter().map(|answer| &answer.message.text);
+        sent.chain(said).chain(patterns.flat_map(FramePattern::templates))
     }
 
     /// The names of all that it captures.

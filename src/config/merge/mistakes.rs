@@ -12,7 +12,7 @@ fn error(text: &str) -> ConfigError {
 
 /// Place and message of every mistake in a file. Line 4 is the first of the text.
 const MISTAKES: &[(&str, &str)] = &[
-    ("deadline: 10", "4:11: deadline: \"10\" is not a duration: write it as 250ms, 10s, 3m or 1h30m"),
+    ("deadline: 10", "4:11: deadline: \"10\" is not a duration: write it as 250ms, 2.5s, 10s, 3m or 1h30m"),
     ("deadline: 0s", "4:11: deadline: \"0s\" leaves no time"),
     ("revision: A", "4:11: revision: \"A\" is not a Cloud Run name"),
     ("image-digest: abc", "4:15: image-digest: \"abc\" is not an image digest"),
@@ -60,7 +60,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "token: { carry: ['subprotocol:jwt'] }",
         "4:18: token.carry[0]: the template has no place for the token",
     ),
-    ("token: { carry: ['first-message:{{tokn}}'] }", "4:18: token.carry[0]: the template has no place"),
+    ("token: { carry: ['first-message:{{tokn}}'] }", "4:18: token.carry[0]: unknown place {{tokn}}"),
     ("token: { carry: ['first-message:{{token}}{{u}}'] }", "4:18: token.carry[0]: unknown place {{u}}"),
     (
         "path: /?t=1\ntoken: { secret-env: A, carry: ['query:t'] }",

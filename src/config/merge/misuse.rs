@@ -24,6 +24,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     ("auth: { refusals: [1000-1015] }", "6:20: auth.refusals[0]: 1006 says that the server failed"),
     ("auth: { refusals: [500] }", "6:20: auth.refusals[0]: 500 says that the server failed"),
+    ("auth: { patience: 0s }", "6:19: auth.patience: \"0s\" leaves no time"),
     ("auth: { tries: 0 }", "6:16: auth.tries: \"0\" is too small"),
     ("auth: { kinds: [] }", "6:16: auth.kinds: no kind of token is named"),
     (
@@ -33,8 +34,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("auth: { kinds: [wrong-audience] }", "6:16: auth.kinds: the claims of good tokens name no audience"),
     ("auth: { audience: them }", "6:19: auth.audience: the claims of good tokens name no audience"),
     (
-        "frames: { largest: 64 }",
-        "6:20: frames.largest: \"64\" is not a size: write it as 512B, 64KiB or 1MiB",
+        "frames: { largest: 64KB }",
+        "6:20: frames.largest: \"64KB\" is not a size below 16MiB: write it as 64KiB, 1MiB, or as a number of",
     ),
     ("frames: { largest: 64MiB }", "6:20: frames.largest: \"64MiB\" is not a size"),
     ("frames: { kinds: [] }", "6:18: frames.kinds: no kind of frame is named"),
@@ -56,6 +57,20 @@ const MISTAKES: &[(&str, &str)] = &[
     ("hold: { heartbeat: { expect: '' } }", "6:30: hold.heartbeat.expect: the expected heartbeat is empty"),
     ("hold: { heartbeat: { expect: a, every: 0s } }", "6:40: hold.heartbeat.every: \"0s\" leaves no time"),
     ("hold: { for: 40s, heartbeat: { expect: a } }", "6:30: hold.heartbeat: a hold of 40 s cannot show"),
+    ("hold: { heartbeat: { answer: a } }", "6:20: hold.heartbeat: what a heartbeat looks like is not said"),
+    ("hold: { heartbeat: { send: '{{usr}}' } }", "6:28: hold.heartbeat.send: unknown place {{usr}}"),
+    (
+        "hold: { heartbeat: { send: a, send-every: 60s } }",
+        "6:43: hold.heartbeat.send-every: no heartbeat of ours would be sent",
+    ),
+    (
+        "hold: { heartbeat: { expect: a, send-every: 9s } }",
+        "6:45: hold.heartbeat.send-every: there is no heartbeat of ours",
+    ),
+    (
+        "hold: { heartbeat: { send: a, every: 1s } }\nlimits: { messages-per-minute: 30 }",
+        "6:28: hold.heartbeat.send: a heartbeat every 1 s is more than the 30 messages of a user",
+    ),
     (
         "hold: { heartbeat: { expect: a, answer: '{{usr}}' } }",
         "6:41: hold.heartbeat.answer: unknown place {{usr}}",
@@ -101,6 +116,43 @@ fn an_empty_block_asks_for_what_is_usual() {
     assert!(configured.auth.is_none());
     let cut = Some(Duration::from_secs(45));
     assert!(configured.words(|_| true, 5, cut)[0].contains("held for at most 45 s"));
+}
+
+#[test]
+fn both_heartbeats_can_be_described_and_each_has_its_own_time() {
+    let hold = |heartbeat: &str| {
+        let text = format!("{SERVICE}hold: {{ heartbeat: {heartbeat} }}\nframes: {{}}\n");
+        let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
+        let configured = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Gate)
+            .unwrap()
+            .settings
+            .configured;
+        let hold = configured.hold.unwrap();
+        let own = hold.own_heartbeat.as_ref().map(|own| own.every.as_secs());
+        let bystanders = configured.frames.unwrap().own_heartbeat;
+        assert_eq!(bystanders, hold.own_heartbeat, "bystanders send it too");
+        (hold.heartbeat.map(|heartbeat| heartbeat.every.as_secs()), own)
+    };
+    assert_eq!(hold("{ send: a }"), (None, Some(20)));
+    assert_eq!(hold("{ send: a, every: 7s }"), (None, Some(7)));
+    assert_eq!(hold("{ expect: b, send: a, every: 7s }"), (Some(7), Some(7)));
+    assert_eq!(hold("{ expect: b, send: a, every: 7s, send-every: 9s }"), (Some(7), Some(9)));
+    assert_eq!(hold("{ expect: b }"), (Some(30), None));
+}
+
+#[test]
+fn a_token_in_the_first_message_is_waited_for_longer() {
+    let patience = |more: &str| {
+        let mut lookup = Lookup::default();
+        lookup.insert(SecretSource::Environment("KEY".to_owned()), Ok(Secret::new("a key")));
+        let text = format!("{SERVICE}users: [u1]\ntoken: {{ secret-env: KEY{more}\n");
+        let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &lookup, Purpose::Gate).unwrap();
+        merged.settings.configured.auth.unwrap().patience.map(|patience| patience.as_secs())
+    };
+    assert_eq!(patience(" }\nauth: {}"), None);
+    assert_eq!(patience(", carry: [first-message] }\nauth: {}"), Some(60));
+    assert_eq!(patience(", carry: [first-message] }\nauth: { patience: 90s }"), Some(90));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::super::classify::{Class, Kind, Rules, close_words};
 use super::super::seen::classify;
 use super::after_start;
 use crate::config::FAILED;
-use crate::probe::{Declared, EndKind, Ending, FlowRun};
+use crate::probe::{Declared, EndKind, Ending, FlowRun, Near};
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +84,14 @@ fn failed(run: &FlowRun) -> Conclusion {
             format!("unexpected frame \"{text}\" {moment}{}", where_due(due.as_ref()))
         }
         Ending::Missing { due, waited_ms } => {
-            format!("{due} did not come within {} s{}", seconds(*waited_ms * 1000), last(run))
+            format!("{due} did not come within {} s{}{}", seconds(*waited_ms * 1000), near(run), last(run))
         }
         Ending::TooLong { due, within_ms } => {
-            format!("not complete within {} s, where {due} was due{}", seconds(*within_ms * 1000), last(run))
+            let time = seconds(*within_ms * 1000);
+            format!("not complete within {time} s, where {due} was due{}{}", near(run), last(run))
         }
         Ending::Ended { due, .. } => {
-            format!("{} {moment}{}{}", end_words(run), where_due(due.as_ref()), last(run))
+            format!("{} {moment}{}{}{}", end_words(run), where_due(due.as_ref()), near(run), last(run))
         }
         Ending::Uncaptured { due } => {
             format!("{due} was captured from no frame, and the next message needs it")
@@ -101,10 +102,22 @@ fn failed(run: &FlowRun) -> Conclusion {
 
 /// When it was, counted from the run's first step.
 fn moment(run: &FlowRun) -> String {
-    match after_start(run) {
-        Some(time) => format!("{} s after its start", seconds(time)),
-        None => "before its first step".to_owned(),
-    }
+    after(after_start(run))
+}
+
+fn after(time: Option<u64>) -> String {
+    time.map_or_else(
+        || "before its first step".to_owned(),
+        |time| format!("{} s after its start", seconds(time)),
+    )
+}
+
+/// The frame that was nearly what was due.
+fn near(run: &FlowRun) -> String {
+    let Some(Near { words, text, at, .. }) = &run.near else { return String::new() };
+    let started = run.started.filter(|started| started <= at);
+    let moment = after(started.map(|started| at - started));
+    format!("; one of its type came {moment}, but {words}: \"{text}\"")
 }
 
 fn seconds(microseconds: u64) -> String {

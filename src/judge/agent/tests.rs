@@ -29,6 +29,8 @@ fn run(ending: Ending, end: EndKind, phase: Phase) -> FlowRun {
         sent: 1,
         paced: 0,
         ending,
+        answered: 0,
+        near: None,
         cleanup: None,
         observation,
     }

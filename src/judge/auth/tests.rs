@@ -34,6 +34,15 @@ fn close(code: Option<u16>) -> EndKind {
 }
 
 fn fate_of(kind: BadToken, observation: Observation, control: Option<Observation>) -> Fate {
+    fate_in(false, kind, observation, control)
+}
+
+fn fate_in(
+    first_message: bool,
+    kind: BadToken,
+    observation: Observation,
+    control: Option<Observation>,
+) -> Fate {
     let refusals = vec![Refusals { from: 401, to: 401 }, Refusals { from: 1008, to: 1008 }];
     let bad = BadTokenSeen { kind, observation, control };
     let seen = AuthSeen {
@@ -41,6 +50,7 @@ fn fate_of(kind: BadToken, observation: Observation, control: Option<Observation
         closes: Vec::new(),
         refusals,
         patience_ms: 3000,
+        first_message,
         before: open(Vec::new(), None, None),
         bad: Vec::new(),
         after: None,
@@ -102,4 +112,35 @@ fn an_oversized_token_that_nobody_reads_is_no_failure_where_a_good_one_is_not_re
     assert!(matches!(fate(Some(unanswered())), Fate::Unread(_)));
     assert!(matches!(fate(Some(served)), Fate::Wrong(_)), "only the token was not read");
     assert!(matches!(fate(None), Fate::Wrong(words) if words.contains("neither accepted nor refused")));
+    // What a front end says for an instance that drops the connection.
+    let dropped = |control| fate_of(BadToken::Oversized, status(503, None), control);
+    assert!(matches!(dropped(Some(status(503, None))), Fate::Unread(_)));
+    assert!(matches!(dropped(Some(open(vec![frame("pong", false)], Some(0), None))), Fate::Wrong(_)));
+    assert!(matches!(
+        fate_of(BadToken::Oversized, status(500, None), Some(status(500, None))),
+        Fate::Wrong(_)
+    ));
+}
+
+#[test]
+fn a_server_that_waits_for_a_first_message_has_served_nothing_and_refused_nothing() {
+    let silent = || open(Vec::new(), Some(0), None);
+    let asked = || open(vec![frame("log in, please", false)], Some(1), None);
+    for observation in [silent(), asked()] {
+        let fate = fate_in(true, BadToken::Missing, observation, None);
+        assert!(
+            matches!(&fate, Fate::Waiting(words) if words.contains("within 3 s; the token goes in")),
+            "{fate:?}"
+        );
+    }
+    let served = || open(vec![frame("pong", false)], Some(0), None);
+    assert!(matches!(fate_in(true, BadToken::Missing, served(), None), Fate::Wrong(_)));
+    assert!(
+        matches!(fate_in(true, BadToken::Expired, silent(), None), Fate::Wrong(_)),
+        "it was sent a token"
+    );
+    assert!(
+        matches!(fate_in(false, BadToken::Missing, silent(), None), Fate::Wrong(_)),
+        "it waits for nothing"
+    );
 }

@@ -12,6 +12,7 @@ fn seen(request_timeout_ms: Option<u64>, heartbeat_every_ms: Option<u64>) -> Hol
         ping_every_ms: 20_000,
         patience_ms: 10_000,
         heartbeat_every_ms,
+        own_heartbeat_every_ms: None,
         request_timeout_ms,
         sockets: Vec::new(),
     }
@@ -50,6 +51,7 @@ fn held(age_ms: u64, end: Option<EndKind>) -> HeldSocket {
         slowest_pong_ms: 3,
         heartbeats: 0,
         longest_gap_ms: age_ms,
+        own_heartbeats: 0,
         observation,
     }
 }
@@ -94,4 +96,58 @@ fn heartbeats_and_pongs_are_due() {
     );
     late.observation.timeline.stalled = Some(6_000_000);
     assert_eq!(fate_of(&late, &every), Fate::Held, "our own machine stood still");
+}
+
+#[test]
+fn what_is_due_is_due_until_the_request_time_out_too() {
+    let ended = held(30_000, Some(EndKind::NoCloseFrame));
+    let pongless = HeldSocket { pings: 5, pongs: 0, ..ended.clone() };
+    assert!(
+        matches!(fate_of(&pongless, &seen(Some(30_000), None)), Fate::Wrong(words) if words.contains("5 of 5"))
+    );
+    let cut_off = HeldSocket { pings: 5, pongs: 4, ..ended.clone() };
+    assert_eq!(fate_of(&cut_off, &seen(Some(30_000), None)), Fate::TimedOut);
+    let too_short = fate_of(&ended, &seen(Some(30_000), Some(30_000)));
+    assert!(
+        matches!(too_short, Fate::Void(words, _) if words.contains("30 s are too short")),
+        "no heartbeat could be missing"
+    );
+    let young = fate_of(&held(900, Some(EndKind::NoCloseFrame)), &seen(Some(30_000), None));
+    assert!(matches!(young, Fate::Wrong(words) if words.starts_with("lost after 0 s")));
+}
+
+#[test]
+fn an_error_frame_on_a_held_socket_is_no_peace() {
+    let mut failing = held(60_000, None);
+    failing.observation.frames[0].error = true;
+    let fate = fate_of(&failing, &seen(None, None));
+    assert!(matches!(fate, Fate::Wrong(words) if words == "error frame \"welcome\" while it was held"));
+}
+
+#[test]
+fn a_limit_of_the_services_own_is_no_failure_and_no_pass() {
+    let reason = Excerpt::new("rate limit exceeded");
+    let closed = held(12_000, Some(EndKind::CloseFrame { code: Some(1008), reason }));
+    assert!(matches!(fate_of(&closed, &seen(None, None)), Fate::Void(_, help) if help.contains("limits")));
+}
+
+#[test]
+fn a_hold_without_a_ping_shows_nothing_and_a_loss_says_what_may_be_asked_instead() {
+    let silent = HeldSocket { pings: 0, pongs: 0, ..held(60_000, None) };
+    let mut seen = HoldSeen { sockets: vec![silent.clone(), silent], ..seen(None, None) };
+    let judged = |seen: &HoldSeen| {
+        let fates: Vec<Fate> = seen.sockets.iter().map(|socket| fate_of(socket, seen)).collect();
+        decide(seen, &fates)
+    };
+    let check = judged(&seen);
+    assert_eq!(check.outcome, Outcome::Inconclusive);
+    assert!(check.summary.contains("no ping was due while they were held"), "{check:?}");
+    seen.sockets[1] = held(60_000, None);
+    assert_eq!(judged(&seen).outcome, Outcome::Pass, "one that was pinged is enough");
+    let reason = Excerpt::new("session over");
+    seen.sockets[1] = held(30_400, Some(EndKind::CloseFrame { code: Some(1000), reason }));
+    let check = judged(&seen);
+    assert!(check.summary.starts_with("lost after 30 s: close 1000 \"session over\""), "{check:?}");
+    assert!(check.help[0].ends_with("hold: { for: 29s }") && check.help[1].contains("heartbeat: { send:"));
+    assert_eq!(judged(&HoldSeen { sockets: Vec::new(), ..seen }).outcome, Outcome::Inconclusive);
 }

@@ -90,6 +90,12 @@ pub enum LoggedKind {
 }
 
 impl LoggedKind {
+    /// True for what a pattern of the configuration may excuse: what the application wrote, and what a probe of the
+    /// platform's met. A crash, memory and 5xx it never excuses.
+    pub(super) fn is_excusable(self) -> bool {
+        matches!(self, Self::Error | Self::Traceback | Self::Departure | Self::Probe)
+    }
+
     /// What so many of them are called.
     pub(super) fn words(self, count: usize) -> String {
         let (one, many) = match self {

@@ -1,10 +1,14 @@
 use super::*;
+use crate::config::{BadToken, Refusals};
 use crate::config::{CheckName, FileConfig, Lookup, Purpose, Typed, merge};
 use crate::judge::{
     AddressKind, ConfiguredEvidence, EVIDENCE_VERSION, IdentityEvidence, Probing, ReadyEvidence, Target,
     Window,
 };
-use crate::probe::{Capacity, Company, Plan, Round, Stage, StopReason};
+use crate::probe::{
+    Answer, Answered, ApiSeen, AuthSeen, BadTokenSeen, Capacity, Company, Declared, End, EndKind,
+    EndpointSeen, Observation, Opening, Phase, Plan, Round, Stage, StopReason, Timeline,
+};
 use crate::trust::Excerpt;
 
 fn target() -> Target {
@@ -85,7 +89,24 @@ fn window(check: CheckName, began: u64, ended: u64) -> Window {
     Window { check, began, ended }
 }
 
-/// From 10 to 20 s clients vanish.
+/// A socket of this number, and how it ended.
+fn seen(socket: u32, end: EndKind) -> Observation {
+    Observation {
+        socket,
+        user: None,
+        opening: Opening::Opened { subprotocol: None },
+        frames: Vec::new(),
+        frames_total: 0,
+        sent_after: None,
+        knew_greeting: false,
+        end: Some(End { kind: end, phase: Phase::Closing }),
+        echo: None,
+        instance: None,
+        timeline: Timeline::default(),
+    }
+}
+
+/// From 10 to 20 s clients vanish, one of them with the seventh socket; the eighth comes back and stays.
 fn vanishing(evidence: &mut Evidence) {
     let round = Round {
         stage: Stage::Reconnect,
@@ -98,7 +119,7 @@ fn vanishing(evidence: &mut Evidence) {
         means: None,
         release_spread: None,
         late: None,
-        observations: Vec::new(),
+        observations: vec![seen(7, EndKind::CutByUs), seen(8, EndKind::NoCloseFrame)],
     };
     evidence.probing.as_mut().unwrap().rounds.push(round);
 }
@@ -156,31 +177,105 @@ fn crashes_memory_and_5xx_count_whoever_was_there() {
 
 #[test]
 fn a_connection_that_we_broke_ourselves_is_no_failure_of_the_revision() {
-    let own = |at, kind| Logged { socket: Some(7), ..entry(at, kind) };
-    let mut broken = evidence(vec![own(15_000, LoggedKind::BrokenRequest)]);
+    let own = |socket, kind| Logged { socket: Some(socket), ..entry(15_000, kind) };
+    let mut broken = evidence(vec![own(7, LoggedKind::BrokenRequest)]);
     assert_eq!(logs(&broken).outcome, Outcome::Fail, "nobody vanished");
     vanishing(&mut broken);
     let check = logs(&broken);
     assert_eq!(check.outcome, Outcome::Pass);
-    assert!(check.summary.contains("not counted: 1 request broken off by the instance"), "{check:?}");
+    assert!(check.summary.contains("judge them: 1 request broken off by the instance"), "{check:?}");
     let mut another = evidence(vec![entry(15_000, LoggedKind::BrokenRequest)]);
     vanishing(&mut another);
     assert_eq!(logs(&another).outcome, Outcome::Fail, "somebody else's");
-    assert_eq!(
-        logs(&evidence(vec![own(15_000, LoggedKind::TimedOut)])).outcome,
-        Outcome::Pass,
-        "hold judges it"
-    );
-    assert_eq!(logs(&evidence(vec![own(15_000, LoggedKind::ServerError)])).outcome, Outcome::Fail);
+    let mut beside = evidence(vec![own(8, LoggedKind::BrokenRequest)]);
+    vanishing(&mut beside);
+    assert_eq!(logs(&beside).outcome, Outcome::Fail, "a well-behaved one, at the same time");
+    let mut answered = evidence(vec![own(7, LoggedKind::ServerError)]);
+    vanishing(&mut answered);
+    assert_eq!(logs(&answered).outcome, Outcome::Fail, "the application itself said 5xx");
+    assert_eq!(logs(&evidence(vec![own(7, LoggedKind::TimedOut)])).outcome, Outcome::Pass, "hold judges it");
 }
 
 #[test]
-fn clients_that_leave_and_requests_without_an_instance_are_shown_and_do_not_count() {
-    let check =
-        logs(&evidence(vec![entry(5000, LoggedKind::Departure), entry(6000, LoggedKind::NoInstance)]));
+fn an_oversized_token_whose_connection_was_dropped_is_judged_by_auth_and_a_good_one_counts() {
+    let of =
+        |socket| evidence(vec![Logged { socket: Some(socket), ..entry(35_000, LoggedKind::BrokenRequest) }]);
+    let auth = AuthSeen {
+        declared: Declared { send: true, expect: false },
+        closes: Vec::new(),
+        refusals: vec![Refusals { from: 401, to: 401 }],
+        patience_ms: 10_000,
+        first_message: false,
+        before: seen(20, EndKind::CutByUs),
+        bad: vec![BadTokenSeen {
+            kind: BadToken::Oversized,
+            observation: seen(21, EndKind::CutByUs),
+            control: Some(seen(22, EndKind::CutByUs)),
+        }],
+        after: Some(seen(23, EndKind::CutByUs)),
+        left_out: Vec::new(),
+    };
+    for (socket, due) in [(20, Outcome::Fail), (21, Outcome::Pass), (22, Outcome::Pass), (23, Outcome::Fail)]
+    {
+        let mut evidence = of(socket);
+        evidence.configured.windows = vec![window(CheckName::Auth, 30_000, 40_000)];
+        evidence.configured.auth = Some(auth.clone());
+        assert_eq!(logs(&evidence).outcome, due, "socket {socket}");
+    }
+}
+
+#[test]
+fn a_5xx_that_an_endpoint_is_declared_to_answer_is_what_was_asked_for() {
+    let answer = |number, result| Answer { number, at_once: false, began: 0, took: 9, result };
+    let endpoint = EndpointSeen {
+        name: Excerpt::new("GET /down"),
+        is_swallowed: false,
+        statuses: vec!["503".to_owned()],
+        within: 2000,
+        times: 2,
+        at_once: 0,
+        answers: vec![
+            answer(30, Answered::Right { status: 503 }),
+            answer(31, Answered::Right { status: 200 }),
+        ],
+    };
+    let api = ApiSeen { endpoints: vec![endpoint], no_client: None };
+    let judged = |number, kind| {
+        let mut evidence = evidence(vec![Logged { socket: Some(number), ..entry(9000, kind) }]);
+        evidence.configured.api = Some(api.clone());
+        logs(&evidence).outcome
+    };
+    assert_eq!(judged(30, LoggedKind::ServerError), Outcome::Pass);
+    assert_eq!(judged(31, LoggedKind::ServerError), Outcome::Fail);
+    assert_eq!(judged(30, LoggedKind::BrokenRequest), Outcome::Fail, "the instance broke it off");
+}
+
+#[test]
+fn a_request_without_an_instance_is_capacity_where_it_is_ours_and_an_outage_where_it_is_not() {
+    let own = Logged { socket: Some(3), ..entry(6000, LoggedKind::NoInstance) };
+    let check = logs(&evidence(vec![entry(5000, LoggedKind::Departure), own]));
     assert_eq!(check.outcome, Outcome::Pass);
-    let words = "not counted: 1 traceback of a client's leaving, 1 request without an instance";
+    let words = "judge them: 1 traceback of a client's leaving, 1 request without an instance";
     assert!(check.summary.contains(words), "{check:?}");
+    assert_eq!(logs(&evidence(vec![entry(6000, LoggedKind::NoInstance)])).outcome, Outcome::Fail);
+}
+
+#[test]
+fn no_pattern_excuses_a_crash_memory_or_5xx() {
+    for kind in [
+        LoggedKind::Crash,
+        LoggedKind::Memory,
+        LoggedKind::ServerError,
+        LoggedKind::BrokenRequest,
+        LoggedKind::NoInstance,
+    ] {
+        let evidence = evidence(vec![Logged { allowed: Some(0), ..entry(5000, kind) }]);
+        let check = logs(&evidence);
+        assert_eq!((check.outcome, excused(&evidence)), (Outcome::Fail, 0), "{kind:?}");
+        assert!(
+            check.summary.ends_with("logs.allow names 1 of them, and excuses no crash, no memory and no 5xx")
+        );
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The instant at which conversations of one round take their first step together.
+//! The instant at which conversations of one round take their first step together, or have all come to their end.
 //!
 //! Takes their number; lets all go once each has arrived or given up. It reads no socket: whoever waits does that meanwhile.
 //! The surprising rule: one that is dropped before it arrived counts as arrived, so that nobody waits for the dead.

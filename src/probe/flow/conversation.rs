@@ -5,31 +5,27 @@
 //! comes is looked at: forbidden is forbidden whenever it comes.
 
 mod cleanup;
+mod hearing;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use super::super::dialogue::{Dialogue, Heard};
+use super::super::dialogue::Dialogue;
 use super::super::observation::{EndKind, Observation, Phase, in_microseconds};
 use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::spec::SocketSpec;
 use super::barrier::Place;
-use super::condition::{Condition, Incoming};
+use super::condition::Condition;
 use super::marks::Lookout;
-use super::progress::{Due, Meaning, Progress};
-use super::seen::{Came, Company, Ending, FlowRun};
-use super::transcript::{Own, Transcript};
-use crate::config::{Captured, Flow, Values};
-use crate::trust::Excerpt;
-
-/// How many of the frames that were due are kept.
-const EVENTS: usize = 64;
-/// How long a cleanup may take.
-const CLEANUP: Duration = Duration::from_secs(10);
+use super::progress::{Due, Progress};
+use super::seen::{Came, Company, Ending, FlowRun, Near};
+use super::transcript::Transcript;
+use crate::config::{Flow, Values};
 
 /// What one run is to do.
 pub(super) struct Errand<'a> {
@@ -45,38 +41,54 @@ pub(super) struct Errand<'a> {
     pub(super) lookout: Option<&'a Lookout>,
     /// How long it waits before it opens its socket.
     pub(super) delay: Duration,
+    /// The age of its socket up to which it stays when everything has come.
+    pub(super) oldest: Duration,
 }
 
 /// What is left of a run.
 pub(super) struct Held {
     pub(super) run: FlowRun,
     pub(super) nonce: String,
-    pub(super) captured: Captured,
+    /// What was taken out of its frames, as texts.
+    pub(super) captured: BTreeMap<String, String>,
     pub(super) transcript: Transcript,
-    pub(super) pace: Pace,
+}
+
+/// What the conversations of a round do together.
+pub(super) struct Places {
+    /// Their first step.
+    pub(super) start: Place,
+    /// Their last frame.
+    pub(super) end: Place,
 }
 
 /// Holds one conversation.
-pub(super) async fn hold(errand: Errand<'_>, mut turn: Place, pace: Pace, cut: &CancellationToken) -> Held {
+pub(super) async fn hold(
+    errand: Errand<'_>,
+    mut places: Places,
+    pace: Pace,
+    cut: &CancellationToken,
+) -> Held {
     let user = errand.prober.user_name(errand.spec.user).to_owned();
     let nonce = errand.spec.nonce.clone();
     if !errand.delay.is_zero() {
         let _ = cut.run_until_cancelled(tokio::time::sleep(errand.delay)).await;
     }
+    let until = Instant::now() + errand.oldest;
     let opening = Dialogue::open(errand.prober, &errand.spec, errand.prober.timeouts.first_contact, cut);
     let values = Values { user: &user, nonce: &nonce, round: errand.number };
     let mut talk = match opening.await {
         Err(observation) => {
-            drop(turn);
+            drop(places);
             let mut run = empty(&errand, &user, *observation);
             run.ending = if cut.is_cancelled() { Ending::Cut } else { Ending::NotOpened };
-            return Held { run, nonce, captured: Captured::new(), transcript: Transcript::default(), pace };
+            return Held { run, nonce, captured: BTreeMap::new(), transcript: Transcript::default() };
         }
         Ok(dialogue) => Talk::new(&errand, values, dialogue, pace),
     };
-    let ending = talk.converse(&mut turn).await;
-    drop(turn);
-    talk.finish(ending, cut).await
+    let ending = talk.converse(&mut places, until).await;
+    drop(places);
+    talk.finish(ending).await
 }
 
 fn empty(errand: &Errand<'_>, user: &str, observation: Observation) -> FlowRun {
@@ -89,8 +101,10 @@ fn empty(errand: &Errand<'_>, user: &str, observation: Observation) -> FlowRun {
         events: Vec::new(),
         events_total: 0,
         sent: 0,
+        answered: 0,
         paced: 0,
         ending: Ending::NotOpened,
+        near: None,
         cleanup: None,
         observation,
     }
@@ -120,8 +134,10 @@ struct Talk<'a, 'v> {
     events: Vec<Came>,
     events_total: u32,
     sent: u32,
+    answered: u32,
     paced: Duration,
     end: Option<(EndKind, Phase)>,
+    near: Option<Near>,
 }
 
 impl<'a: 'v, 'v> Talk<'a, 'v> {
@@ -140,18 +156,20 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
             events: Vec::new(),
             events_total: 0,
             sent: 0,
+            answered: 0,
             paced: Duration::ZERO,
             end: None,
+            near: None,
         }
     }
 
-    /// From the welcome to the last step, and a little longer.
-    async fn converse(&mut self, barrier: &mut Place) -> Ending {
+    /// From the welcome to the last step, and longer: at most until then.
+    async fn converse(&mut self, places: &mut Places, until: Instant) -> Ending {
         let stopped = loop {
             let due = self.progress.due();
             let done = match due {
-                Due::Nothing => break self.hold_on().await,
-                Due::Begin => self.begin(barrier).await,
+                Due::Nothing => break self.hold_on(&mut places.end, until).await.err(),
+                Due::Begin => self.begin(&mut places.start).await,
                 Due::Send(text) => self.send(text).await,
                 Due::Unfilled(due) => Err(Stopped::By(Ending::Uncaptured { due })),
                 Due::Wait(time) => self.wait(time).await,
@@ -194,16 +212,9 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         let open = barrier.arrive();
         // Each of the others is bounded by its own opening and welcome.
         let longest = self.errand.prober.timeouts.first_contact + self.errand.within;
-        let until = Instant::now() + longest;
-        while !open.is_cancelled() && Instant::now() < until {
-            let heard = tokio::select! {
-                heard = self.dialogue.hear(until) => heard,
-                () = open.cancelled() => break,
-            };
-            self.took(heard)?;
-            if self.dialogue.is_cut() {
-                return Err(Stopped::By(Ending::Cut));
-            }
+        self.listen_unless(&open, Instant::now() + longest).await?;
+        if self.dialogue.is_cut() {
+            return Err(Stopped::By(Ending::Cut));
         }
         self.started = Some(self.errand.prober.now());
         self.run_until = Some(Instant::now() + self.errand.within);
@@ -246,123 +257,14 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         Ok(())
     }
 
-    /// Listens until then, to whatever comes.
-    async fn listen(&mut self, until: Instant) -> Result<(), Stopped> {
-        while Instant::now() < until && !self.dialogue.is_cut() {
-            let heard = self.dialogue.hear(until).await;
-            self.took(heard)?;
-        }
-        Ok(())
-    }
-
-    async fn await_frame(
-        &mut self,
-        name: String,
-        within: Option<Duration>,
-        optional: bool,
-    ) -> Result<(), Stopped> {
-        let within = within.unwrap_or(self.errand.prober.timeouts.answer);
-        let in_time = self.changed + within;
-        let until = self.run_until.map_or(in_time, |end| end.min(in_time));
-        let heard = self.dialogue.hear(until).await;
-        let nothing = heard == Heard::Nothing;
-        self.took(heard)?;
-        if !nothing {
-            return Ok(());
-        }
-        if self.dialogue.is_cut() {
-            return Err(Stopped::By(Ending::Cut));
-        }
-        if in_time > until {
-            let within_ms = milliseconds(self.errand.within);
-            return Err(Stopped::By(Ending::TooLong { due: name, within_ms }));
-        }
-        if optional {
-            self.pass();
-            return Ok(());
-        }
-        Err(Stopped::By(Ending::Missing { due: name, waited_ms: milliseconds(within) }))
-    }
-
-    /// Everything has come: a little longer nothing may go wrong. A socket that the server closes then in peace has ended
-    /// as conversations do.
-    async fn hold_on(&mut self) -> Option<Stopped> {
+    /// Everything has come: until the last of its round has ended, and a little longer, nothing may go wrong. A socket that
+    /// the server closes then in peace has ended as conversations do.
+    async fn hold_on(&mut self, end: &mut Place, until: Instant) -> Result<(), Stopped> {
         self.completed = Some(self.errand.prober.now());
+        let all_ended = end.arrive();
+        self.listen_unless(&all_ended, until).await?;
         let until = Instant::now() + self.errand.prober.timeouts.hold;
-        self.listen(until).await.err()
-    }
-
-    fn took(&mut self, heard: Heard) -> Result<(), Stopped> {
-        match heard {
-            Heard::Message(_, payload) => self.message(&payload),
-            Heard::End(kind) => Err(Stopped::End(kind)),
-            Heard::Pong(_) | Heard::Nothing => Ok(()),
-        }
-    }
-
-    fn message(&mut self, payload: &Bytes) -> Result<(), Stopped> {
-        let prober = self.errand.prober;
-        let at = prober.now();
-        let incoming = Incoming::new(payload);
-        self.overhear(at, payload, &incoming);
-        let excerpt = || Excerpt::new(&prober.redactor.redact_cut(&incoming.text));
-        let is_error = self.dialogue.reports_error(payload, incoming.envelope());
-        let ending = match self.progress.take(&incoming, is_error) {
-            Meaning::PassedOver => return Ok(()),
-            Meaning::Due(name) => {
-                self.changed = Instant::now();
-                self.events_total += 1;
-                if self.events.len() < EVENTS {
-                    self.events.push(Came { name, at });
-                }
-                return Ok(());
-            }
-            Meaning::Forbidden(rule, because) => Ending::Forbidden { rule, because, text: excerpt(), at },
-            Meaning::OutOfOrder { came, due } => Ending::OutOfOrder { came, due, text: excerpt(), at },
-            Meaning::Error => Ending::ErrorFrame { text: excerpt(), due: self.due_name(), at },
-            Meaning::Unexpected => Ending::Unexpected { text: excerpt(), due: self.due_name(), at },
-        };
-        Err(Stopped::By(ending))
-    }
-
-    /// Keeps a frame for the search for marks of others.
-    fn overhear(&mut self, at: u64, payload: &Bytes, incoming: &Incoming<'_>) {
-        let Some(lookout) = self.errand.lookout else { return };
-        if self.errand.shared.iter().any(|condition| condition.matches(incoming)) {
-            self.transcript.shared += 1;
-        } else {
-            let own = Own { user: self.values.user, redactor: &self.errand.prober.redactor };
-            self.transcript.add(at, payload, incoming, lookout, own);
-        }
-    }
-
-    /// Cleans up and closes, whatever happened.
-    async fn finish(mut self, ending: Ending, cut: &CancellationToken) -> Held {
-        let captured = self.progress.captured.clone();
-        let mut cleanup = None;
-        if self.end.is_none() && !cut.is_cancelled() && !self.errand.flow.cleanup.is_empty() {
-            self.progress = Progress::of_cleanup(self.errand.flow, self.values, captured.clone());
-            self.run_until = Some(Instant::now() + CLEANUP);
-            self.changed = Instant::now();
-            cleanup = self.clean_up().await;
-        }
-        let observation = match self.end {
-            Some((kind, phase)) => self.dialogue.ended(kind, phase).await,
-            None => self.dialogue.close().await,
-        };
-        let run = FlowRun {
-            started: self.started,
-            completed: self.completed,
-            events: self.events,
-            events_total: self.events_total,
-            sent: self.sent,
-            paced: in_microseconds(self.paced),
-            ending,
-            cleanup,
-            ..empty(self.errand, self.values.user, observation)
-        };
-        let nonce = self.values.nonce.to_owned();
-        Held { run, nonce, captured, transcript: self.transcript, pace: self.pace }
+        self.listen(until).await
     }
 }
 

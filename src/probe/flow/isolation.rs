@@ -46,7 +46,7 @@ pub(super) fn searched(
         seen.shared += held.transcript.shared;
         seen.cut += u32::from(held.transcript.cut);
         let user = held.run.user.as_str();
-        let leak = |mark: &Mark, at: u64, in_close: bool, text: Excerpt| Leak {
+        let leak = |mark: &Mark, at: u64, (in_close, in_pieces): (bool, bool), text: Excerpt| Leak {
             run: held.run.number,
             user: user.to_owned(),
             of_run: mark.run,
@@ -54,15 +54,19 @@ pub(super) fn searched(
             mark: mark.kind.clone(),
             at,
             in_close,
+            in_pieces,
             text,
         };
-        for (at, text, mark) in held.transcript.foreign(&lookout, Own { user, redactor: &prober.redactor }) {
-            add(&mut seen, leak(&mark, at, false, text));
+        for find in held.transcript.foreign(&lookout, Own { user, redactor: &prober.redactor }) {
+            add(&mut seen, leak(&find.mark, find.at, (false, find.in_pieces), find.text));
         }
         let end = held.run.observation.end.as_ref().map(|end| &end.kind);
         if let Some(EndKind::CloseFrame { reason, .. }) = end {
             for mark in lookout.foreign(reason.as_str(), user) {
-                add(&mut seen, leak(mark, held.run.observation.timeline.ended, true, reason.clone()));
+                add(
+                    &mut seen,
+                    leak(mark, held.run.observation.timeline.ended, (true, false), reason.clone()),
+                );
             }
         }
     }
@@ -179,6 +183,7 @@ fn common(name: &str, text: Excerpt, first: &Held, other: &Held) -> Leak {
         mark: name.to_owned(),
         at: other.run.completed.unwrap_or(other.run.observation.timeline.ended),
         in_close: false,
+        in_pieces: false,
         text,
     }
 }

@@ -3,9 +3,13 @@
 //! Takes what every conversation is known by (its nonce, its user, what was captured in it) and what came on its socket;
 //! gives the leaks. Pure. The surprising rule: a mark counts only where no letter or digit touches it, and not inside a mark
 //! of the socket's own, so that `user-1` is neither found in `user-10` nor in one's own `user-1-b`. A nonce is nobody's word:
-//! of it nothing but another number behind it must be told apart.
+//! it counts wherever it stands, in letters of either case, and in base64.
+
+use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::trust::base64_inside;
 
 /// The shortest mark that is looked for, in characters: a shorter one stands in any text by chance.
 const SHORTEST: usize = 4;
@@ -28,6 +32,12 @@ pub(super) struct Mark {
     pub(super) kind: String,
 }
 
+impl Mark {
+    fn is_nonce(&self) -> bool {
+        self.kind == NONCE
+    }
+}
+
 /// True for a text too short to be a mark.
 pub(super) fn is_short(text: &str) -> bool {
     text.chars().count() < SHORTEST
@@ -36,29 +46,55 @@ pub(super) fn is_short(text: &str) -> bool {
 /// All marks, ready to be looked for.
 pub(super) struct Lookout {
     marks: Vec<Mark>,
-    /// One entry for each pattern of the automaton: the mark that it is of.
+    /// Every mark as a word, and nonces in base64.
+    words: Patterns,
+    /// Nonces, in letters of either case.
+    nonces: Patterns,
+}
+
+/// Patterns of an automaton, each with the mark that it is of.
+struct Patterns {
     owners: Vec<usize>,
     automaton: Option<AhoCorasick>,
+}
+
+impl Patterns {
+    fn new(patterns: Vec<(usize, String)>, any_case: bool) -> Self {
+        let (owners, texts): (Vec<usize>, Vec<String>) = patterns.into_iter().unzip();
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::Standard).ascii_case_insensitive(any_case);
+        Self { owners, automaton: builder.build(&texts).ok() }
+    }
+
+    /// Where they stand in a text, and the mark of each.
+    fn found<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, usize)> + 't {
+        let found = self.automaton.iter().flat_map(move |automaton| automaton.find_overlapping_iter(text));
+        found
+            .take(FINDS)
+            .filter_map(|found| Some((found.range(), *self.owners.get(found.pattern().as_usize())?)))
+    }
 }
 
 impl Lookout {
     /// Looks for these; those that are too short are left out.
     pub(super) fn new(marks: Vec<Mark>) -> Self {
         let marks: Vec<Mark> = marks.into_iter().filter(|mark| !is_short(&mark.text)).collect();
-        let mut patterns = Vec::new();
-        let mut owners = Vec::new();
+        let (mut words, mut nonces) = (Vec::new(), Vec::new());
         for (index, mark) in marks.iter().enumerate() {
+            if mark.is_nonce() {
+                nonces.push((index, mark.text.clone()));
+                let encoded = (0..3).flat_map(|alignment| base64_inside(&mark.text, alignment));
+                words.extend(encoded.map(|text| (index, text)));
+                continue;
+            }
             let quoted = serde_json::to_string(&mark.text).unwrap_or_default();
             let in_json = quoted.trim_matches('"').to_owned();
-            patterns.push(mark.text.clone());
-            owners.push(index);
+            words.push((index, mark.text.clone()));
             if in_json != mark.text && !in_json.is_empty() {
-                patterns.push(in_json);
-                owners.push(index);
+                words.push((index, in_json));
             }
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&patterns).ok();
-        Self { marks, owners, automaton }
+        Self { marks, words: Patterns::new(words, false), nonces: Patterns::new(nonces, true) }
     }
 
     /// How many marks are looked for.
@@ -68,34 +104,35 @@ impl Lookout {
 
     /// The marks of others in a text that came on a socket of `user`, each once.
     pub(super) fn foreign(&self, text: &str, user: &str) -> Vec<&Mark> {
-        let Some(automaton) = &self.automaton else { return Vec::new() };
         let mut own = Vec::new();
         let mut others = Vec::new();
-        for found in automaton.find_overlapping_iter(text).take(FINDS) {
-            let Some(mark) = self.owners.get(found.pattern().as_usize()).and_then(|&o| self.marks.get(o))
-            else {
-                continue;
-            };
-            let stands = match mark.kind.as_str() {
-                NONCE => !text.as_bytes().get(found.end()).is_some_and(u8::is_ascii_digit),
-                _ => stands_alone(text, found.start(), found.end()),
-            };
-            if !stands {
+        for (span, index) in self.words.found(text).chain(self.nonces.found(text)) {
+            let Some(mark) = self.marks.get(index) else { continue };
+            if !mark.is_nonce() && !stands_alone(text, span.start, span.end) {
                 continue;
             }
-            let span = (found.start(), found.end());
             if mark.user == user { own.push(span) } else { others.push((span, mark)) }
         }
         // Every text that is both, one's own and another's, is one's own.
-        others.retain(|((start, end), _)| !own.iter().any(|(from, to)| from <= start && end <= to));
-        let mut seen: Vec<&Mark> = Vec::new();
-        for (_, mark) in others {
-            if !seen.contains(&mark) {
-                seen.push(mark);
-            }
-        }
-        seen
+        others.retain(|(span, _)| !own.iter().any(|own| own.start <= span.start && span.end <= own.end));
+        distinct(others.into_iter().map(|(_, mark)| mark))
     }
+
+    /// The nonces of others in a text that is put together of pieces.
+    pub(super) fn foreign_nonces(&self, text: &str, user: &str) -> Vec<&Mark> {
+        let marks = self.nonces.found(text).filter_map(|(_, index)| self.marks.get(index));
+        distinct(marks.filter(|mark| mark.user != user))
+    }
+}
+
+fn distinct<'m>(marks: impl Iterator<Item = &'m Mark>) -> Vec<&'m Mark> {
+    let mut seen: Vec<&Mark> = Vec::new();
+    for mark in marks {
+        if !seen.contains(&mark) {
+            seen.push(mark);
+        }
+    }
+    seen
 }
 
 /// True where no letter or digit touches it.
@@ -146,11 +183,29 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_found_inside_a_word_and_not_in_another_nonce() {
-        let marks = [mark("9028-5", 5, "anna", "nonce")];
-        for text in ["thread9028-5", "9028-5x", "{\"t\":\"9028-5\"}"] {
-            assert_eq!(found(&marks, text, "bert").len(), 1, "{text}");
+    fn a_nonce_is_found_wherever_it_stands_and_however_it_is_written() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        let (nonce, other) = ("0123456789abcdef-5-0c9a1f2e", "0123456789abcdef-50-7b11e0d3");
+        let marks = [mark(nonce, 5, "anna", "nonce"), mark(other, 50, "carl", "nonce")];
+        let texts = |nonce: &str| {
+            let mut texts = vec![format!("thread{nonce}9"), format!("<{}>", nonce.to_uppercase())];
+            for before in ["", "x", "xy"] {
+                let text = format!("{before}{nonce} and more");
+                texts.extend([STANDARD.encode(&text), format!("/a/{}", URL_SAFE_NO_PAD.encode(&text))]);
+                texts.push(STANDARD.encode(format!("{before}{nonce}")));
+            }
+            texts
+        };
+        for text in texts(nonce) {
+            assert_eq!(found(&marks, &text, "bert"), [nonce], "{text}");
+            assert_eq!(found(&marks, &text, "carl"), [nonce], "{text}");
+            assert!(found(&marks, &text, "anna").is_empty(), "{text}");
         }
-        assert!(found(&marks, "9028-51", "bert").is_empty());
+        for text in texts(other) {
+            assert_eq!(found(&marks, &text, "anna"), [other], "{text}");
+            assert!(found(&marks, &text, "carl").is_empty(), "{text}");
+        }
+        assert!(found(&marks, "0123456789abcdef-5", "bert").is_empty(), "a part of it is nobody's");
     }
 }

@@ -7,12 +7,16 @@
 mod barrier;
 mod condition;
 mod conversation;
+mod incoming;
 mod isolation;
 mod marks;
 mod progress;
 mod runs;
 mod seen;
+mod streams;
 mod transcript;
 
 pub use runs::{FlowsAsked, run_flows};
-pub use seen::{AgentAsked, AgentSeen, Came, Company as FlowCompany, Ending, FlowRun, IsolationSeen, Leak};
+pub use seen::{
+    AgentAsked, AgentSeen, Came, Company as FlowCompany, Ending, FlowRun, IsolationSeen, Leak, Near,
+};

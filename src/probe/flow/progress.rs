@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use super::condition::{Condition, Incoming};
-use crate::config::{Captured, Escaping, Flow, FramePattern, Message, Rule, Step, Values, Wanted};
+use super::condition::Condition;
+use super::incoming::Incoming;
+use crate::config::{Answer, Captured, Escaping, Flow, FramePattern, Message, Rule, Step, Values, Wanted};
+use crate::trust::Redactor;
 
 /// What a conversation needs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) enum Meaning {
     Due(String),
     /// Nothing.
     PassedOver,
+    /// It asks for this answer.
+    Answered(String),
     /// It is forbidden: by this rule, for this reason.
     Forbidden(String, Option<String>),
     /// It reports an error.
@@ -71,6 +75,17 @@ struct Awaited<'f> {
 }
 
 impl Awaited<'_> {
+    /// Its name; of one that cannot be told yet, with what is missing.
+    fn called(&self) -> String {
+        let name = self.wanted.name.clone();
+        if self.condition.is_some() {
+            return name;
+        }
+        let named: Vec<String> =
+            self.wanted.pattern.captures().map(|name| format!("{{{{capture.{name}}}}}")).collect();
+        format!("{name} (by {}, which no frame has given)", named.join(", "))
+    }
+
     fn is_full(&self) -> bool {
         self.wanted.at_most.is_some_and(|most| self.came >= most)
     }
@@ -82,6 +97,12 @@ struct Ruled<'f> {
     condition: Option<Condition>,
 }
 
+/// An answer and how what it answers is told.
+struct Answering<'f> {
+    answer: &'f Answer,
+    condition: Option<Condition>,
+}
+
 /// The progress of one conversation.
 pub(super) struct Progress<'f> {
     values: Values<'f>,
@@ -89,6 +110,7 @@ pub(super) struct Progress<'f> {
     position: usize,
     forbid: Vec<Ruled<'f>>,
     ignore: Vec<Ruled<'f>>,
+    answers: Vec<Answering<'f>>,
     strict: bool,
     /// What was taken out of frames.
     pub(super) captured: Captured,
@@ -125,6 +147,7 @@ impl<'f> Progress<'f> {
             position: 0,
             forbid: ruled(&flow.forbid),
             ignore: ruled(&flow.ignore),
+            answers: flow.answers.iter().map(|answer| Answering { answer, condition: None }).collect(),
             strict,
             captured,
         };
@@ -137,7 +160,7 @@ impl<'f> Progress<'f> {
         let Self { values, captured, .. } = self;
         let made = |slot: &mut Option<Condition>, pattern: &FramePattern| {
             // What names a capture is made anew: the same name may have been captured again.
-            if slot.is_none() || names_capture(pattern) {
+            if slot.is_none() || pattern.captures().next().is_some() {
                 *slot = Condition::new(pattern, *values, captured);
             }
         };
@@ -151,6 +174,9 @@ impl<'f> Progress<'f> {
         for ruled in &mut self.ignore {
             made(&mut ruled.condition, &ruled.rule.pattern);
         }
+        for answering in &mut self.answers {
+            made(&mut answering.condition, &answering.answer.on);
+        }
         for ruled in &mut self.forbid {
             made(&mut ruled.condition, &ruled.rule.pattern);
             ruled.condition = ruled.condition.take().map(Condition::forbidding);
@@ -163,7 +189,7 @@ impl<'f> Progress<'f> {
             let Stop::Frames(awaited) = &self.stops[index] else { break };
             if let Some(one) = unsatisfied(awaited) {
                 let within = one.wanted.within;
-                return Due::Frame { name: one.wanted.name.clone(), within, optional: false };
+                return Due::Frame { name: one.called(), within, optional: false };
             }
         }
         while let Some(stop) = self.stops.get(self.position) {
@@ -179,8 +205,7 @@ impl<'f> Progress<'f> {
                 Stop::Begin => return Due::Begin,
                 Stop::Wait(time) => return Due::Wait(*time),
                 Stop::Send(message) => {
-                    let escaping = if message.json { Escaping::Json } else { Escaping::None };
-                    let filled = message.text.fill_captured(self.values, &self.captured, escaping);
+                    let filled = filled(message, self.values, &self.captured);
                     let missing = || {
                         let mut names = message.text.captures();
                         names.find(|name| !self.captured.contains_key(*name)).unwrap_or_default().to_owned()
@@ -197,11 +222,35 @@ impl<'f> Progress<'f> {
         self.position += 1;
     }
 
+    /// What a frame means that is forbidden.
+    pub(super) fn forbidden(&self, incoming: &Incoming<'_>) -> Option<Meaning> {
+        let Ruled { rule, .. } = self.forbid.iter().find(|ruled| ruled.matches(incoming))?;
+        Some(Meaning::Forbidden(rule.name.clone(), rule.because.clone()))
+    }
+
+    /// What is due, and why a frame that came is not what is due though it looks like it.
+    pub(super) fn missed(&self, incoming: &Incoming<'_>, redactor: &Redactor) -> Option<(String, String)> {
+        let waits = self.stops.get(self.position..)?.iter().map_while(|stop| match stop {
+            Stop::Frames(awaited) => Some(awaited),
+            _ => None,
+        });
+        let due = waits.into_iter().find_map(|awaited| unsatisfied(awaited))?;
+        let condition = due.condition.as_ref()?;
+        let words = if condition.matches(incoming) {
+            "it is answered by a rule of `answers`, and so no step's".to_owned()
+        } else {
+            condition.missed(incoming, redactor)?
+        };
+        Some((due.called(), words))
+    }
+
     /// What a frame means, and what it changes.
     pub(super) fn take(&mut self, incoming: &Incoming<'_>, is_error: bool) -> Meaning {
-        let forbidden = self.forbid.iter().find(|ruled| ruled.matches(incoming));
-        if let Some(Ruled { rule, .. }) = forbidden {
-            return Meaning::Forbidden(rule.name.clone(), rule.because.clone());
+        if let Some(forbidden) = self.forbidden(incoming) {
+            return forbidden;
+        }
+        if let Some(answered) = self.answered(incoming) {
+            return answered;
         }
         let mut early = None;
         let mut blocked = None;
@@ -239,6 +288,19 @@ impl<'f> Progress<'f> {
         }
     }
 
+    /// What a frame means that asks for an answer, whatever else it matches. One whose answer names what was not captured
+    /// stays without.
+    fn answered(&self, incoming: &Incoming<'_>) -> Option<Meaning> {
+        let asks = |one: &&Answering<'_>| one.condition.as_ref().is_some_and(|c| c.matches(incoming));
+        let Answering { answer, .. } = self.answers.iter().find(asks)?;
+        let mut captured = self.captured.clone();
+        for (name, pointers) in &answer.capture {
+            captured.extend(incoming.captured(pointers).map(|value| (name.clone(), value)));
+        }
+        let text = filled(&answer.message, self.values, &captured);
+        Some(text.map_or(Meaning::PassedOver, Meaning::Answered))
+    }
+
     fn came(&mut self, index: usize, place: usize, incoming: &Incoming<'_>) -> Meaning {
         let waits = self.stops[self.position..index].iter().any(|stop| matches!(stop, Stop::Wait(_)));
         if !waits {
@@ -249,8 +311,8 @@ impl<'f> Progress<'f> {
         one.came += 1;
         let wanted = one.wanted;
         for (name, pointers) in &wanted.capture {
-            if let Some(text) = incoming.captured(pointers) {
-                self.captured.insert(name.clone(), text);
+            if let Some(value) = incoming.captured(pointers) {
+                self.captured.insert(name.clone(), value);
             }
         }
         if !wanted.capture.is_empty() {
@@ -270,6 +332,12 @@ impl Ruled<'_> {
     fn matches(&self, incoming: &Incoming<'_>) -> bool {
         self.condition.as_ref().is_some_and(|condition| condition.matches(incoming))
     }
+}
+
+/// A text with its values; `None` while it names something that was not captured.
+fn filled(message: &Message, values: Values<'_>, captured: &Captured) -> Option<String> {
+    let escaping = if message.json { Escaping::Json } else { Escaping::None };
+    message.text.fill_captured(values, captured, escaping)
 }
 
 fn stop(step: &Step) -> Stop<'_> {
@@ -295,16 +363,6 @@ fn unsatisfied<'a, 'f>(awaited: &'a [Awaited<'f>]) -> Option<&'a Awaited<'f>> {
     awaited.iter().find(|one| {
         one.came < one.wanted.at_least || leader(awaited, one).is_some_and(|leader| one.came < leader.came)
     })
-}
-
-fn names_capture(pattern: &FramePattern) -> bool {
-    use crate::config::Holds;
-    let pointed = pattern.pointed.as_ref().and_then(|pointed| match &pointed.holds {
-        Holds::Anything => None,
-        Holds::Json(template) | Holds::Regex(template) => Some(template),
-    });
-    let templates = pattern.types.iter().chain(&pattern.json).chain(&pattern.regex).chain(pointed);
-    templates.into_iter().any(|template| template.captures().next().is_some())
 }
 
 #[cfg(test)]

@@ -3,19 +3,18 @@
 //! Takes what is asked for and the prober; gives what was seen. It never judges. The surprising rule: what is captured in a
 //! run is known to be its mark only when it has come, so that everything that came on any socket is searched at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::spec::SocketSpec;
 use super::barrier;
 use super::condition::Condition;
-use super::conversation::{Errand, Held, hold};
+use super::conversation::{Errand, Held, Places, hold};
 use super::isolation::{nonce_is_sent, searched};
 use super::marks::{Lookout, Mark};
 use super::seen::{AgentAsked, AgentSeen, Company};
@@ -30,7 +29,14 @@ pub struct FlowsAsked<'a> {
     pub agent_counts: bool,
     /// `isolation`.
     pub isolation: Option<&'a IsolationSettings>,
+    /// The age at which the revision ends every request; `None` where it is not known.
+    pub request_timeout: Option<Duration>,
 }
+
+/// The age at which Cloud Run ends a request where the revision says nothing else.
+const USUAL_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long before that age a conversation ends that has nothing more to do.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Some runs of one flow.
 struct Batch<'a> {
@@ -51,15 +57,7 @@ pub async fn run_flows(
     let plain = Flow::plain(&prober.conversation);
     let batches = batches(asked, &plain, users);
     let costs = asked.agent.map(|agent| agent.costs).or(asked.isolation.map(|isolation| isolation.costs));
-    let mut runner = Runner {
-        prober,
-        asked,
-        shared: shared(asked),
-        held: Vec::new(),
-        paces: BTreeMap::new(),
-        costs,
-        number: 0,
-    };
+    let mut runner = Runner { prober, asked, shared: shared(asked), held: Vec::new(), costs, number: 0 };
     for batch in &batches {
         // A run costs money: after the first that failed the rest would only say so again.
         if cut.is_cancelled() || runner.held.iter().any(|held| held.run.has_failed()) {
@@ -115,7 +113,6 @@ struct Runner<'a> {
     asked: FlowsAsked<'a>,
     shared: Vec<Condition>,
     held: Vec<Held>,
-    paces: BTreeMap<usize, Pace>,
     costs: Option<Costs>,
     number: u32,
 }
@@ -127,15 +124,19 @@ impl Runner<'_> {
         let first = self.held.len();
         let specs: Vec<SocketSpec> =
             (0..batch.size as usize).map(|index| series.socket(Some((first + index) % users))).collect();
+        // Whoever has to wait waits before he opens: a socket that says nothing for so long may rightly be closed.
+        let tokens = self.prober.first_messages();
+        self.prober.room(&specs, tokens + batch.flow.messages().count(), cut).await;
+        self.prober.turn(&specs, tokens, cut).await;
         let lookout = self.asked.isolation.map(|_| self.lookout(&specs));
-        let limit = self.costs.and_then(|costs| costs.messages_per_minute);
         let a_second = self.costs.map_or(1, |costs| costs.openings_per_second.max(1));
-        let places = barrier::places(specs.len());
+        let places = barrier::places(specs.len()).into_iter().zip(barrier::places(specs.len()));
+        let oldest = self.asked.request_timeout.unwrap_or(USUAL_TIMEOUT).saturating_sub(MARGIN);
         let mut holding = Vec::new();
-        for (index, (spec, place)) in (0_u32..).zip(specs.into_iter().zip(places)) {
+        for (index, (spec, (start, end))) in (0_u32..).zip(specs.into_iter().zip(places)) {
             self.number += 1;
             let user = spec.user.unwrap_or(0);
-            let pace = self.paces.remove(&user).unwrap_or_else(|| Pace::new(limit));
+            let pace = self.prober.accounts.of(user);
             let errand = Errand {
                 prober: self.prober,
                 flow: batch.flow,
@@ -146,13 +147,11 @@ impl Runner<'_> {
                 shared: &self.shared,
                 lookout: lookout.as_ref(),
                 delay: Duration::from_secs(u64::from(index / a_second)),
+                oldest,
             };
-            holding.push(async move { (user, hold(errand, place, pace, cut).await) });
+            holding.push(hold(errand, Places { start, end }, pace, cut));
         }
-        for (user, held) in join_all(holding).await {
-            self.paces.insert(user, held.pace.clone());
-            self.held.push(held);
-        }
+        self.held.extend(join_all(holding).await);
     }
 
     /// What earlier conversations and those of this batch are known by at its start.
@@ -180,3 +179,6 @@ impl Runner<'_> {
         Lookout::new(marks)
     }
 }
+
+#[cfg(test)]
+mod tests;

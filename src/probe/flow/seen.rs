@@ -81,10 +81,16 @@ pub struct FlowRun {
     pub events_total: u32,
     /// How many texts were sent.
     pub sent: u32,
+    /// How many answers were said that the flow has for certain frames.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answered: u32,
     /// For how long messages waited for their turn after the first, in microseconds: that time is not the server's.
     pub paced: u64,
     /// How it ended.
     pub ending: Ending,
+    /// The last frame that was nearly what was due in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<Near>,
     /// What went wrong in its `cleanup`; it decides nothing.
     pub cleanup: Option<String>,
     /// Its socket.
@@ -104,12 +110,30 @@ impl FlowRun {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// A frame that was due, and when it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Came {
     /// What the flow calls it.
     pub name: String,
     /// Microseconds since the start of the run.
+    pub at: u64,
+}
+
+/// A frame of the type that was due, which missed another condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Near {
+    /// What was due.
+    pub due: String,
+    /// What the frame misses.
+    pub words: Excerpt,
+    /// The frame.
+    pub text: Excerpt,
+    /// When it came.
     pub at: u64,
 }
 
@@ -191,6 +215,17 @@ pub enum Ending {
     Cut,
 }
 
+impl Ending {
+    /// The frame that was due and did not come.
+    pub(super) fn due(&self) -> Option<&str> {
+        match self {
+            Self::Missing { due, .. } | Self::TooLong { due, .. } => Some(due),
+            Self::Ended { due, .. } => due.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// What was seen of marks of other users in sockets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsolationSeen {
@@ -208,7 +243,7 @@ pub struct IsolationSeen {
     pub shared: u64,
     /// Conversations of which more came than is kept: late marks were looked for in the beginning only.
     pub cut: u32,
-    /// Users and captures too short to be looked for.
+    /// Users and captures too short to be looked for, and captured numbers that a sequence may give.
     pub short: u32,
     /// Captures that were equal in every conversation, and so mark none.
     pub constant: u32,
@@ -235,6 +270,9 @@ pub struct Leak {
     pub at: u64,
     /// True where it stood in the reason of a close.
     pub in_close: bool,
+    /// True where it came in pieces over several frames, of which the last came then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_pieces: bool,
     /// What it stood in.
     pub text: Excerpt,
 }

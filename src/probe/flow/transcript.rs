@@ -6,8 +6,9 @@
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::condition::Incoming;
+use super::incoming::Incoming;
 use super::marks::{Lookout, Mark};
+use super::streams::Streams;
 use crate::trust::{Excerpt, Redactor};
 
 /// How many bytes of a conversation are kept.
@@ -26,13 +27,27 @@ pub(super) struct Own<'a> {
     pub(super) redactor: &'a Redactor,
 }
 
+/// A mark of another that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Find {
+    /// When it came.
+    pub(super) at: u64,
+    /// In what.
+    pub(super) text: Excerpt,
+    /// The mark.
+    pub(super) mark: Mark,
+    /// It came in pieces, of which this frame had the last.
+    pub(super) in_pieces: bool,
+}
+
 /// What came on one socket.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     frames: Vec<(u64, Bytes)>,
     bytes: usize,
-    /// Finds in frames that are not kept: when, in what, and whose.
-    late: Vec<(u64, Excerpt, Mark)>,
+    streams: Streams,
+    /// Finds in frames that are not kept.
+    late: Vec<Find>,
     /// How many frames were looked at.
     pub(super) seen: u64,
     /// How many may show others and were not.
@@ -52,6 +67,7 @@ impl Transcript {
         own: Own<'_>,
     ) {
         self.seen += 1;
+        let seams = self.streams.seams(incoming);
         let cost = payload.len() + OVERHEAD;
         if !self.cut && self.bytes + cost <= KEPT {
             self.bytes += cost;
@@ -59,41 +75,52 @@ impl Transcript {
             return;
         }
         self.cut = true;
-        let plain = incoming.unescaped();
-        for text in [Some(&*incoming.text), plain.as_deref()].into_iter().flatten() {
-            for mark in lookout.foreign(text, own.user) {
-                let known = self.late.iter().any(|(_, _, other)| other == mark);
-                if self.late.len() < FINDS && !known {
-                    self.late.push((at, around(text, &mark.text, own.redactor), mark.clone()));
-                }
+        for find in finds(at, incoming, &seams, lookout, own) {
+            let known = self.late.iter().any(|other| other.mark == find.mark);
+            if self.late.len() < FINDS && !known {
+                self.late.push(find);
             }
         }
     }
 
-    /// All finds of marks of others on a socket of `user`: when, in what, and whose.
-    pub(super) fn foreign(&self, lookout: &Lookout, own: Own<'_>) -> Vec<(u64, Excerpt, Mark)> {
-        let mut found = Vec::new();
-        for (at, payload) in &self.frames {
+    /// All finds of marks of others on a socket of `user`.
+    pub(super) fn foreign(&self, lookout: &Lookout, own: Own<'_>) -> Vec<Find> {
+        let mut streams = Streams::default();
+        let frames = self.frames.iter().flat_map(|(at, payload)| {
             let incoming = Incoming::new(payload);
-            let plain = incoming.unescaped();
-            for text in [Some(&*incoming.text), plain.as_deref()].into_iter().flatten() {
-                for mark in lookout.foreign(text, own.user) {
-                    if !found.iter().any(|(when, _, other)| when == at && other == mark) {
-                        found.push((*at, around(text, &mark.text, own.redactor), mark.clone()));
-                    }
-                }
-            }
-        }
-        found.extend(self.late.iter().cloned());
-        found
+            let seams = streams.seams(&incoming);
+            finds(*at, &incoming, &seams, lookout, own)
+        });
+        frames.chain(self.late.iter().cloned()).collect()
     }
+}
+
+/// The marks of others in a frame, each once, and in what is put together at its seams.
+fn finds(at: u64, incoming: &Incoming<'_>, seams: &[String], lookout: &Lookout, own: Own<'_>) -> Vec<Find> {
+    let mut found: Vec<Find> = Vec::new();
+    let mut add = |mark: &Mark, text: &dyn Fn() -> Excerpt, in_pieces| {
+        if !found.iter().any(|find| find.mark == *mark) {
+            found.push(Find { at, text: text(), mark: mark.clone(), in_pieces });
+        }
+    };
+    let plain = incoming.unescaped();
+    for text in [Some(&*incoming.text), plain.as_deref()].into_iter().flatten() {
+        for mark in lookout.foreign(text, own.user) {
+            add(mark, &|| around(text, &mark.text, own.redactor), false);
+        }
+    }
+    for mark in seams.iter().flat_map(|seam| lookout.foreign_nonces(seam, own.user)) {
+        add(mark, &|| Excerpt::new(&mark.text), true);
+    }
+    found
 }
 
 /// The part of a text around a mark in it, so that an excerpt shows the mark. Secrets go first: a part of a text may begin
 /// in the middle of one.
 fn around(text: &str, mark: &str, redactor: &Redactor) -> Excerpt {
     let text = redactor.redact_cut(text);
-    let Some(at) = text.find(mark).filter(|_| text.len() > 300) else { return Excerpt::new(&text) };
+    let found = text.find(mark).or_else(|| text.to_ascii_lowercase().find(&mark.to_ascii_lowercase()));
+    let Some(at) = found.filter(|_| text.len() > 300) else { return Excerpt::new(&text) };
     let start = text.floor_char_boundary(at.saturating_sub(120));
     let end = text.floor_char_boundary((at + mark.len() + 120).min(text.len()));
     Excerpt::new(text.get(start..end).unwrap_or_default())
@@ -139,11 +166,33 @@ mod tests {
         assert!(transcript.cut && transcript.bytes <= KEPT);
         let known = Lookout::new(vec![mark("nonce-2"), mark("run-77")]);
         let found: Vec<String> =
-            transcript.foreign(&known, own("a", &redactor)).into_iter().map(|(_, _, m)| m.text).collect();
+            transcript.foreign(&known, own("a", &redactor)).into_iter().map(|find| find.mark.text).collect();
         assert_eq!(found, ["run-77", "nonce-2"]);
         assert!(
-            transcript.foreign(&known, own("b", &redactor)).iter().all(|(_, _, mark)| mark.text == "nonce-2")
+            transcript.foreign(&known, own("b", &redactor)).iter().all(|find| find.mark.text == "nonce-2")
         );
+    }
+
+    #[test]
+    fn a_nonce_in_pieces_is_found_in_what_is_kept_and_behind_it() {
+        let mark =
+            Mark { text: "0a1b-2-c3".to_owned(), run: 2, user: "b".to_owned(), kind: "nonce".to_owned() };
+        let lookout = Lookout::new(vec![mark]);
+        let redactor = Redactor::default();
+        for length in [1, KEPT] {
+            let mut transcript = Transcript::default();
+            let long = "y".repeat(length);
+            for text in
+                [&*long, "{\"t\":\"see 0A1\"}", "{\"t\":\"b-2-\"}", "{\"u\":\"c3\"}", "{\"t\":\"c3.\"}"]
+            {
+                let payload = Bytes::from(text.to_owned());
+                transcript.add(7, &payload, &Incoming::new(&payload), &lookout, own("a", &redactor));
+            }
+            let found = transcript.foreign(&lookout, own("a", &redactor));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].in_pieces && found[0].text.as_str() == "0a1b-2-c3", "{found:?}");
+            assert!(transcript.foreign(&lookout, own("b", &redactor)).len() <= transcript.late.len());
+        }
     }
 
     #[test]

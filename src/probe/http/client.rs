@@ -16,6 +16,7 @@ use crate::config::{Condition, Statuses};
 use crate::probe::PlatformPage;
 use crate::probe::prober::Prober;
 use crate::probe::series::Series;
+use crate::probe::spec::SocketSpec;
 use crate::probe::transport::Address;
 use crate::trust::{Excerpt, Secret};
 
@@ -30,6 +31,7 @@ pub(super) const ID_TOKEN: &str = "X-Serverless-Authorization";
 
 /// A request, and what of its answer is due.
 pub(super) struct Request {
+    pub(super) number: u32,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) nonce: String,
@@ -72,7 +74,7 @@ impl Request {
             Err(_) => Answered::TimedOut,
         };
         let took = prober.now().saturating_sub(prober.at(begun));
-        Answer { at_once: self.at_once, began: prober.at(begun), took, result }
+        Answer { number: self.number, at_once: self.at_once, began: prober.at(begun), took, result }
     }
 
     async fn exchange(&self, prober: &Prober, client: &reqwest::Client) -> Result<Raw, reqwest::Error> {
@@ -107,15 +109,16 @@ impl Request {
         if let Some(page) = PlatformPage::recognise(raw.status, raw.server.as_deref(), &start) {
             return Answered::Platform { status: raw.status, page };
         }
-        let Some(what) = self.wrong(raw) else { return Answered::Right { status: raw.status } };
+        let clean = |text: &str| prober.redactor.redact_cut(text);
+        let Some(what) = self.wrong(raw, clean) else { return Answered::Right { status: raw.status } };
         // Redacted before it is cut: of a short secret no head must be left.
-        let body: String = prober.redactor.redact_cut(&start).chars().take(KEPT).collect();
-        let what = Excerpt::new(&prober.redactor.redact_cut(&what));
+        let body: String = clean(&start).chars().take(KEPT).collect();
+        let what = Excerpt::new(&clean(&what));
         Answered::Wrong { status: raw.status, what, body: Excerpt::new(&body) }
     }
 
-    /// What is wrong about an answer; neither escaped nor redacted.
-    fn wrong(&self, raw: &Raw) -> Option<String> {
+    /// What is wrong about an answer, not escaped; what is cut of it is cleaned before.
+    fn wrong(&self, raw: &Raw, clean: impl Fn(&str) -> String) -> Option<String> {
         if !self.statuses.iter().any(|due| due.holds(raw.status)) {
             let due: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
             let to = raw.location.as_ref().map_or_else(String::new, |to| format!(", a redirect to {to},"));
@@ -130,7 +133,7 @@ impl Request {
             );
         }
         match serde_json::from_slice::<Value>(&raw.body) {
-            Ok(value) => self.conditions.iter().find_map(|condition| condition.unmet(&value)),
+            Ok(value) => self.conditions.iter().find_map(|condition| condition.unmet(&value, &clean)),
             Err(error) => Some(format!("its body is no JSON: {error}")),
         }
     }
@@ -190,7 +193,7 @@ pub struct Sentinel {
 
 /// Sends one request to a path that is nobody's.
 pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
-    let nonce = series.socket(None).nonce;
+    let SocketSpec { number, nonce, .. } = series.socket(None);
     let trouble = |text: &str| Some(Excerpt::new(&prober.redactor.redact(text)));
     let client = match client(&prober.address) {
         Ok(client) => client,
@@ -198,6 +201,7 @@ pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
     };
     let id_token = prober.id_token.as_ref().map(|token| super::bearer(ID_TOKEN, token));
     let request = Request {
+        number,
         method: "GET".to_owned(),
         path: format!("/revgate/{nonce}"),
         nonce: nonce.clone(),
@@ -217,4 +221,66 @@ pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
         Answered::Right { .. } | Answered::Wrong { .. } | Answered::Cut => None,
     };
     Sentinel { nonce, sent: answer.began, trouble }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FileConfig, Lookup, Purpose, Typed, merge};
+    use crate::trust::Redactor;
+
+    const SECRET: &str = "correct-horse-battery-staple";
+
+    /// A prober that knows the secret.
+    fn prober() -> Prober {
+        let file = FileConfig::parse("t", b"send: x\n").unwrap();
+        let settings =
+            merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap().settings;
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new(SECRET));
+        let address = Address::new(&url::Url::parse("ws://127.0.0.1:9").unwrap()).unwrap();
+        Prober::new(address, &settings, None, redactor, Instant::now(), 0)
+    }
+
+    fn request(conditions: &str, statuses: Vec<Statuses>) -> Request {
+        let text = format!("api: {{ endpoints: [{{ path: /a, json: {conditions} }}] }}\n");
+        let file = FileConfig::parse("t", text.as_bytes()).unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
+        let endpoint = merged.settings.configured.api.unwrap().endpoints.remove(0);
+        Request {
+            number: 1,
+            method: "GET".to_owned(),
+            path: "/a".to_owned(),
+            nonce: "n".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            statuses,
+            conditions: endpoint.conditions,
+            within: Duration::from_secs(1),
+            at_once: false,
+        }
+    }
+
+    fn raw(body: String) -> Raw {
+        Raw { status: 200, server: None, location: None, body: body.into_bytes(), is_cut: false }
+    }
+
+    #[tokio::test]
+    async fn of_a_secret_at_a_cut_no_head_is_left() {
+        let prober = prober();
+        // Every place of the secret around both cuts: of the body, and of a value that is not as it should be.
+        for before in (0..KEPT + 2).chain(64 * 1024 - SECRET.len()..64 * 1024 + 2) {
+            let text = format!("{}{SECRET}{}", "x".repeat(before), "y".repeat(400));
+            for (conditions, statuses, body) in [
+                ("{ /a: none }", vec![Statuses::SUCCESS], format!(r#"{{"a":"{text}"}}"#)),
+                ("{}", vec![Statuses::parse("404").unwrap()], text),
+            ] {
+                let answer = request(conditions, statuses).judge(&raw(body), &prober);
+                let Answered::Wrong { what, body, .. } = answer else { panic!("{before}") };
+                for shown in [what.as_str(), body.as_str()] {
+                    assert!(!shown.contains("corr"), "{before}: {shown}");
+                }
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::expectation::Declared;
 use super::super::learned::Learned;
-use super::super::observation::{Observation, Phase};
+use super::super::observation::{Observation, Opening, Phase};
 use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::served::{Came, serve_once};
@@ -36,6 +36,9 @@ pub struct AuthSeen {
     pub refusals: Vec<Refusals>,
     /// How long an answer, or an end, was waited for, in milliseconds.
     pub patience_ms: u64,
+    /// A token goes in the first message, so that a server that was sent none may still be waiting for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_message: bool,
     /// A good token, before the bad ones.
     pub before: Observation,
     /// The bad ones, in their order.
@@ -45,9 +48,6 @@ pub struct AuthSeen {
     /// Kinds that could not be made, and why.
     pub left_out: Vec<(BadToken, Excerpt)>,
 }
-
-/// How often a good token beside a large header is tried at the most.
-const CONTROLS: u32 = 5;
 
 /// What was seen of one socket with a bad token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,12 +70,14 @@ pub async fn send_bad_tokens(
     cut: &CancellationToken,
 ) -> AuthSeen {
     let pause = Duration::from_secs(1) / settings.pace.max(1);
+    let patience = settings.patience.unwrap_or(prober.timeouts.answer);
     let (before, served) = serve_once(prober, &series.socket(Some(0)), learned, cut).await;
     let mut seen = AuthSeen {
         declared: prober.declared(),
         closes: prober.conversation.closes.clone(),
         refusals: settings.refusals.clone(),
-        patience_ms: u64::try_from(prober.timeouts.answer.as_millis()).unwrap_or(u64::MAX),
+        patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        first_message: prober.first_messages() > 0,
         before,
         bad: Vec::new(),
         after: None,
@@ -105,9 +107,10 @@ pub async fn send_bad_tokens(
                 return seen;
             }
             sleep(pause).await;
-            let observation = knock(&carrying, &series.socket(Some(0)), learned, cut).await;
-            let unread = *kind == BadToken::Oversized && observation.opening.is_unanswered();
-            let control = if unread { Some(laden_once(prober, learned, series, cut).await) } else { None };
+            let observation = knock(&carrying, &series.socket(Some(0)), learned, patience, cut).await;
+            let unread = *kind == BadToken::Oversized && may_be_unread(&observation.opening);
+            let control =
+                if unread { Some(laden_once(prober, learned, series, (pause, cut)).await) } else { None };
             seen.bad.push(BadTokenSeen { kind: *kind, observation, control });
         }
     }
@@ -122,17 +125,24 @@ async fn laden_once(
     prober: &Prober,
     learned: Option<&Learned>,
     series: &mut Series,
-    cut: &CancellationToken,
+    (pause, cut): (Duration, &CancellationToken),
 ) -> Observation {
     let laden = laden(prober);
+    sleep(pause).await;
     let mut seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
-    for _ in 1..CONTROLS {
-        if seen.opening.is_unanswered() || cut.is_cancelled() {
+    for _ in 1..AuthSettings::CONTROLS {
+        if may_be_unread(&seen.opening) || cut.is_cancelled() {
             break;
         }
+        sleep(pause).await;
         seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
     }
     seen
+}
+
+/// True where nobody may have read the request: nothing was said to it, or what may be a front end's word for that.
+fn may_be_unread(opening: &Opening) -> bool {
+    opening.is_unanswered() || matches!(opening, Opening::Refused { status: 502 | 503, .. })
 }
 
 /// The same with a header as large as an oversized token, which says nothing.
@@ -147,22 +157,23 @@ async fn knock(
     prober: &Prober,
     spec: &SocketSpec,
     learned: Option<&Learned>,
+    patience: Duration,
     cut: &CancellationToken,
 ) -> Observation {
+    prober.turn(std::slice::from_ref(spec), prober.messages_of_socket(), cut).await;
     let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
         Err(unopened) => return *unopened,
         Ok(dialogue) => dialogue,
     };
     dialogue.knows(learned);
-    let came = linger(&mut dialogue, learned).await;
+    let came = linger(&mut dialogue, learned, patience).await;
     let phase = if dialogue.seen().sent_after.is_some() { Phase::Answer } else { Phase::Greeting };
     dialogue.leave(came, phase).await
 }
 
 /// Waits to be refused; asks once, unless an error has come; waits on.
-async fn linger(dialogue: &mut Dialogue<'_>, learned: Option<&Learned>) -> Came {
+async fn linger(dialogue: &mut Dialogue<'_>, learned: Option<&Learned>, patience: Duration) -> Came {
     let begun = Instant::now();
-    let patience = dialogue.answer_time();
     let mut until = begun + REFUSAL_TIME.min(patience);
     let mut asked = false;
     loop {

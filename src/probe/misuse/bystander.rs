@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::learned::Learned;
 use super::super::observation::{Observation, Phase};
+use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::served::Came;
 use super::super::spec::SocketSpec;
+use crate::config::OwnHeartbeat;
 
 /// What our own pings carry.
 pub(super) const PING: &[u8] = b"revgate";
@@ -37,39 +39,53 @@ pub struct Bystander {
 
 /// A socket that stands by.
 pub(super) enum Standing<'a> {
-    Open { dialogue: Box<Dialogue<'a>>, came: Came, prober: &'a Prober, lost: Option<u64> },
+    Open { dialogue: Box<Dialogue<'a>>, came: Came, prober: &'a Prober, lost: Option<u64>, pace: Pace },
     Unopened(Box<Observation>),
 }
 
-/// Opens one, and lets it be served.
+/// Opens one after `delay`, and lets it be served.
 pub(super) async fn stand_by<'a>(
     prober: &'a Prober,
     spec: &SocketSpec,
     learned: Option<&Learned>,
+    delay: Duration,
     cut: &CancellationToken,
 ) -> Standing<'a> {
-    match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+    sleep(delay).await;
+    let pace = prober.accounts.of(spec.user.unwrap_or(0));
+    // Where an instance takes few sockets, others may have to start first.
+    match Dialogue::open(prober, spec, prober.timeouts.first_contact, cut).await {
         Err(unopened) => Standing::Unopened(unopened),
         Ok(mut dialogue) => {
             let came = dialogue.be_served(learned).await;
-            Standing::Open { dialogue: Box::new(dialogue), came, prober, lost: None }
+            Standing::Open { dialogue: Box::new(dialogue), came, prober, lost: None, pace }
         }
     }
 }
 
 impl Standing<'_> {
-    /// Listens until the others are done with what they do.
-    pub(super) async fn stay(&mut self, over: &CancellationToken) {
-        let Self::Open { dialogue, came: came @ Came::Far, prober, lost } = self else { return };
-        let forever = Instant::now() + Duration::from_hours(24);
-        while let Some(heard) = over.run_until_cancelled(dialogue.hear(forever)).await {
+    /// Listens until the others are done with what they do, and says its heartbeat meanwhile, where it has one.
+    pub(super) async fn stay(&mut self, over: &CancellationToken, own: Option<&OwnHeartbeat>) {
+        let Self::Open { dialogue, came: came @ Came::Far, prober, lost, pace } = self else { return };
+        let every = own.map_or(Duration::from_hours(24), |own| own.every);
+        let mut next = Instant::now() + every;
+        while let Some(heard) = over.run_until_cancelled(dialogue.hear(next)).await {
+            let heard = match (heard, own) {
+                (Heard::Nothing, Some(own)) if Instant::now() >= next && !dialogue.is_cut() => {
+                    next = pace.next(Instant::now() + every);
+                    pace.sent(Instant::now());
+                    let text = dialogue.filled(&own.text);
+                    dialogue.say(Message::text(text)).await.err().map(Heard::End)
+                }
+                (heard, _) => Some(heard),
+            };
             match heard {
-                Heard::End(kind) => {
+                Some(Heard::End(kind)) => {
                     *lost = Some(prober.now());
                     *came = Came::End(kind);
                     return;
                 }
-                Heard::Nothing => return,
+                Some(Heard::Nothing) => return,
                 _ => {}
             }
         }

@@ -87,12 +87,12 @@ pub async fn send_bad_frames(
     // What bad frames do shows nothing where a good one is not served: the server is left in peace.
     let (kinds, bystanders) = again.map_or((&[][..], 0), |_| (&settings.kinds[..], settings.bystanders));
     let answers_again = again == Some(true);
-    let mut standing = Vec::new();
-    for index in 0..bystanders as usize {
-        sleep(pause).await;
-        standing.push(series.socket(Some(index + 1)));
-    }
-    let standing = standing.iter().map(|spec| stand_by(prober, spec, learned, cut));
+    let standing: Vec<SocketSpec> =
+        (0..bystanders as usize).map(|index| series.socket(Some(index + 1))).collect();
+    // The second message of each, in the end, has its place already.
+    prober.turn(&standing, prober.messages_of_socket() + 1, cut).await;
+    let standing =
+        standing.iter().zip(1..).map(|(spec, turn)| stand_by(prober, spec, learned, pause * turn, cut));
     let mut standing = join_all(standing).await;
     let over = CancellationToken::new();
     let work = async {
@@ -102,8 +102,10 @@ pub async fn send_bad_frames(
                 break;
             }
             let bystander = PAUSE.max(pause);
-            let began = prober.now();
             let spec = series.socket(Some(0));
+            let messages = prober.messages_of_socket() + settings.messages_of(*kind) as usize;
+            prober.turn(std::slice::from_ref(&spec), messages, cut).await;
+            let began = prober.now();
             let seen = misbehave(prober, settings, *kind, &spec, learned, cut).await;
             bad.push(BadFrameSeen { began, ..seen });
             sleep(bystander).await;
@@ -111,7 +113,8 @@ pub async fn send_bad_frames(
         over.cancel();
         bad
     };
-    let staying = join_all(standing.iter_mut().map(|standing| standing.stay(&over)));
+    let own = settings.own_heartbeat.as_ref();
+    let staying = join_all(standing.iter_mut().map(|standing| standing.stay(&over, own)));
     let (bad, _) = tokio::join!(work, staying);
     let leaving = standing.into_iter().map(|standing| standing.leave(learned, answers_again));
     FramesSeen {
@@ -138,6 +141,7 @@ async fn reference(
     learned: Option<&Learned>,
     cut: &CancellationToken,
 ) -> (Observation, Option<bool>) {
+    prober.turn(std::slice::from_ref(spec), prober.messages_of_socket() + 1, cut).await;
     let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
         Err(unopened) => return (*unopened, None),
         Ok(dialogue) => dialogue,

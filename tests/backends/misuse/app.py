@@ -18,6 +18,11 @@ bad-poisons           refused with 403; from then on good tokens are refused, to
 expired-accepted      what is expired is served; everything else is refused with 403
 welcome-then-1008     the welcome comes for every token that has claims; then close 1008
 
+with the token in the first message, and not in a header:
+first-waits           whatever is no token is passed over; after BACKEND_WAIT_MS (default 6000) without a good one, close 1008
+first-forever         the same, and it waits for ever
+first-closes          a first message that is no good token is refused with 1008 at once; without one it waits as first-waits
+
 wrongly, with a bad frame:
 text-only             reads texts alone: a binary frame raises
 json-only             what is no JSON raises
@@ -28,6 +33,12 @@ half-close-kills      a connection that is not closed with 1000 ends the process
 wrongly, while a socket is held:
 drops                 every socket ends after BACKEND_DROP_MS (default 6000) without a close frame
 heartbeat-never       no heartbeat comes; every other mode sends one each BACKEND_HEARTBEAT_MS (default 500)
+errors-later          after two seconds an error frame comes, and the socket stays open
+
+properly, while a socket is held:
+wants-heartbeat       a client that sends no heartbeat for two seconds is closed with 4408; every mode answers those that come
+session-over          every socket is closed after three seconds with 1000
+counts                every message is told on standard error, with its user and the time
 
 Run: BACKEND_JWT_SECRET=... python -m uvicorn app:app --host 127.0.0.1 --port $PORT
 """
@@ -38,6 +49,8 @@ import contextlib
 import json
 import logging
 import os
+import sys
+import time
 
 import jwt
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -47,6 +60,7 @@ MODE = os.environ.get("BACKEND_MODE") or "refuse-403"
 SECRET = os.environ.get("BACKEND_JWT_SECRET") or "a-signing-key-that-is-long-enough-for-hs256"
 AUDIENCE = os.environ.get("BACKEND_AUDIENCE")
 HEARTBEAT = float(os.environ.get("BACKEND_HEARTBEAT_MS") or 500) / 1000
+WAIT = float(os.environ.get("BACKEND_WAIT_MS") or 6000) / 1000
 DROP = float(os.environ.get("BACKEND_DROP_MS") or 6000) / 1000
 
 log = logging.getLogger("backend")
@@ -122,6 +136,37 @@ async def refuse(websocket, error):
     await websocket.close(code, "authentication failed")
 
 
+async def first_message(websocket):
+    """The user of the first message that holds a good token; None where the socket was closed instead."""
+    with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+        async with asyncio.timeout(None if MODE == "first-forever" else WAIT):
+            while True:
+                text = await websocket.receive_text()
+                try:
+                    return verified(text)
+                except jwt.PyJWTError:
+                    if MODE == "first-closes":
+                        break
+    with contextlib.suppress(RuntimeError):
+        await websocket.close(1008, "no token")
+    return None
+
+
+async def limits(websocket):
+    """What ends or disturbs a socket while it is held."""
+    if MODE == "session-over":
+        await asyncio.sleep(3)
+        await websocket.close(1000, "session over")
+    elif MODE == "errors-later":
+        await asyncio.sleep(2)
+        await websocket.send_json({"type": "error", "error": "the session store is gone"})
+    while MODE == "wants-heartbeat":
+        await asyncio.sleep(0.1)
+        if asyncio.get_running_loop().time() - websocket.state.heard > 2:
+            await websocket.close(4408, "no heartbeat")
+            return
+
+
 async def heartbeats(websocket):
     while MODE != "heartbeat-never":
         await asyncio.sleep(HEARTBEAT)
@@ -159,7 +204,10 @@ async def answer(websocket, text):
             return False
         await websocket.send_json({"type": "error", "error": "a message is a JSON object"})
         return True
-    if message.get("type") == "ping":
+    if message.get("type") == "heartbeat":
+        websocket.state.heard = asyncio.get_running_loop().time()
+        await websocket.send_json({"type": "heartbeat_ack"})
+    elif message.get("type") == "ping":
         await websocket.send_json({"type": "pong", "nonce": message.get("nonce")})
     else:
         await websocket.send_json({"type": "error", "error": "unknown type"})
@@ -168,22 +216,33 @@ async def answer(websocket, text):
 
 async def converse(websocket, user):
     sockets.add(websocket)
+    websocket.state.heard = asyncio.get_running_loop().time()
     beating = asyncio.create_task(heartbeats(websocket))
+    limiting = asyncio.create_task(limits(websocket))
     try:
         await websocket.send_json({"type": "hello"})
         await websocket.send_json({"type": "welcome", "user": user})
         answers = True
         async for text in messages(websocket):
+            if MODE == "counts":
+                print("message", user, time.time(), file=sys.stderr, flush=True)
             answers = answers and await answer(websocket, text)
     finally:
         sockets.discard(websocket)
-        beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await beating
+        for task in (beating, limiting):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
 
 
 @app.websocket("/ws")
 async def endpoint(websocket: WebSocket):
+    if MODE.startswith("first-"):
+        await websocket.accept()
+        user = await first_message(websocket)
+        if user is not None:
+            await converse(websocket, user)
+        return
     try:
         user = user_of(websocket)
     except Refused as error:

@@ -19,11 +19,16 @@
 // wrongly, while a socket is held:
 // heartbeat-never   no heartbeat comes; every other mode sends one each BACKEND_HEARTBEAT_MS (default 500)
 // unponging         pings are not answered
+// properly, while a socket is held:
+// pings-clients     a client whose pong does not come before the next ping, half a second later, is terminated
 //
+// BACKEND_TLS_KEY and BACKEND_TLS_CERTIFICATE are paths of PEM files; with them TLS is spoken.
 // BACKEND_MODULES is the folder where `ws` is installed; BACKEND_JWT_SECRET the key of good tokens.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { createRequire } from "node:module";
 
 const { WebSocketServer } = createRequire(`${process.env.BACKEND_MODULES}/`)("ws");
@@ -74,6 +79,16 @@ function serve(websocket, user) {
   websocket.on("error", (error) => console.error(`ERROR ${error.message}`));
   const beating = MODE === "heartbeat-never" ? undefined : setInterval(() => say({ type: "heartbeat" }), HEARTBEAT);
   websocket.on("close", () => clearInterval(beating));
+  if (MODE === "pings-clients") {
+    let alive = true;
+    websocket.on("pong", () => (alive = true));
+    const pinging = setInterval(() => {
+      if (!alive) websocket.terminate();
+      alive = false;
+      if (websocket.readyState === 1) websocket.ping();
+    }, 500);
+    websocket.on("close", () => clearInterval(pinging));
+  }
   say({ type: "welcome", user });
   websocket.on("message", (data) => {
     let message;
@@ -85,12 +100,15 @@ function serve(websocket, user) {
       if (MODE === "hangs") answers = false;
     }
     if (!answers) return;
-    if (message?.type === "ping") say({ type: "pong", nonce: message.nonce });
+    if (message?.type === "heartbeat") say({ type: "heartbeat_ack" });
+    else if (message?.type === "ping") say({ type: "pong", nonce: message.nonce });
     else say({ type: "error", error: message ? "unknown type" : "a message is a JSON object" });
   });
 }
 
-const server = createServer({ maxHeaderSize: 16 * 1024 });
+const { BACKEND_TLS_KEY, BACKEND_TLS_CERTIFICATE } = process.env;
+const tls = BACKEND_TLS_KEY && { key: readFileSync(BACKEND_TLS_KEY), cert: readFileSync(BACKEND_TLS_CERTIFICATE) };
+const server = (tls ? createSecureServer : createServer)({ maxHeaderSize: 16 * 1024, ...tls });
 server.on("upgrade", (request, socket, head) => {
   socket.on("error", () => {});
   let user;

@@ -45,7 +45,8 @@ fn reference_run(events: &[&str]) -> Result<Due, Meaning> {
     assert!(matches!(take(&mut progress, welcome), Meaning::Due(_)));
     settle(&mut progress);
     for event in events {
-        match take(&mut progress, &format!(r#"{{"type":"{event}","data":{{"run_id":"r-1"}}}}"#)) {
+        let text = format!(r#"{{"type":"{event}","data":{{"run_id":"r-1","result":"done"}}}}"#);
+        match take(&mut progress, &text) {
             Meaning::Due(_) | Meaning::PassedOver => {}
             other => return Err(other),
         }
@@ -154,14 +155,55 @@ fn captures_fill_later_texts_and_patterns() {
     let mut progress = Progress::new(&flow, VALUES);
     settle(&mut progress);
     assert!(matches!(take(&mut progress, r#"{"type":"start","id":42}"#), Meaning::Due(_)));
-    assert_eq!(progress.due(), Due::Send(r#"{"get":"42"}"#.to_owned()));
+    assert_eq!(progress.due(), Due::Send(r#"{"get":42}"#.to_owned()));
     progress.pass();
-    assert_eq!(take(&mut progress, r#"{"of":"41"}"#), Meaning::PassedOver);
-    assert!(matches!(take(&mut progress, r#"{"of":"42"}"#), Meaning::Due(_)));
+    assert_eq!(take(&mut progress, r#"{"of":41}"#), Meaning::PassedOver);
+    assert!(matches!(take(&mut progress, r#"{"of":42}"#), Meaning::Due(_)));
     let mut progress = Progress::new(&flow, VALUES);
     settle(&mut progress);
     take(&mut progress, r#"{"type":"start"}"#);
     assert_eq!(progress.due(), Due::Unfilled("id".to_owned()));
+}
+
+#[test]
+fn what_asks_for_an_answer_is_answered_at_any_time_and_is_no_step() {
+    let flow = flow(
+        "    strict: true\n    answers:\n      - { on: { type: ping, capture: { n: /n } }, send: { type: pong, n: '{{capture.n}}' } }\n      \
+         - { on: { regex: '^2$' }, send: '3' }\n    welcome: { regex: . }\n    steps: [{ send: a }, { expect: { type: ping } }]\n",
+    );
+    let mut progress = Progress::new(&flow, VALUES);
+    let pong = |n: &str| Meaning::Answered(format!(r#"{{"type":"pong","n":{n}}}"#));
+    assert_eq!(take(&mut progress, r#"{"type":"ping","n":1}"#), pong("1"), "and it is no welcome");
+    assert_eq!(take(&mut progress, "2"), Meaning::Answered("3".to_owned()));
+    assert!(matches!(take(&mut progress, "hello"), Meaning::Due(_)));
+    settle(&mut progress);
+    assert_eq!(take(&mut progress, r#"{"type":"ping","n":"x"}"#), pong("\"x\""));
+    assert_eq!(take(&mut progress, r#"{"type":"ping"}"#), Meaning::PassedOver, "its answer cannot be filled");
+    let missed = progress.missed(&Incoming::new(br#"{"type":"ping"}"#), &Redactor::default());
+    assert_eq!(missed.unwrap().1, "it is answered by a rule of `answers`, and so no step's");
+    let mut cleanup = Progress::of_cleanup(&flow, VALUES, Captured::new());
+    assert_eq!(take(&mut cleanup, "2"), Meaning::Answered("3".to_owned()));
+}
+
+#[test]
+fn the_reference_ends_with_a_result() {
+    let flow = reference();
+    for (data, ends) in [
+        (r#""data":{"result":"42 words"}"#, true),
+        (r#""payload":{"result":{"words":42}}"#, true),
+        (r#""result":[{"a":1}]"#, true),
+        (r#""data":{}"#, false),
+        (r#""data":{"result":""}"#, false),
+        (r#""data":{"result":{}}"#, false),
+        (r#""data":{"result":null}"#, false),
+    ] {
+        let mut progress = Progress::new(&flow, VALUES);
+        while progress.position + 1 < progress.stops.len() {
+            progress.pass();
+        }
+        let meaning = take(&mut progress, &format!(r#"{{"type":"agent_completed",{data}}}"#));
+        assert_eq!(matches!(meaning, Meaning::Due(_)), ends, "{data}: {meaning:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,112 @@
+use std::sync::{Arc, Mutex};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::super::seen::{Ending, FlowRun};
+use super::*;
+use crate::config::{FileConfig, Lookup, Merged, Purpose, Typed, merge};
+use crate::probe::Address;
+use crate::trust::Redactor;
+
+/// What a server has been told, in its order.
+type Told = Arc<Mutex<Vec<String>>>;
+
+/// A server on loopback that answers "start USER" with "done": "slow" a second later, "stuck" never.
+async fn server() -> (String, Told) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let told = Told::default();
+    let hears = Arc::clone(&told);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let hears = Arc::clone(&hears);
+            tokio::spawn(async move {
+                let Ok(mut socket) = accept_async(stream).await else { return };
+                while let Some(Ok(Message::Text(text))) = socket.next().await {
+                    hears.lock().unwrap().push(text.to_string());
+                    let pause = Duration::from_millis(if text.contains("slow") { 1000 } else { 0 });
+                    if text.starts_with("start") && !text.contains("stuck") {
+                        sleep(pause).await;
+                        let _ = socket.send(Message::text("done")).await;
+                    }
+                }
+            });
+        }
+    });
+    (url, told)
+}
+
+const FLOW: &str = "flows:\n  f:\n    steps: [ { send: 'start {{user}}' }, { expect: { regex: done, within: 60s } } ]\n    \
+                    cleanup: [ { send: 'stop {{user}}' } ]\n";
+
+/// The settings of a run at this address, of these users.
+fn settings(url: &str, users: &str, limits: &str) -> Merged {
+    let text = format!(
+        "url: {url}\nusers: [{users}]\n{limits}isolation: {{ flow: f, at-once: 2 }}\ntimeouts: {{ hold: 50ms }}\n{FLOW}"
+    );
+    let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
+    merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Gate).unwrap()
+}
+
+/// Two runs at once, until `cut`.
+async fn runs(
+    url: &str,
+    merged: &Merged,
+    request_timeout: Option<Duration>,
+    cut: &CancellationToken,
+) -> Vec<FlowRun> {
+    let address = Address::new(&url::Url::parse(url).unwrap()).unwrap();
+    let prober = Prober::new(address, &merged.settings, None, Redactor::default(), Instant::now(), 0);
+    let isolation = merged.settings.configured.isolation.as_ref();
+    let asked = FlowsAsked { agent: None, agent_counts: false, isolation, request_timeout };
+    run_flows(&prober, asked, &mut Series::after("run".to_owned(), 0), cut).await.runs
+}
+
+#[tokio::test]
+async fn what_a_halt_cuts_is_cleaned_up_and_within_the_limit_of_messages() {
+    for (limits, cleanup) in
+        [("", None), ("limits: { messages-per-minute: 1 }\n", Some("its next message had no turn"))]
+    {
+        let (url, told) = server().await;
+        let merged = settings(&url, "stuck-1, stuck-2", limits);
+        let cut = CancellationToken::new();
+        let halt = async {
+            while told.lock().unwrap().len() < 2 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            cut.cancel();
+        };
+        let (seen, ()) = tokio::join!(runs(&url, &merged, None, &cut), halt);
+        for run in &seen {
+            assert_eq!((&run.ending, run.cleanup.as_deref()), (&Ending::Cut, cleanup), "{run:?}");
+            assert!(run.observation.timeline.cut.is_some(), "{run:?}");
+        }
+        let mut told = told.lock().unwrap().clone();
+        told.sort();
+        let due: &[&str] = if cleanup.is_none() {
+            &["start stuck-1", "start stuck-2", "stop stuck-1", "stop stuck-2"]
+        } else {
+            &["start stuck-1", "start stuck-2"]
+        };
+        assert_eq!(told, due);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_waits_for_the_others_of_its_round_as_long_as_its_socket_may_live() {
+    for (request_timeout, waits) in [(None, true), (Some(MARGIN), false)] {
+        let (url, told) = server().await;
+        let merged = settings(&url, "quick-1, slow-1", "");
+        let seen = runs(&url, &merged, request_timeout, &CancellationToken::new()).await;
+        let [quick, slow] = seen.as_slice() else { panic!("{seen:?}") };
+        assert!(quick.is_whole() && slow.is_whole(), "{seen:?}");
+        let closed = quick.observation.timeline.closing.unwrap();
+        assert_eq!(closed > slow.completed.unwrap(), waits, "{seen:?}");
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told.iter().filter(|text| text.starts_with("stop")).count(), 2, "{told:?}");
+    }
+}

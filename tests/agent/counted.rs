@@ -1,0 +1,31 @@
+//! A server that numbers its runs: a number that counts stands in everybody's frames, and means something else there.
+
+use crate::backend::{Backend, CONFIG, check_of};
+
+const ASKED: [&str; 2] = ["--only", "agent,isolation"];
+
+#[test]
+fn numbers_that_count_are_no_leak_whatever_they_begin_with() {
+    for first in ["1", "4711", "1700000000"] {
+        let backend = Backend::node("fixed", &[("BACKEND_FIRST_RUN", first)]);
+        let (_, document) = backend.check(CONFIG, &ASKED);
+        assert_eq!(check_of(&document, "agent").0, "pass", "{first}\n{document:#}");
+        let (outcome, summary) = check_of(&document, "isolation");
+        assert_eq!(outcome, "pass", "{first}\n{document:#}");
+        // Nonces and users are looked for; of the runs' numbers it is said that they are not.
+        assert!(
+            summary.contains(
+                "4 marks are shorter than 4 characters, or numbers that count, and were not looked for"
+            ),
+            "{first}: {summary}"
+        );
+    }
+}
+
+#[test]
+fn a_leak_is_found_where_runs_are_numbered() {
+    let backend = Backend::node("leak", &[("BACKEND_FIRST_RUN", "1")]);
+    let (code, document) = backend.check(CONFIG, &ASKED);
+    assert_eq!((code, check_of(&document, "isolation").0), (10, "fail"), "{document:#}");
+    assert!(check_of(&document, "isolation").1.contains("got the nonce of gate-user-"), "{document:#}");
+}
