@@ -4,7 +4,10 @@ use std::{
     io,
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -74,9 +77,28 @@ impl Process {
     }
 }
 
+/// Ports below those that a machine gives to whoever asks for any, or connects.
+const PORTS: std::ops::Range<u32> = 10_000..30_000;
+/// How many of them are tried.
+const ATTEMPTS: u32 = 200;
+
 /// A port of loopback that was free a moment ago; the child may still lose it to another process, and then does not
 /// start.
+///
+/// It is given to one child only, one after the other from a place drawn once: two children with the same port would be
+/// taken for each other, since whoever asks whether one has started is answered by the other.
 pub(crate) async fn free_port() -> io::Result<u16> {
+    static FIRST: OnceLock<u32> = OnceLock::new();
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let many = PORTS.end - PORTS.start;
+    let first = FIRST.get_or_init(|| rand::random_range(0..many));
+    for _ in 0..ATTEMPTS {
+        let turn = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % many;
+        let port = u16::try_from(PORTS.start + turn).unwrap_or_default();
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
 }
 
@@ -164,6 +186,14 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[tokio::test]
+    async fn no_port_is_given_twice() {
+        let mut ports = std::collections::BTreeSet::new();
+        for _ in 0..500 {
+            assert!(ports.insert(free_port().await.unwrap()));
+        }
+    }
 
     #[tokio::test]
     async fn a_line_without_an_end_is_cut_and_what_follows_is_read() {
