@@ -70,6 +70,13 @@ pub(crate) fn check(service: &Service, change: &Change) -> Result<Makes, Refusal
     if let Some(specified) = change.version.as_ref().filter(|specified| **specified != current.to_string()) {
         return Err(Refusal::Stale { specified: specified.clone(), current });
     }
+    for (place, words) in [("labels", &change.labels), ("annotations", &change.annotations)] {
+        if let Some((name, value)) = words.iter().flatten().find(|(_, value)| !value.is_string()) {
+            return Err(Refusal::Invalid(format!(
+                "Invalid value at '{place}.{name}' (TYPE_STRING), {value}"
+            )));
+        }
+    }
     let Some(template) = &change.template else { return Ok(Makes::Nothing) };
     let containers = template.pointer("/spec/containers").and_then(Value::as_array);
     let image = |container: &Value| {

@@ -74,7 +74,11 @@ impl EmulatorOptions {
             throttle: false,
             images: Images::default(),
             allow_commands: false,
-            default_workload: Workload::Sample(SampleBackend::default()),
+            // A gate on what was just deployed must be able to see which revision answers.
+            default_workload: Workload::Sample(SampleBackend {
+                echo_revision: true,
+                ..SampleBackend::default()
+            }),
             faults: Faults::default(),
             seed: 1,
         }

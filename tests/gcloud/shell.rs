@@ -16,6 +16,12 @@ async fn a_shell_needs_one_line_and_can_take_it_back() {
         "eval \"$(revgate emulator env --port {port})\" && eval \"$(revgate emulator env --unset)\" && env | grep -c -E 'CLOUDSDK|REVGATE'"
     );
     assert_eq!(story.plain_shell(&line).await.out, "0\n");
+    story.good("services enable run.googleapis.com").await;
+    assert!(story.good("services list --enabled").await.contains("run.googleapis.com"));
+    assert_eq!(
+        story.good("projects describe demo-project --format=value(projectNumber)").await,
+        "123456789012\n"
+    );
     // Before the emulator is there, the variables are printed all the same.
     let ran = story.plain_shell("revgate emulator env --port 1 --project other | grep -c other").await;
     assert_eq!(ran.out, "3\n");

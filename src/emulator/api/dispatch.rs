@@ -132,6 +132,8 @@ async fn perform(
         Verb::TestIamPermissions(_) => Ok(iam::permissions(world, body)),
         Verb::GetProject if known => Ok(iam::project(world)),
         Verb::GetUsage(api) if known => Ok(iam::enabled(api)),
+        Verb::ListUsage if known => Ok(iam::all_enabled()),
+        Verb::Enable if known => Ok(iam::enable()),
         Verb::ListLocations if known => Ok(iam::locations(world)),
         Verb::ListServices if call.api == Api::V1 => v1::read::services(world, known, query),
         Verb::ListServices => v2::read::services(world, known, query),

@@ -117,6 +117,22 @@ pub(crate) fn enabled(api: &str) -> Value {
     json!({"name": format!("projects/{PROJECT_NUMBER}/services/{api}"), "state": "ENABLED"})
 }
 
+/// GET /v1/projects/P/services: what there is.
+pub(crate) fn all_enabled() -> Value {
+    let services = ["cloudresourcemanager", "logging", "run"].map(|api| {
+        let api = format!("{api}.googleapis.com");
+        let mut service = enabled(&api);
+        service["config"] = json!({"name": api});
+        service
+    });
+    json!({"services": services})
+}
+
+/// POST services/A:enable: an operation that has nothing to do.
+pub(crate) fn enable() -> Value {
+    json!({"name": "operations/noop.DONE_OPERATION", "done": true, "response": {}})
+}
+
 /// GET /v1/projects/P/locations: the one region that there is.
 pub(crate) fn locations(world: &World) -> Value {
     let region = &world.options.region;

@@ -61,6 +61,10 @@ pub(crate) enum Verb {
     GetProject,
     /// GET /v1/projects/P/services/A
     GetUsage(String),
+    /// GET /v1/projects/P/services
+    ListUsage,
+    /// POST /v1/projects/P/services/A:enable, or services:batchEnable
+    Enable,
     /// POST entries:list, which names its projects in the body
     ListEntries,
     /// POST entries:write
@@ -100,6 +104,13 @@ pub(crate) fn parse(method: &str, host: &str, path: &str) -> Option<Call> {
         (Api::V1, [project, "locations"]) if method == "GET" => made(api, project, ANY, Verb::ListLocations),
         (Api::V1, [project, "services", name]) if method == "GET" => {
             made(api, project, ANY, Verb::GetUsage((*name).to_owned()))
+        }
+        (Api::V1, [project, "services"]) if method == "GET" => made(api, project, ANY, Verb::ListUsage),
+        (Api::V1, [project, "services:batchEnable"]) if method == "POST" => {
+            made(api, project, ANY, Verb::Enable)
+        }
+        (Api::V1, [project, "services", name]) if method == "POST" && name.ends_with(":enable") => {
+            made(api, project, ANY, Verb::Enable)
         }
         (Api::V1, [project]) if method == "GET" => made(api, project, ANY, Verb::GetProject),
         _ => None,
@@ -178,7 +189,7 @@ impl Call {
             Verb::WaitOperation(_) => "operations.wait",
             Verb::ListLocations => "locations.list",
             Verb::GetProject => "projects.get",
-            Verb::GetUsage(_) => "services.usage",
+            Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable => "services.usage",
             Verb::ListEntries => "entries.list",
             Verb::WriteEntries => "entries.write",
         }
@@ -194,6 +205,8 @@ impl Call {
             Verb::WriteEntries => own("logging.logEntries.create"),
             Verb::GetProject => own("resourcemanager.projects.get"),
             Verb::GetUsage(_) => own("serviceusage.services.get"),
+            Verb::ListUsage => own("serviceusage.services.list"),
+            Verb::Enable => own("serviceusage.services.enable"),
             _ => Some(format!("run.{}", self.method())),
         }
     }
@@ -207,7 +220,7 @@ impl Call {
         match &self.verb {
             Verb::ListServices | Verb::CreateService => location,
             Verb::ListEntries | Verb::WriteEntries => "entries".to_owned(),
-            Verb::GetProject | Verb::GetUsage(_) | Verb::ListLocations => {
+            Verb::GetProject | Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable | Verb::ListLocations => {
                 format!("projects/{}", self.project)
             }
             Verb::GetOperation(id) | Verb::WaitOperation(id) => format!("{location}/operations/{id}"),
@@ -270,6 +283,9 @@ mod tests {
             Some(Verb::GetUsage("run.googleapis.com".into()))
         );
         assert_eq!(verb("/v1/projects/p/locations/-/services"), Some(Verb::ListServices));
+        assert_eq!(verb("/v1/projects/p/services"), Some(Verb::ListUsage));
+        let enable = parse("POST", "h", "/v1/projects/p/services/run.googleapis.com:enable");
+        assert_eq!(enable.map(|call| call.verb), Some(Verb::Enable));
         assert_eq!(verb("/v1/projects"), None);
     }
 }

@@ -80,7 +80,10 @@ fn status(service: &Service, faults: &Faults) -> Value {
     let below = v2::service::conditions(service);
     let below = below.as_array().into_iter().flatten().rev();
     let conditions: Vec<Value> = std::iter::once(&ready).chain(below).map(condition::from_v2).collect();
-    let mut status = json!({"observedGeneration": service.observed, "conditions": conditions});
+    let mut status = json!({"conditions": conditions});
+    if service.observed > 0 {
+        status["observedGeneration"] = json!(service.observed);
+    }
     for (key, revision) in [
         ("latestCreatedRevisionName", &service.latest_created),
         ("latestReadyRevisionName", &service.latest_ready),
