@@ -19,7 +19,7 @@ use super::{
     faults::Faults,
     front::{Entrance, listen},
     logging::Journal,
-    model::{Operation, Problem, Service, Subject},
+    model::{Operation, Problem, Service},
     options::{ApiRequest, EmulatorOptions, LogLine},
 };
 
@@ -148,16 +148,17 @@ impl State {
         self.requests.push_back(request);
     }
 
-    /// Opens an operation on a service; gives its id.
-    pub(crate) fn open_operation(&mut self, service: &str) -> String {
+    /// Opens an operation on a service, or on one of its revisions; gives its id.
+    pub(crate) fn open_operation(&mut self, service: &str, revision: Option<&str>) -> String {
         let id = self.uuid();
-        let operation = Operation { service: service.to_owned(), done: false, error: None, last: None };
+        let (service, revision) = (service.to_owned(), revision.map(str::to_owned));
+        let operation = Operation { service, revision, done: false, error: None, last: None };
         self.operations.insert(id.clone(), operation);
         id
     }
 
     /// Ends an operation, with why it failed and with what is gone by it.
-    pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Subject>) {
+    pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Service>) {
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.done = true;
         operation.error = error;

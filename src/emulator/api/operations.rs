@@ -63,14 +63,14 @@ pub(crate) fn render(world: &World, state: &State, id: &str, api: Api) -> Result
 /// What an operation is about, with its `@type` in front.
 fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Option<Value> {
     let service = match &operation.last {
-        Some(last) => &last.service,
+        Some(last) => last,
         None => state.services.get(&operation.service)?,
     };
-    let name = operation.last.as_ref().and_then(|last| last.revision.as_ref());
-    if let Some(revision) = name.and_then(|name| service.revision(name)) {
+    // Also while it is on its way: clients decode the metadata at once, as what they asked to delete.
+    if let Some(revision) = operation.revision.as_ref().and_then(|name| service.revision(name)) {
         return Some(match api {
             Api::V1 => with_type(v1::revision::revision(world, service, revision), "v1.Revision"),
-            Api::V2 => with_type(v2::revision::revision(world, service, revision), "v2.Revision"),
+            Api::V2 => with_type(as_message(v2::revision::revision(world, service, revision)), "v2.Revision"),
         });
     }
     Some(typed(
@@ -80,6 +80,15 @@ fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Opt
         },
         api,
     ))
+}
+
+/// A Revision without what its message does not have: Google's clients read an operation's contents strictly, and
+/// fail on a member that they do not know, which they pass over everywhere else.
+fn as_message(mut revision: Value) -> Value {
+    if let Some(fields) = revision.as_object_mut() {
+        fields.shift_remove("containerStatuses");
+    }
+    revision
 }
 
 /// A Service with its `@type` in front.
