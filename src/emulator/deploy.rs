@@ -31,6 +31,8 @@ pub(crate) const AUTHOR: &str = "dev@example.com";
 pub(crate) struct BringUp {
     pending_for: Duration,
     fail: Option<String>,
+    /// It fails so long after it was ready; zero is never.
+    fails_after: Duration,
 }
 
 /// A service without revisions, and the port that stands for it.
@@ -219,6 +221,7 @@ pub(crate) fn add_revision(
             .filter(|wait| !wait.is_zero())
             .unwrap_or(state.faults.pending_for),
         fail: deployment.fail.clone().or_else(|| state.faults.fail_revision.clone()),
+        fails_after: state.faults.ready_then_failed_after,
     };
     spawn_bring_up(world, (service.name.clone(), name.clone()), instances, plan);
     Ok(name)
@@ -252,11 +255,19 @@ async fn bring_up(
         (None, Err(failure)) => Readiness::Failed(failure),
         (None, Ok(())) => Readiness::Ready,
     };
-    let now = world.clock.tick();
-    if let Some(service) = world.lock().services.get_mut(&service) {
-        become_ready(service, &name, readiness, now);
+    let becomes = |readiness| {
+        let now = world.clock.tick();
+        if let Some(service) = world.lock().services.get_mut(&service) {
+            become_ready(service, &name, readiness, now);
+        }
+        world.changed();
+    };
+    let is_ready = readiness == Readiness::Ready;
+    becomes(readiness);
+    if is_ready && !plan.fails_after.is_zero() {
+        wait::pass(plan.fails_after).await;
+        becomes(Readiness::Failed(instances.recipe().not_started()));
     }
-    world.changed();
 }
 
 fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Timestamp) {
@@ -268,5 +279,15 @@ fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Ti
     if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
         revision.readiness = readiness;
         revision.changed = now;
+    }
+    // One that has failed after it was ready is no longer what LATEST means.
+    let is_ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
+    if service
+        .latest_ready
+        .as_deref()
+        .and_then(|name| service.revision(name))
+        .is_some_and(|latest| !is_ready(&latest))
+    {
+        service.latest_ready = service.revisions.iter().rfind(is_ready).map(|revision| revision.name.clone());
     }
 }

@@ -25,6 +25,12 @@ pub struct Faults {
     pub pending_for: Duration,
     /// Revisions deployed from now on fail with this message in their Ready condition.
     pub fail_revision: Option<String>,
+    /// Revisions deployed from now on are ready, and have failed so long after that; zero is off.
+    #[serde(with = "wait")]
+    pub ready_then_failed_after: Duration,
+    /// So long after the next revision was made, another writer deploys a newer one; zero is off, and it happens once.
+    #[serde(with = "wait")]
+    pub newer_revision_after: Duration,
     /// A tag that moves to another revision is in `trafficStatuses` at once, but requests reach the old revision for this long.
     #[serde(with = "wait")]
     pub old_revision_behind_tag_for: Duration,

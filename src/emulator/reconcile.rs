@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    deploy::AUTHOR,
+    deploy::{AUTHOR, add_revision},
     front::Entrance,
+    images,
     model::{Problem, Progress, Readiness, Service, TagMove, Target},
     state::{Ports, State, World},
     wait,
@@ -122,7 +123,8 @@ async fn run(world: &Arc<World>, write: &Write) {
         changes.mark_unchanged();
         if let Some(new_tags) = attempt(world, write) {
             world.changed();
-            return remove_tags(world, &write.service, new_tags).await;
+            tokio::join!(remove_tags(world, &write.service, new_tags), deploy_newer(world, write));
+            return;
         }
         if changes.changed().await.is_err() {
             return;
@@ -240,6 +242,29 @@ async fn remove_tags(world: &Arc<World>, service: &str, tags: Vec<String>) {
         }
         service.traffic.retain(|target| target.percent > 0 || target.tag.is_some());
     });
+}
+
+/// The fault by which another writer deploys what our revision is made from once more.
+async fn deploy_newer(world: &Arc<World>, write: &Write) {
+    let Some(ours) = &write.created else { return };
+    let after = std::mem::take(&mut world.lock().faults.newer_revision_after);
+    if after.is_zero() {
+        return;
+    }
+    wait::pass(after).await;
+    let mut guard = world.lock();
+    let state = &mut *guard;
+    let Some(mut service) = state.services.remove(&write.service) else { return };
+    let template = service.revision(ours).map(|revision| revision.template.clone());
+    let made = template.and_then(|template| {
+        let deployment = images::deployment(&world.options, &template).ok()?;
+        add_revision(world, state, &mut service, template, &deployment.workload, &deployment).ok()
+    });
+    service.written(FOREIGNER, world.clock.tick());
+    state.services.insert(write.service.clone(), service);
+    begin(world, state, &write.service, made);
+    drop(guard);
+    world.changed();
 }
 
 /// A write by somebody else.

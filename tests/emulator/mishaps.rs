@@ -173,3 +173,28 @@ async fn who_may_call_a_service_is_what_its_policy_and_its_ingress_say() {
     settled(&emulator).await;
     assert_eq!(health(None).await, 404);
 }
+
+#[tokio::test]
+async fn a_revision_fails_after_it_was_ready_and_another_writer_deploys_a_newer_one() {
+    let emulator = with(options(), vec![echoing("demo-a")]).await;
+    faults(&emulator, |faults| faults.ready_then_failed_after = Duration::from_millis(300));
+    emulator.deploy(tagged("candidate", echoing("demo-b"))).await.unwrap();
+    settled(&emulator).await;
+    let ready = async || get(&emulator, "services/demo/revisions/demo-b").await["conditions"][0].clone();
+    let url = emulator.tag_url("candidate").unwrap();
+    eventually("it has failed", || async { ready().await["state"] == "CONDITION_FAILED" }).await;
+    assert_eq!(reqwest::get(&url).await.unwrap().status(), 503);
+    let service = get(&emulator, "services/demo").await;
+    assert!(service["latestReadyRevision"].as_str().unwrap().ends_with("/demo-a"), "{service}");
+    emulator.set_faults(Faults { newer_revision_after: Duration::from_millis(100), ..Faults::default() });
+    emulator.deploy(echoing("demo-c")).await.unwrap();
+    let latest = async || get(&emulator, "services/demo").await;
+    eventually("a newer one", || async {
+        let service = latest().await;
+        !service["latestCreatedRevision"].as_str().unwrap().ends_with("/demo-c")
+            && service["latestReadyRevision"] == service["latestCreatedRevision"]
+    })
+    .await;
+    assert_eq!(latest().await["lastModifier"], "someone-else@example.com");
+    assert!(emulator.faults().newer_revision_after.is_zero(), "once");
+}

@@ -15,7 +15,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked += self.path == "/ready"
         self.send_response(503 if self.path == "/never" or self.path == "/ready" and asked < 3 else 200)
         self.end_headers()
-        self.wfile.write(json.dumps(dict(os.environ)).encode())
+        self.wfile.write(json.dumps({**os.environ, **self.headers}).encode())
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 '"#;
@@ -50,6 +50,9 @@ async fn the_map_names_the_command_and_the_template_its_variables() {
     assert_eq!(seen["K_CONFIGURATION"], "demo");
     assert_ne!(seen["PORT"], "1");
     assert!(seen.get("KEY").is_none());
+    let trace = seen["x-cloud-trace-context"].as_str().unwrap();
+    assert!(seen["traceparent"].as_str().unwrap().contains(trace.split('/').next().unwrap()), "{seen}");
+    assert_eq!(seen["x-forwarded-proto"], "http");
     assert!(emulator.logs("demo-b")[0].contains("KEY is not set"), "{:?}", emulator.logs("demo-b"));
 }
 

@@ -90,6 +90,27 @@ async fn a_cold_start_race_is_in_fresh_instances_only() {
     }
 }
 
+#[tokio::test]
+async fn each_request_of_a_kept_connection_is_one_of_its_own() {
+    for (name, command) in servers() {
+        let one = Deployment { max_instances: Some(1), ..single(command) };
+        let emulator = with(options(), vec![one]).await;
+        let url = emulator.service_url().unwrap();
+        let client = reqwest::Client::new();
+        for _ in 0..3 {
+            assert_eq!(client.get(format!("{url}/health")).send().await.unwrap().status(), 200, "{name}");
+        }
+        // The one slot there is was given back each time, by a client that would have kept the connection.
+        assert!(answers(&mut connect(&url).await.0).await, "{name}");
+        let filter = "logName:requests AND httpRequest.requestUrl:health";
+        let body = json!({"resourceNames": ["projects/demo-project"], "filter": filter});
+        let entries = format!("{}/v2/entries:list", emulator.api_endpoint());
+        let answer = client.post(entries).json(&body).send().await.unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(answer["entries"].as_array().map(Vec::len), Some(3), "{name}: {answer}");
+    }
+}
+
 async fn logged(emulator: &Emulator, words: &str) {
     eventually(words, || async { emulator.logs("demo-a").iter().any(|line| line.contains(words)) }).await;
 }

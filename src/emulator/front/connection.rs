@@ -1,11 +1,11 @@
 //! One request, from its head to its end.
 //!
-//! The sample backend gets the stream itself, a process gets a splice. A reset by the instance is passed on as a
-//! reset; an instance that closes without a byte becomes the platform's 503, and a request that has lasted too long the
-//! platform's 504. The surprising rule: a socket that has lasted too long ends without a close frame, since no service
-//! of Google's speaks WebSocket itself; reports of Cloud Run's users agree on that.
+//! The sample backend gets the stream itself, a process gets a splice, with the fields that the platform adds. A reset
+//! by the instance is passed on as a reset; an instance that closes without a byte becomes the platform's 503, and a
+//! request that has lasted too long the platform's 504. The surprising rule: a socket that has lasted too long ends
+//! without a close frame, as users of Cloud Run report it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt::Write as _, io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -42,6 +42,7 @@ const NOTICE: Duration = Duration::from_millis(50);
 /// Serves one request, and whatever follows it on its connection.
 pub(crate) async fn serve(world: &Arc<World>, entrance: &Entrance, client: &mut Client, received: &Received) {
     let began = (world.clock.now(), Instant::now());
+    let trace = received.head.trace().map_or_else(|| world.trace(), str::to_owned);
     let routed = match gate::route(world, entrance, &received.head) {
         Ok(routed) => routed,
         Err(refusal) => return finish(client, &page(world, &refusal, received.head.path())).await,
@@ -56,13 +57,33 @@ pub(crate) async fn serve(world: &Arc<World>, entrance: &Entrance, client: &mut 
     let outcome = match routed.to {
         Err(refusal) => Outcome::Page(refusal),
         Ok(instances) => {
-            let passing = pass_on(&instances, (&routed.revision, client, received), &mut instance);
+            let bytes = received.with_fields(&fields(&received.head, &trace, client.is_secure()));
+            let request = (routed.revision.as_str(), received, bytes.as_slice());
+            let passing = pass_on(&instances, request, client, &mut instance);
             timeout(instances.recipe().timeout, passing).await.unwrap_or(Outcome::TimedOut)
         }
     };
     let said = end(world, client, received, outcome).await;
     let origin = Origin { service: entrance.service.clone(), revision: routed.revision, instance };
-    record(world, &origin, (&received.head, client), began, said);
+    record(world, &origin, (&received.head, client, trace), began, said);
+}
+
+/// The fields that Cloud Run adds to a request, where the client has not sent them.
+fn fields(head: &Head, trace: &str, is_secure: bool) -> String {
+    let span = &trace[..16];
+    let scheme = if is_secure { "https" } else { "http" };
+    let mut fields = String::new();
+    for (name, value) in [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", scheme),
+        ("x-cloud-trace-context", &format!("{trace}/{};o=0", u64::from_str_radix(span, 16).unwrap_or(1))),
+        ("traceparent", &format!("00-{trace}-{span}-00")),
+    ] {
+        if head.field(name).is_none() {
+            let _ = write!(fields, "{name}: {value}\r\n");
+        }
+    }
+    fields
 }
 
 /// How a request ended.
@@ -109,7 +130,8 @@ async fn end(
 /// Waits for a slot of an instance and hands the request to it; names the instance that took it.
 async fn pass_on(
     instances: &Arc<Instances>,
-    (revision, client, received): (&str, &mut Client, &Received),
+    (revision, received, bytes): (&str, &Received, &[u8]),
+    client: &mut Client,
     name: &mut Option<String>,
 ) -> Outcome {
     let met_before = affinity::instance(&received.head, revision);
@@ -130,7 +152,7 @@ async fn pass_on(
                 return Outcome::Answered;
             }
             Backend::Process(process) => match connect(process, &slot, attempt).await {
-                Some(instance) => return splice(client, instance, received).await,
+                Some(instance) => return splice(client, instance, bytes).await,
                 None if attempt < ATTEMPTS => attempt += 1,
                 None => return Outcome::Page(Page::NotAvailable),
             },
@@ -151,7 +173,7 @@ async fn connect(process: &Process, _slot: &Slot, attempt: u32) -> Option<TcpStr
 fn record(
     world: &World,
     origin: &Origin,
-    (head, client): (&Head, &Client),
+    (head, client, trace): (&Head, &Client, String),
     (began, since): (Timestamp, Instant),
     said: Option<&'static str>,
 ) {
@@ -162,7 +184,7 @@ fn record(
             method: &head.method,
             url: format!("{scheme}://{}{}", head.host().unwrap_or_default(), head.target),
             user_agent: head.field("user-agent"),
-            trace: head.trace().map_or_else(|| world.trace(), str::to_owned),
+            trace,
             status: client.status(),
             sizes: client.counts(),
             began,
@@ -189,12 +211,12 @@ pub(crate) fn page(world: &World, page: &Page, path: &str) -> Vec<u8> {
     page.render(path, &world.trace(), world.clock.now())
 }
 
-async fn splice(client: &mut Client, instance: TcpStream, received: &Received) -> Outcome {
+async fn splice(client: &mut Client, instance: TcpStream, bytes: &[u8]) -> Outcome {
     let (mut client_in, client_out) = split(client);
     let (instance_in, mut instance_out) = instance.into_split();
     let up = async {
         // An instance that stops reading may still have an answer on its way: only `down` ends the splice early.
-        if instance_out.write_all(&received.bytes).await.is_ok() {
+        if instance_out.write_all(bytes).await.is_ok() {
             let _: io::Result<u64> = copy_in(&mut client_in, &mut instance_out).await;
         }
         let _ = instance_out.shutdown().await;

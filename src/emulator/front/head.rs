@@ -113,6 +113,31 @@ impl Received {
     }
 }
 
+impl Received {
+    /// The bytes as an instance is sent them: with `fields` behind the first line, and with the end of the connection
+    /// after the answer, unless the request is for another protocol.
+    pub(crate) fn with_fields(&self, fields: &str) -> Vec<u8> {
+        let (head, rest) = self.bytes.split_at(self.head_length);
+        let stays = self.head.field("upgrade").is_some();
+        let is_connection = |line: &[u8]| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            name.eq_ignore_ascii_case(b"connection")
+        };
+        let mut bytes = Vec::with_capacity(self.bytes.len() + fields.len() + 32);
+        for (at, line) in head.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            if stays || !is_connection(line) {
+                bytes.extend_from_slice(line);
+            }
+            if at == 0 {
+                bytes.extend_from_slice(fields.as_bytes());
+                bytes.extend_from_slice(if stays { b"" } else { b"connection: close\r\n" });
+            }
+        }
+        bytes.extend_from_slice(rest);
+        bytes
+    }
+}
+
 /// Reads one head; `None` when the client left before it was whole.
 ///
 /// # Errors
@@ -177,6 +202,19 @@ mod tests {
         );
         assert_eq!(&origin.bytes[origin.head_length..], b"body");
         assert_eq!((origin.head.path(), origin.head.cookie("GAESA")), ("/", Some("v")));
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_sent_more_fields_and_told_to_close_unless_it_upgrades() {
+        let sent = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\nbody";
+        let received = read_head(&mut &sent[..]).await.unwrap().unwrap();
+        assert_eq!(
+            String::from_utf8(received.with_fields("a: b\r\n")).unwrap(),
+            "POST / HTTP/1.1\r\na: b\r\nconnection: close\r\nHost: x\r\n\r\nbody"
+        );
+        let sent = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81";
+        let received = read_head(&mut &sent[..]).await.unwrap().unwrap();
+        assert_eq!(received.with_fields(""), sent);
     }
 
     #[tokio::test]

@@ -2,9 +2,9 @@
 //!
 //! One port for a service and one for each tag stand in for the names of run.app, which are known on every port besides.
 //! A connection's first head is read whole, as Google's front end does, so a client that holds back the last byte holds
-//! back the request; then the bytes go on verbatim and both directions are spliced. Of the application's bytes it adds
-//! and changes none, but for the cookie where session affinity is asked for.
-//! One connection stays with one revision: a client that wants the split to count opens a new connection.
+//! back the request; then both directions are spliced. Of the application's bytes it adds and changes none, but for the
+//! cookie where session affinity is asked for. The surprising rule: a connection ends with its first answer, so that
+//! every request is routed, admitted and logged for itself, and takes a slot no longer than it lasts.
 
 mod affinity;
 mod client;
