@@ -16,6 +16,14 @@ use super::wait;
 pub struct Faults {
     /// Calls that are answered with an error; the first entry that matches a call is used.
     pub api_status: Vec<ApiStatus>,
+    /// The answer to each API call is held back for so long; what it asks for is done before.
+    #[serde(with = "wait")]
+    pub api_latency: Duration,
+    /// Reads show a service and its revisions as they were before its last write, until so long after that write.
+    #[serde(with = "wait")]
+    pub stale_reads_for: Duration,
+    /// No write is refused for a stale etag or `resourceVersion`, as v2 may do.
+    pub etag_ignored: bool,
     /// When set, every API call needs `Authorization: Bearer` with exactly this token; else 401.
     pub api_token: Option<String>,
     /// Permissions that `testIamPermissions` leaves out and whose calls are answered with 403.

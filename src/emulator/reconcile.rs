@@ -271,9 +271,11 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
 pub(crate) fn foreign_write(world: &Arc<World>, service: &str, change: impl FnOnce(&mut Service)) {
     let mut guard = world.lock();
     let state = &mut *guard;
-    let Some(found) = state.services.get_mut(service) else { return };
-    change(found);
+    let Some(mut found) = state.services.remove(service) else { return };
+    state.keep(&found);
+    change(&mut found);
     found.written(FOREIGNER, world.clock.tick());
+    state.services.insert(service.to_owned(), found);
     begin(world, state, service, None);
     drop(guard);
     world.changed();

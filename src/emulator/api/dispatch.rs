@@ -24,6 +24,7 @@ use super::{
 use crate::emulator::{
     options::ApiRequest,
     state::{PROJECT_NUMBER, World},
+    wait,
 };
 
 /// Query parameters, as sent.
@@ -80,6 +81,8 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
     };
+    let latency = world.lock().faults.api_latency;
+    wait::pass(latency).await;
     respond(answer)
 }
 
