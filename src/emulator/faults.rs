@@ -13,6 +13,7 @@ use super::wait;
 /// The faults in force.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, under its name in a file")]
 pub struct Faults {
     /// Calls that are answered with an error; the first entry that matches a call is used.
     pub api_status: Vec<ApiStatus>,
