@@ -21,7 +21,7 @@ pub(crate) async fn enums_have_their_documented_names(api: &Api) {
     let known = |value: &Value, names: &[&str]| value.as_str().is_some_and(|name| names.contains(&name));
     let kinds = ["TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"];
     for target in
-        [&service["traffic"], &service["trafficStatuses"]].into_iter().flat_map(Value::as_array).flatten()
+        [&service["traffic"], &service["trafficStatuses"]].into_iter().filter_map(Value::as_array).flatten()
     {
         assert!(known(&target["type"], &kinds), "the type of a target: {target}");
     }

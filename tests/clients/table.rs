@@ -175,7 +175,7 @@ pub(super) const ANSWERS: &[Mutant] = &[
         "an_operation_has_typed_contents",
         "the type of the metadata",
         Break::Answer(|_, answer| {
-            rename_values(&mut answer.body, "google.cloud.run.v2.Service", "google.cloud.Thing")
+            rename_values(&mut answer.body, "google.cloud.run.v2.Service", "google.cloud.Thing");
         }),
     ),
     (
