@@ -300,6 +300,7 @@ fn twenty_of_twenty_are_approved_of_threads() {
     approves_ten_of_either_twin(backends::threads_command);
 }
 
+#[expect(clippy::print_stdout, reason = "a series of an hour says how far it is")]
 fn approves_ten_of_either_twin(command: fn(&str) -> String) {
     for mode in ["fixed", "fixed-singleton"] {
         let exec = command(mode);

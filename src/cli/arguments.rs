@@ -131,6 +131,11 @@ fn emulator() -> Command {
         "Stop the processes of an instance between requests, as Cloud Run takes their CPU away [env: {}]",
         variable("throttle")
     );
+    let real_names = format!(
+        "Services say that they are at https://SERVICE-HASH-uc.a.run.app, not at a port: for clients that reach such names \
+         through the Admin API as a proxy [env: {}]",
+        variable("real-names")
+    );
     let environment = Command::new("env")
         .about("Print what a shell needs for gcloud and revgate to reach the emulator")
         .arg(switch("dotenv", "Print NAME=value lines, as for $GITHUB_ENV or an --env-file"))
@@ -158,6 +163,7 @@ fn emulator() -> Command {
         ))
         .arg(allow_commands)
         .arg(Arg::new("throttle").long("throttle").action(ArgAction::SetTrue).help(throttle))
+        .arg(Arg::new("real-names").long("real-names").action(ArgAction::SetTrue).help(real_names))
         .arg(option("bind", "ADDRESS", "Listen on this address besides loopback; others can reach it then"))
         .arg(option(
             "tls",

@@ -55,13 +55,13 @@ fn told(emulator: &Emulator, scenario: &Scenario, certificate: Option<&str>) -> 
     let endpoint = emulator.api_endpoint();
     let port = endpoint.rsplit(':').next().unwrap_or_default();
     let port = if port == USUAL_PORT.to_string() { String::new() } else { format!(" --port {port}") };
+    let names = emulator.names().join(", ");
+    let trust = certificate
+        .map_or_else(String::new, |file| format!("TLS        on every port; trust {}\n", escape(file)));
     let candidate = scenario.revisions.last().filter(|candidate| candidate.exec.is_none());
     let path = candidate.map_or_else(String::new, |candidate| {
         format!(" --path {}", escape(candidate.path.as_deref().unwrap_or("/ws")))
     });
-    let names = emulator.names().join(", ");
-    let trust = certificate
-        .map_or_else(String::new, |file| format!("TLS        on every port; trust {}\n", escape(file)));
     format!(
         "Admin API  {endpoint}\nservice    {}\nmeant for  revgate check --api-endpoint {endpoint} --project {} \
          --region {} --service {} --tag gate{path}\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \

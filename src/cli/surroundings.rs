@@ -21,6 +21,7 @@ pub(super) fn surround(
 ) -> Result<EmulatorOptions, Failure> {
     options.allow_commands = matches.get_flag("allow-commands");
     options.throttle |= input::switch(matches, "throttle")?;
+    options.real_names = input::switch(matches, "real-names")?;
     if let Some(bind) = bind(matches)? {
         options.bind = bind;
     }

@@ -230,6 +230,15 @@ fn size(text: &str) -> Result<usize, Flaw> {
 }
 
 impl FramesSettings {
+    /// Messages of a socket with such a frame, besides those of any socket.
+    pub(crate) fn messages_of(&self, kind: BadFrame) -> u32 {
+        match kind {
+            BadFrame::PingFlood => self.pings,
+            BadFrame::HalfClose => 0,
+            _ => 1,
+        }
+    }
+
     /// What it costs, in one line.
     pub(crate) fn words(&self) -> String {
         let kinds = self.kinds.len();

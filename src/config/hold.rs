@@ -46,7 +46,7 @@ pub struct HoldSettings {
     pub time: Duration,
     /// How many, of distinct users where sockets have users. Default 5, or as many as there are users.
     pub sockets: u32,
-    /// Time between two pings of ours. Default 20 s, or half of the time.
+    /// Time between two pings of ours. Default 20 s, or a third of the time.
     pub ping_every: Duration,
     /// What the application is to say by itself again and again.
     pub heartbeat: Option<Heartbeat>,
@@ -205,6 +205,12 @@ impl Reader<'_> {
 }
 
 impl HoldSettings {
+    /// How many heartbeats of ours a socket sends at the most.
+    pub(crate) fn own_heartbeats(&self) -> u32 {
+        let every = self.own_heartbeat.as_ref().map(|own| own.every.as_millis().max(1));
+        every.map_or(0, |every| u32::try_from(self.time.as_millis() / every).unwrap_or(u32::MAX))
+    }
+
     /// What it costs, in one line; `cut` is the age at which the revision ends every request.
     pub(crate) fn words(&self, cut: Option<Duration>) -> String {
         let (sockets, time) = (self.sockets, self.time.as_secs());

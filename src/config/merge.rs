@@ -116,7 +116,11 @@ pub fn merge(
     let mut race = race::race(&sources, &limits)?;
     race.baseline = baseline::baseline(&sources, target.service.is_some() || purpose == Purpose::Rehearsal)?;
     let users = conversation::users(&sources, token.as_ref())?;
-    let who = Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len());
+    let who = if token::are_users_unknown(&sources, token.as_ref()) {
+        Users::Nobody
+    } else {
+        Users::of(token.is_some(), &conversation.path, conversation.send.as_ref(), users.len())
+    };
     let around = Around { lookup, token: token.as_ref(), limits: &limits, users: who };
     let configured = configured::configured(&sources, &around)?;
     let settings = Settings {

@@ -164,10 +164,20 @@ pub(crate) fn token(
 pub(crate) fn unread(sources: &Sources<'_>) -> Result<Vec<String>, ConfigError> {
     let afar = source(sources)?.map(|found| found.value).filter(|token| token.secret.is_afar());
     let Some(token) = afar.filter(|_| sources.typed.dry_run) else { return Ok(Vec::new()) };
-    let is_named = sources.typed.user.is_some() || sources.file.model.users.is_some();
     let of_users = "; the users are those of its tokens, and this plan counts one";
-    let more = if token.is_ready && !is_named { of_users } else { "" };
+    let more = if token.is_ready && !names_users(sources) { of_users } else { "" };
     Ok(vec![format!("{}{more}", token.secret.would())])
+}
+
+/// True where users come with tokens that a dry run does not read: there may be any number of them.
+pub(crate) fn are_users_unknown(sources: &Sources<'_>, token: Option<&TokenSettings>) -> bool {
+    let is_unread =
+        |token: &TokenSettings| matches!(token.origin, TokenOrigin::Unread { is_ready: true, .. });
+    token.is_some_and(is_unread) && !names_users(sources)
+}
+
+fn names_users(sources: &Sources<'_>) -> bool {
+    sources.typed.user.is_some() || sources.file.model.users.is_some()
 }
 
 /// What is said about tokens that are minted.

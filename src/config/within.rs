@@ -12,6 +12,8 @@ use super::carrier::Carrier;
 use super::checks::CheckName;
 use super::configured::ConfiguredChecks;
 use super::error::ConfigError;
+use super::flow::Flow;
+use super::frames::BadFrame;
 use super::settings::Settings;
 use super::sources::{Sources, Spot};
 use super::values::Flaw;
@@ -121,6 +123,55 @@ impl ConfiguredChecks {
             (false, true) => together,
             (false, false) => 0,
         }
+    }
+}
+
+impl Settings {
+    /// What the configured checks open of all that the run may, and what they say in the name of one user, where that is
+    /// limited; `configured` is what is left of them within what the revision holds. `None` where they open nothing.
+    pub(crate) fn shares(&self, configured: &ConfiguredChecks) -> Option<String> {
+        let sockets = configured.sockets(|check| self.checks.runs(check), self.users.len());
+        let all = self.limits.sockets_per_run;
+        let words = format!(
+            "limits: the configured checks open at most {sockets} of the {all} sockets of the run, its rounds the others"
+        );
+        let waits = self.limits.messages_per_minute.map_or_else(String::new, |most| {
+            let messages = self.messages_of_one_user(configured);
+            let minutes = messages.saturating_sub(1) / most.max(1);
+            let takes =
+                if minutes > 0 { format!(", which takes {minutes} min or more") } else { String::new() };
+            format!("; they send up to {messages} messages in one user's name, {most} a minute{takes}")
+        });
+        (sockets > 0).then(|| words + &waits)
+    }
+
+    /// The most messages that they send in the name of the first user, who has the most to say.
+    fn messages_of_one_user(&self, configured: &ConfiguredChecks) -> u32 {
+        let runs = |check| self.checks.runs(check);
+        let each = messages_of_socket(self);
+        let users = count(self.users.len().max(1));
+        let talks = |flow: Option<&Flow>| {
+            flow.map_or(each, |flow| count(flow.messages().count()).saturating_add(each))
+        };
+        let agent = configured.agent.as_ref().map(|agent| {
+            let conversations = configured.conversations(runs, users).div_ceil(users);
+            conversations.saturating_mul(talks(Some(&agent.flow)))
+        });
+        let own = configured.isolation.as_ref().and_then(|isolation| isolation.own.as_ref());
+        let hold = configured.hold.as_ref().map(|hold| each.saturating_add(hold.own_heartbeats()));
+        let auth = configured.auth.as_ref().map(|auth| of_auth(auth).saturating_mul(each));
+        let frames = configured.frames.as_ref().map(|frames| {
+            let one = |kind: &BadFrame| each.saturating_add(frames.messages_of(*kind));
+            frames.kinds.iter().map(one).fold(each.saturating_add(1), u32::saturating_add)
+        });
+        let parts = [
+            (CheckName::Isolation, own.map(|own| talks(own.flow.as_ref()))),
+            (CheckName::Hold, hold),
+            (CheckName::Auth, auth),
+            (CheckName::Frames, frames),
+        ];
+        let others = parts.into_iter().filter(|(check, _)| runs(*check)).filter_map(|(_, messages)| messages);
+        others.fold(agent.unwrap_or(0), u32::saturating_add)
     }
 }
 
@@ -249,5 +300,13 @@ mod tests {
         let few = "limits: { messages-per-minute: 3 }\n";
         let settings = merged(few).unwrap().settings;
         assert_eq!(settings.sockets_per_user(), 3);
+        let words = settings.shares(&settings.configured).unwrap();
+        assert!(
+            words.starts_with("limits: the configured checks open at most 31 of the 5000 sockets"),
+            "{words}"
+        );
+        assert!(words.contains(" messages in one user's name, 3 a minute, which takes "), "{words}");
+        let free = merged("").unwrap().settings;
+        assert!(free.shares(&free.configured).unwrap().ends_with("its rounds the others"));
     }
 }

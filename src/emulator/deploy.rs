@@ -15,7 +15,7 @@ use super::{
     instance::{Failure, Instances, Recipe, Specification},
     knative::{completed, named, unnamed},
     model::{Policy, Progress, Readiness, Revision, Service, Target},
-    options::{Deployment, Workload},
+    options::{Deployment, EmulatorOptions, Workload},
     reconcile,
     state::{PROJECT_NUMBER, State, World},
     traffic, wait,
@@ -39,6 +39,7 @@ pub(crate) struct BringUp {
 pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> io::Result<Service> {
     let port = state.ports.of(world, Entrance { service: name.to_owned(), tag: None })?;
     let now = world.clock.tick();
+    let EmulatorOptions { project, region, real_names, .. } = &world.options;
     Ok(Service {
         name: name.to_owned(),
         uid: state.uuid(),
@@ -62,6 +63,7 @@ pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> 
         latest_created: None,
         latest_ready: None,
         latest_routed: None,
+        told_names: real_names.then(|| (project.clone(), region.clone())),
         port,
         tag_ports: BTreeMap::new(),
         tags: BTreeMap::new(),
@@ -258,7 +260,7 @@ async fn bring_up(
     let becomes = |readiness| {
         let now = world.clock.tick();
         if let Some(service) = world.lock().services.get_mut(&service) {
-            become_ready(service, &name, readiness, now);
+            become_ready(service, (&name, instances), readiness, now);
         }
         world.changed();
     };
@@ -270,16 +272,22 @@ async fn bring_up(
     }
 }
 
-fn become_ready(service: &mut Service, name: &str, readiness: Readiness, now: Timestamp) {
+fn become_ready(
+    service: &mut Service,
+    (name, instances): (&str, &Arc<Instances>),
+    readiness: Readiness,
+    now: Timestamp,
+) {
     let at = |name: &str| service.revisions.iter().position(|revision| revision.name == name);
     let (this, latest) = (at(name), service.latest_ready.as_deref().and_then(at));
+    // A revision of the same name may have been made since this one, or its service, was deleted.
+    let found = this.and_then(|this| service.revisions.get_mut(this));
+    let Some(revision) = found.filter(|revision| Arc::ptr_eq(&revision.instances, instances)) else { return };
     if readiness == Readiness::Ready && this >= latest {
         service.latest_ready = Some(name.to_owned());
     }
-    if let Some(revision) = this.and_then(|this| service.revisions.get_mut(this)) {
-        revision.readiness = readiness;
-        revision.changed = now;
-    }
+    revision.readiness = readiness;
+    revision.changed = now;
     // One that has failed after it was ready is no longer what LATEST means.
     let is_ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
     if service

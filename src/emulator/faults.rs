@@ -94,7 +94,7 @@ pub struct ApiStatus {
     /// `services.get`, `services.list`, `services.update`, `services.create`, `services.delete`, `services.getIamPolicy`,
     /// `services.setIamPolicy`, `services.testIamPermissions`, `revisions.get`, `revisions.list`, `revisions.delete`,
     /// `operations.get`, `operations.wait`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
-    /// `entries.write`, or `*`.
+    /// `entries.write`, `logs.list`, or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
     /// 400, 401, 403, 404, 409, 429, 500 or 503; another number is answered as 500.
@@ -105,7 +105,7 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 19] = [
+const METHODS: [&str; 20] = [
     "*",
     "services.get",
     "services.list",
@@ -125,6 +125,7 @@ const METHODS: [&str; 19] = [
     "services.usage",
     "entries.list",
     "entries.write",
+    "logs.list",
 ];
 
 /// A misspelt name would be a fault that never happens, and a test that proves nothing.

@@ -99,7 +99,9 @@ impl Emulator {
 
     /// The URL of a tag, once it was routed.
     pub fn tag_url(&self, tag: &str) -> Option<String> {
-        self.world.lock().services.get(&self.world.options.service)?.tag_url(tag)
+        let state = self.world.lock();
+        let port = state.services.get(&self.world.options.service)?.tag_ports.get(tag)?;
+        Some(format!("http://127.0.0.1:{port}"))
     }
 
     /// Deploys a revision, as `gcloud run deploy --async` does: gives its short name and does not wait for it.

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::instance::{Failure, Instances};
+use super::{
+    front::Zone,
+    instance::{Failure, Instances},
+};
 
 /// A service.
 #[derive(Debug, Clone)]
@@ -58,6 +61,8 @@ pub(crate) struct Service {
     pub(crate) latest_ready: Option<String>,
     /// The revision that LATEST means in `routed`: the newest ready one when that took effect.
     pub(crate) latest_routed: Option<String>,
+    /// The project and the region whose names of run.app it says it has; `None`: it says its ports.
+    pub(crate) told_names: Option<(String, String)>,
     /// The port that stands in for its run.app name.
     pub(crate) port: u16,
     /// The ports of all tags there ever were.
@@ -247,11 +252,28 @@ impl Service {
 
     /// The URL of the service.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.zone().map_or_else(
+            || format!("http://127.0.0.1:{}", self.port),
+            |zone| format!("https://{}", zone.hashed(&self.name, None)),
+        )
+    }
+
+    /// All URLs of the service.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        let numbered = self.zone().map(|zone| format!("https://{}", zone.numbered(&self.name, None)));
+        numbered.into_iter().chain([self.url()]).collect()
     }
 
     /// The URL of a tag, once a port stands for it.
     pub(crate) fn tag_url(&self, tag: &str) -> Option<String> {
-        self.tag_ports.get(tag).map(|port| format!("http://127.0.0.1:{port}"))
+        let port = self.tag_ports.get(tag)?;
+        Some(self.zone().map_or_else(
+            || format!("http://127.0.0.1:{port}"),
+            |zone| format!("https://{}", zone.hashed(&self.name, Some(tag))),
+        ))
+    }
+
+    fn zone(&self) -> Option<Zone<'_>> {
+        self.told_names.as_ref().map(|(project, region)| Zone { project, region })
     }
 }

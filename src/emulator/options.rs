@@ -29,6 +29,8 @@ pub struct EmulatorOptions {
     pub bind: IpAddr,
     /// The certificate with which every port speaks TLS too; `None` for plain HTTP only.
     pub tls: Option<Tls>,
+    /// Whether services say that they are at their names of run.app, by https, and not at their ports.
+    pub real_names: bool,
     /// The project's id.
     pub project: String,
     /// The region.
@@ -64,6 +66,7 @@ impl EmulatorOptions {
             port: None,
             bind: Ipv4Addr::LOCALHOST.into(),
             tls: None,
+            real_names: false,
             project: PROJECT.to_owned(),
             region: REGION.to_owned(),
             service: SERVICE.to_owned(),

@@ -12,7 +12,7 @@ use super::{
     deploy::{AUTHOR, add_revision},
     front::Entrance,
     images,
-    model::{Problem, Progress, Readiness, Service, TagMove, Target},
+    model::{Problem, Progress, Readiness, Revision, Service, TagMove, Target},
     state::{Ports, State, World},
     wait,
 };
@@ -29,16 +29,16 @@ pub(crate) const FOREIGNER: &str = "someone-else@example.com";
 /// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
 pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
     let id = state.open_operation(service, None);
-    let mut generation = 0;
+    let (mut uid, mut generation) = (String::new(), 0);
     if let Some(service) = state.services.get_mut(service) {
-        generation = service.generation;
+        (uid, generation) = (service.uid.clone(), service.generation);
         service.operation = Some(id.clone());
         let made = service.revisions.iter_mut().find(|revision| Some(&revision.name) == created.as_ref());
         if let Some(revision) = made {
             revision.operation = Some(id.clone());
         }
     }
-    let write = Write { service: service.to_owned(), generation, operation: id.clone(), created };
+    let write = Write { service: service.to_owned(), uid, generation, operation: id.clone(), created };
     spawn(world, move |world| async move { run(&world, &write).await });
     id
 }
@@ -82,6 +82,11 @@ pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &s
             for revision in service.revisions.extract_if(.., |revision| revision.name == name) {
                 revision.instances.end();
             }
+            if service.latest_ready.as_ref() == Some(&name) {
+                let ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
+                service.latest_ready =
+                    service.revisions.iter().rfind(ready).map(|revision| revision.name.clone());
+            }
             last
         });
         state.end_operation(&operation, None, last);
@@ -110,6 +115,8 @@ where
 #[derive(Debug)]
 struct Write {
     service: String,
+    /// Which service of that name.
+    uid: String,
     generation: u64,
     operation: String,
     /// The revision that it made.
@@ -136,7 +143,8 @@ async fn run(world: &Arc<World>, write: &Write) {
 fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
     let mut guard = world.lock();
     let state = &mut *guard;
-    let Some(service) = state.services.get_mut(&write.service) else {
+    let found = state.services.get_mut(&write.service);
+    let Some(service) = found.filter(|service| service.uid == write.uid) else {
         // Deleted meanwhile: whoever still waits for the write is told so.
         state.end_operation(&write.operation, Some(gone(&write.service)), None);
         return Some(Vec::new());

@@ -171,12 +171,8 @@ impl Run<'_> {
         for trimmed in &trimmed {
             self.note_of_target(format!("{}: {}", trimmed.check, trimmed.words()));
         }
-        let sockets = configured.sockets(runs, users);
-        if sockets > 0 {
-            let all = settings.limits.sockets_per_run;
-            self.note_of_target(format!(
-                "limits: the configured checks open at most {sockets} of the {all} sockets of the run, its rounds the others"
-            ));
+        if let Some(words) = settings.shares(&configured) {
+            self.note_of_target(words);
         }
         self.configured = configured;
         self.evidence.configured.trimmed = trimmed;

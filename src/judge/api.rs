@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn answer(took: u64, result: Answered) -> Answer {
-        Answer { at_once: false, began: 0, took, result }
+        Answer { number: 1, at_once: false, began: 0, took, result }
     }
 
     fn right(took: u64) -> Answer {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::deliberate::deliberate;
+use self::deliberate::Deliberate;
 pub use self::seen::{Logged, LoggedKind, LogsRead, LogsSeen};
 use self::windows::Windows;
 use super::check::{Check, Outcome};
@@ -73,7 +73,7 @@ struct Sorted<'a> {
 
 fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     let windows = Windows::of(evidence);
-    let sorted = sort(read, &windows, &deliberate(evidence));
+    let sorted = sort(read, &windows, &Deliberate::of(evidence));
     let clean = windows.outside(read.ended);
     let check = if !sorted.counted.is_empty() {
         Check::bare(CheckName::Logs, Outcome::Fail, failed_words(&sorted, read))
@@ -93,16 +93,17 @@ fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
     if check.outcome == Outcome::Fail { failed_help(check, &sorted, evidence) } else { check }
 }
 
-fn sort<'a>(read: &'a LogsRead, windows: &Windows, deliberate: &BTreeSet<u32>) -> Sorted<'a> {
+fn sort<'a>(read: &'a LogsRead, windows: &Windows, deliberate: &Deliberate) -> Sorted<'a> {
     let mut sorted = Sorted { counted: vec![], allowed: 0, in_windows: 0, not_the_logs: vec![] };
     for entry in &read.entries {
         let own = entry.socket.is_some();
+        let is_of = |numbers: &BTreeSet<u32>| entry.socket.is_some_and(|number| numbers.contains(&number));
         match entry.kind {
             _ if is_excused(entry) => sorted.allowed += 1,
             // We broke it off ourselves, or its token or frame was bad: `auth` and `frames` judge how such a one ends.
-            LoggedKind::BrokenRequest if entry.socket.is_some_and(|socket| deliberate.contains(&socket)) => {
-                sorted.not_the_logs.push(entry);
-            }
+            LoggedKind::BrokenRequest if is_of(&deliberate.broken) => sorted.not_the_logs.push(entry),
+            // The application answers an endpoint with the very 5xx that is declared to be due: `api` judges that.
+            LoggedKind::ServerError if is_of(&deliberate.due) => sorted.not_the_logs.push(entry),
             // Open for longer than the revision allows, which `hold` judges; or without room in any instance, which keeps
             // the check that sent it from passing. Of others, who had no part in this run, both count.
             LoggedKind::TimedOut | LoggedKind::NoInstance if own => sorted.not_the_logs.push(entry),

@@ -15,7 +15,7 @@ use super::deadline::Deadline;
 use super::lanes::Lanes;
 use super::learned::{Learned, learn};
 use super::observation::{Company, Observation, Opening, Round, Stage};
-use super::plan::{Place, Plan};
+use super::plan::Plan;
 use super::platform::PlatformPage;
 use super::prober::Prober;
 use super::schedule::{self, Candidate, Mood};
@@ -263,13 +263,8 @@ impl<'a, S: Steering> Campaign<'a, S> {
         }
     }
 
-    /// True where rounds in lanes would only disturb each other. A process of our own is stopped and started for each
-    /// round, whatever path a crowded machine seems to be and whatever lanes the address was given: with two under way,
-    /// the end of one would wake the server of the other.
+    /// True where rounds in lanes would only disturb each other.
     fn has_one_lane(&self) -> bool {
-        if self.plan.place == Place::Local {
-            return true;
-        }
         match self.plan.race.lanes {
             Some(lanes) => lanes == 1,
             None => self.round_trip.is_some_and(|time| time < NEAR),

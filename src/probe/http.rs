@@ -100,6 +100,7 @@ impl Asker<'_> {
         match self.cut.run_until_cancelled(asked).await {
             Some(answer) => answer,
             None => Answer {
+                number: request.number,
                 at_once: request.at_once,
                 began,
                 took: self.prober.now().saturating_sub(began),
@@ -131,6 +132,7 @@ impl Asker<'_> {
             headers.push(("Content-Type".to_owned(), Secret::new("application/json")));
         }
         Request {
+            number: spec.number,
             method: endpoint.method.clone(),
             path: endpoint.path.fill(values, Escaping::Url),
             nonce: spec.nonce,

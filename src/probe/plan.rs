@@ -156,6 +156,7 @@ impl Plan {
                     .local_limits
                     .sockets_per_run
                     .max(Limits::of_process().sockets_per_run),
+                sockets_per_user: settings.sockets_per_user(),
                 ..settings.local_limits.clone()
             },
             ..Self::new(settings, Capacity::default(), seed)

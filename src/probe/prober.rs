@@ -212,3 +212,28 @@ fn of_users(sockets: &[SocketSpec], messages: usize) -> BTreeMap<usize, usize> {
     }
     of_users
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FileConfig, Lookup, Purpose, Typed, merge};
+
+    #[tokio::test]
+    async fn a_user_has_one_account_at_both_revisions_and_with_any_token() {
+        let file = FileConfig::parse("t", b"send: x\nlimits: { messages-per-minute: 2 }\n").unwrap();
+        let settings =
+            merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap().settings;
+        let address = |text: &str| Address::new(&url::Url::parse(text).unwrap()).unwrap();
+        let here = address("ws://127.0.0.1:9");
+        let prober = Prober::new(here, &settings, None, Redactor::default(), Instant::now(), 0);
+        let others = [prober.aimed(address("ws://127.0.0.1:10")), prober.carrying(Credential::Missing)];
+        let socket = SocketSpec { number: 1, user: Some(0), nonce: "n".to_owned() };
+        for other in &others {
+            other
+                .turn(std::slice::from_ref(&socket), other.messages_of_socket(), &CancellationToken::new())
+                .await;
+        }
+        let now = Instant::now();
+        assert!(prober.accounts.of(0).next(now) > now && prober.accounts.of(1).next(now) == now);
+    }
+}

@@ -5,7 +5,7 @@
 //! only when the last socket has left, and failures that overlap count as one event and tell little.
 
 use super::observation::{Company, Stage};
-use super::plan::Plan;
+use super::plan::{Place, Plan};
 
 /// Once something has failed, one round in so many runs alone.
 const WARY_ALONE: u32 = 3;
@@ -56,7 +56,9 @@ fn company(plan: &Plan, candidate: Candidate, mood: Mood) -> Company {
     }
     let single = matches!(stage, Stage::Control | Stage::Held);
     let quiet = single || mood.near || turn < plan.quiet_rounds;
-    if mood.wary || (quiet && !mood.late) { Company::Quiet } else { Company::Lanes }
+    // A process of our own is stopped for each round: with two under way, the end of one would wake the server of the other.
+    let follows = mood.wary || plan.place == Place::Local;
+    if follows || (quiet && !mood.late) { Company::Quiet } else { Company::Lanes }
 }
 
 #[cfg(test)]
@@ -127,6 +129,19 @@ mod tests {
         let alone = rounds.iter().filter(|(_, company)| *company == Company::Alone).count();
         assert_eq!(alone, 10, "five of each pattern");
         assert!(rounds.iter().all(|(_, company)| *company != Company::Quiet));
+    }
+
+    #[test]
+    fn a_server_that_is_stopped_is_stopped_for_one_round_at_a_time() {
+        let plan = Plan { alone_rounds: 0, place: Place::Local, ..plan() };
+        let number = plan.quiet_rounds + 1;
+        for stage in [Stage::FrozenUsers, Stage::FrozenSameUser, Stage::Control] {
+            for (near, late) in [(false, false), (false, true), (true, false), (true, true)] {
+                let mood = Mood { wary: false, near, late };
+                let next = next(&plan, &[Candidate { stage, started: number - 1, number }], mood);
+                assert_eq!(next, Some((stage, Company::Quiet)), "{mood:?}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use revgate::emulator::{Behaviour, Emulator, EmulatorOptions};
 use serde_json::{Value, json};
 
-use super::support::{call, get, named, options, path, sample, settled, two, with};
+use super::support::{call, eventually, get, named, options, path, sample, settled, two, with};
 
 const SERVICE: &str = "/apis/serving.knative.dev/v1/namespaces/demo-project/services/demo";
 const REVISIONS: &str = "/apis/serving.knative.dev/v1/namespaces/123456789012/revisions";
@@ -275,4 +275,22 @@ async fn a_call_for_another_place_is_told_where_this_is() {
     let message = error["error"]["message"].as_str().unwrap();
     assert!(message.ends_with("revgate emulator --project other --region europe-west1"), "{message}");
     assert_eq!(raw(&emulator, "GET", &elsewhere.replace("/v1/", "/v2/"), None).await, (200, json!({})));
+}
+
+#[tokio::test]
+async fn a_service_of_a_deleted_ones_name_starts_anew() {
+    let emulator = two().await;
+    let before = get(&emulator, "services/demo").await;
+    assert_eq!(raw(&emulator, "DELETE", SERVICE, None).await.0, 200);
+    eventually("it is gone", || async { call(&emulator, "GET", "services/demo", None).await.0 == 404 }).await;
+    let template = json!({"revision": "demo-b", "containers": [{"image": "i"}]});
+    let (status, _) =
+        call(&emulator, "POST", "services?serviceId=demo", Some(json!({"template": template}))).await;
+    assert_eq!(status, 200);
+    settled(&emulator).await;
+    let after = get(&emulator, "services/demo").await;
+    assert_eq!((&after["generation"], &after["observedGeneration"]), (&json!("1"), &json!("1")));
+    assert_ne!(after["uid"], before["uid"]);
+    assert_eq!(after["uri"], before["uri"], "the same name has the same port");
+    assert!(after["latestReadyRevision"].as_str().unwrap().ends_with("/demo-b"));
 }

@@ -72,6 +72,19 @@ async fn a_host_name_decides_on_every_port() {
 }
 
 #[tokio::test]
+async fn services_say_real_names_where_that_is_asked_for() {
+    let emulator = world(EmulatorOptions { real_names: true, ..options() }).await;
+    let service = call(&emulator, "GET", "services/demo", None).await.1;
+    let hashed = service["uri"].as_str().unwrap();
+    assert!(hashed.starts_with("https://demo-") && hashed.ends_with("-uc.a.run.app"), "{hashed}");
+    assert_eq!(service["urls"], serde_json::json!([format!("https://{SERVICE}"), hashed]));
+    let tag = service["trafficStatuses"][1]["uri"].as_str().unwrap();
+    assert_eq!(tag, hashed.replace("//demo", "//candidate---demo"));
+    let host = tag.trim_start_matches("https://");
+    assert!(say(&emulator.api_endpoint(), &get("/health", host)).await.contains("x-revision: demo-b"));
+}
+
+#[tokio::test]
 async fn healthz_is_swallowed_and_nothing_else() {
     let emulator = world(options()).await;
     let url = emulator.service_url().unwrap();

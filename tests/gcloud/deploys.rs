@@ -74,6 +74,18 @@ async fn a_revision_that_does_not_start_fails_the_deployment_and_the_old_one_ser
 }
 
 #[tokio::test]
+async fn a_command_that_does_not_listen_fails_the_deployment_in_cloud_runs_words() {
+    let Some(story) = Story::with(|options| options.allow_commands = true).await else { return };
+    let said = story.bad("run deploy web --image exec:false --revision-suffix dead").await;
+    let message = "Revision 'web-dead' is not ready and cannot serve traffic. The user-provided container failed to \
+                   start and listen on the port defined provided by the PORT=8080 environment variable";
+    assert!(said.contains(message), "{said}");
+    let revision = story.json("run revisions describe web-dead").await;
+    assert_eq!(revision["status"]["conditions"][0]["reason"], "HealthCheckContainerError");
+    assert_eq!(revision["metadata"]["annotations"].get("emulator.revgate/runs"), None, "its image does run");
+}
+
+#[tokio::test]
 async fn a_revisions_name_belongs_to_one_configuration() {
     let Some(story) = Story::begin().await else { return };
     let blue = "run deploy web --image app:1 --revision-suffix blue";

@@ -30,6 +30,7 @@ async fn entries_are_read_filtered_and_written() {
     story.good("logging write deploys 'web was gated' --severity=NOTICE").await;
     let written = story.json("logging read 'logName:deploys AND severity=NOTICE'").await;
     assert_eq!(written[0]["textPayload"], "web was gated");
+    assert!(story.good("logging logs list").await.contains("projects/demo-project/logs/deploys"));
     let said = story.bad("logging read 'severity>=LOUD'").await;
     assert!(said.contains("INVALID_ARGUMENT"), "{said}");
 }

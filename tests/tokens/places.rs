@@ -89,7 +89,10 @@ fn a_command_is_run_only_where_the_command_line_allows_it() {
 fn a_dry_run_runs_no_command_and_asks_no_secret_manager() {
     for (token, due) in [
         ("secret-command: [sh, -c, 'touch ran; echo key']", "would run: sh -c [masked]"),
-        ("tokens-command: [touch, ran]", "would run: touch ran; the users are those of its tokens"),
+        (
+            "tokens-command: [touch, ran] }\nframes: {",
+            "would run: touch ran; the users are those of its tokens",
+        ),
         (
             "algorithm: RS256, secret-command: [touch, ran, --password, s3cret]",
             "would run: touch ran --password [masked]",

@@ -130,6 +130,7 @@ async fn perform(
         Verb::GetOperation(id) => operations::get(world, id, call.api),
         Verb::ListEntries => entries::list(world, body),
         Verb::WriteEntries => entries::write(world, body),
+        Verb::ListLogs if known => Ok(entries::logs(world)),
         Verb::GetIamPolicy(name) if known => iam::policy(world, call, name),
         Verb::SetIamPolicy(name) if known => iam::set_policy(world, call, name, body),
         Verb::TestIamPermissions(_) => Ok(iam::permissions(world, body)),

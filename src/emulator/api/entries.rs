@@ -1,6 +1,6 @@
 //! Log entries, as the Logging API lists them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -93,6 +93,14 @@ pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
         }
     }
     Ok(json!({}))
+}
+
+/// GET logs: the names of all logs that have entries.
+pub(crate) fn logs(world: &World) -> Value {
+    let lag = world.lock().faults.log_lag;
+    let names: BTreeSet<String> =
+        world.journal.seen(lag, None).iter().map(|entry| text(entry, "logName").to_owned()).collect();
+    if names.is_empty() { json!({}) } else { json!({"logNames": names}) }
 }
 
 fn may_read(world: &World, body: &Value) -> Result<(), ApiError> {

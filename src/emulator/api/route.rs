@@ -69,6 +69,8 @@ pub(crate) enum Verb {
     ListEntries,
     /// POST entries:write
     WriteEntries,
+    /// GET /v2/projects/P/logs
+    ListLogs,
 }
 
 /// Where v1 has what Knative knows.
@@ -101,6 +103,7 @@ pub(crate) fn parse(method: &str, host: &str, path: &str) -> Option<Call> {
         (_, [project, "locations", region, rest @ ..]) if !rest.is_empty() => {
             made(api, project, region, collection(api, method, rest)?)
         }
+        (Api::V2, [project, "logs"]) if method == "GET" => made(api, project, ANY, Verb::ListLogs),
         (Api::V1, [project, "locations"]) if method == "GET" => made(api, project, ANY, Verb::ListLocations),
         (Api::V1, [project, "services", name]) if method == "GET" => {
             made(api, project, ANY, Verb::GetUsage((*name).to_owned()))
@@ -192,6 +195,7 @@ impl Call {
             Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable => "services.usage",
             Verb::ListEntries => "entries.list",
             Verb::WriteEntries => "entries.write",
+            Verb::ListLogs => "logs.list",
         }
     }
 
@@ -203,6 +207,7 @@ impl Call {
             Verb::WaitOperation(_) => own("run.operations.get"),
             Verb::ListEntries => own("logging.logEntries.list"),
             Verb::WriteEntries => own("logging.logEntries.create"),
+            Verb::ListLogs => own("logging.logs.list"),
             Verb::GetProject => own("resourcemanager.projects.get"),
             Verb::GetUsage(_) => own("serviceusage.services.get"),
             Verb::ListUsage => own("serviceusage.services.list"),
@@ -220,7 +225,12 @@ impl Call {
         match &self.verb {
             Verb::ListServices | Verb::CreateService => location,
             Verb::ListEntries | Verb::WriteEntries => "entries".to_owned(),
-            Verb::GetProject | Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable | Verb::ListLocations => {
+            Verb::ListLogs
+            | Verb::GetProject
+            | Verb::GetUsage(_)
+            | Verb::ListUsage
+            | Verb::Enable
+            | Verb::ListLocations => {
                 format!("projects/{}", self.project)
             }
             Verb::GetOperation(id) | Verb::WaitOperation(id) => format!("{location}/operations/{id}"),

@@ -6,8 +6,8 @@ use crate::judge::{
     Window,
 };
 use crate::probe::{
-    AuthSeen, BadTokenSeen, Capacity, Company, Declared, End, EndKind, Observation, Opening, Phase, Plan,
-    Round, Stage, StopReason, Timeline,
+    Answer, Answered, ApiSeen, AuthSeen, BadTokenSeen, Capacity, Company, Declared, End, EndKind,
+    EndpointSeen, Observation, Opening, Phase, Plan, Round, Stage, StopReason, Timeline,
 };
 use crate::trust::Excerpt;
 
@@ -222,6 +222,32 @@ fn an_oversized_token_whose_connection_was_dropped_is_judged_by_auth_and_a_good_
         evidence.configured.auth = Some(auth.clone());
         assert_eq!(logs(&evidence).outcome, due, "socket {socket}");
     }
+}
+
+#[test]
+fn a_5xx_that_an_endpoint_is_declared_to_answer_is_what_was_asked_for() {
+    let answer = |number, result| Answer { number, at_once: false, began: 0, took: 9, result };
+    let endpoint = EndpointSeen {
+        name: Excerpt::new("GET /down"),
+        is_swallowed: false,
+        statuses: vec!["503".to_owned()],
+        within: 2000,
+        times: 2,
+        at_once: 0,
+        answers: vec![
+            answer(30, Answered::Right { status: 503 }),
+            answer(31, Answered::Right { status: 200 }),
+        ],
+    };
+    let api = ApiSeen { endpoints: vec![endpoint], no_client: None };
+    let judged = |number, kind| {
+        let mut evidence = evidence(vec![Logged { socket: Some(number), ..entry(9000, kind) }]);
+        evidence.configured.api = Some(api.clone());
+        logs(&evidence).outcome
+    };
+    assert_eq!(judged(30, LoggedKind::ServerError), Outcome::Pass);
+    assert_eq!(judged(31, LoggedKind::ServerError), Outcome::Fail);
+    assert_eq!(judged(30, LoggedKind::BrokenRequest), Outcome::Fail, "the instance broke it off");
 }
 
 #[test]

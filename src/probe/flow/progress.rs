@@ -228,6 +228,11 @@ impl<'f> Progress<'f> {
         Some(Meaning::Forbidden(rule.name.clone(), rule.because.clone()))
     }
 
+    /// Whether a strict flow passes a frame over.
+    pub(super) fn ignores(&self, incoming: &Incoming<'_>) -> bool {
+        self.ignore.iter().any(|ruled| ruled.matches(incoming))
+    }
+
     /// What is due, and why a frame that came is not what is due though it looks like it.
     pub(super) fn missed(&self, incoming: &Incoming<'_>, redactor: &Redactor) -> Option<(String, String)> {
         let waits = self.stops.get(self.position..)?.iter().map_while(|stop| match stop {
@@ -281,9 +286,7 @@ impl<'f> Progress<'f> {
         match early {
             _ if is_error => Meaning::Error,
             Some((came, due)) => Meaning::OutOfOrder { came, due },
-            None if self.strict && !known && !self.ignore.iter().any(|ruled| ruled.matches(incoming)) => {
-                Meaning::Unexpected
-            }
+            None if self.strict && !known && !self.ignores(incoming) => Meaning::Unexpected,
             None => Meaning::PassedOver,
         }
     }

@@ -16,6 +16,7 @@ use crate::config::{Condition, Statuses};
 use crate::probe::PlatformPage;
 use crate::probe::prober::Prober;
 use crate::probe::series::Series;
+use crate::probe::spec::SocketSpec;
 use crate::probe::transport::Address;
 use crate::trust::{Excerpt, Secret};
 
@@ -30,6 +31,7 @@ pub(super) const ID_TOKEN: &str = "X-Serverless-Authorization";
 
 /// A request, and what of its answer is due.
 pub(super) struct Request {
+    pub(super) number: u32,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) nonce: String,
@@ -72,7 +74,7 @@ impl Request {
             Err(_) => Answered::TimedOut,
         };
         let took = prober.now().saturating_sub(prober.at(begun));
-        Answer { at_once: self.at_once, began: prober.at(begun), took, result }
+        Answer { number: self.number, at_once: self.at_once, began: prober.at(begun), took, result }
     }
 
     async fn exchange(&self, prober: &Prober, client: &reqwest::Client) -> Result<Raw, reqwest::Error> {
@@ -191,7 +193,7 @@ pub struct Sentinel {
 
 /// Sends one request to a path that is nobody's.
 pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
-    let nonce = series.socket(None).nonce;
+    let SocketSpec { number, nonce, .. } = series.socket(None);
     let trouble = |text: &str| Some(Excerpt::new(&prober.redactor.redact(text)));
     let client = match client(&prober.address) {
         Ok(client) => client,
@@ -199,6 +201,7 @@ pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
     };
     let id_token = prober.id_token.as_ref().map(|token| super::bearer(ID_TOKEN, token));
     let request = Request {
+        number,
         method: "GET".to_owned(),
         path: format!("/revgate/{nonce}"),
         nonce: nonce.clone(),
@@ -245,6 +248,7 @@ mod tests {
         let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
         let endpoint = merged.settings.configured.api.unwrap().endpoints.remove(0);
         Request {
+            number: 1,
             method: "GET".to_owned(),
             path: "/a".to_owned(),
             nonce: "n".to_owned(),

@@ -40,6 +40,9 @@ pub struct EndpointSeen {
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
+    /// Number of the request in this run, by which the platform's log names it; 0 in old records.
+    #[serde(default)]
+    pub number: u32,
     /// Whether it was asked together with others.
     pub at_once: bool,
     /// When it was sent, in microseconds since the start of the run.

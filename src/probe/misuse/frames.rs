@@ -103,7 +103,7 @@ pub async fn send_bad_frames(
             }
             let bystander = PAUSE.max(pause);
             let spec = series.socket(Some(0));
-            let messages = prober.messages_of_socket() + messages_of(*kind, settings);
+            let messages = prober.messages_of_socket() + settings.messages_of(*kind) as usize;
             prober.turn(std::slice::from_ref(&spec), messages, cut).await;
             let began = prober.now();
             let seen = misbehave(prober, settings, *kind, &spec, learned, cut).await;
@@ -127,15 +127,6 @@ pub async fn send_bad_frames(
         bad,
         bystanders: join_all(leaving).await,
         left_out: settings.kinds.iter().copied().filter(|kind| !is_possible(*kind, prober)).collect(),
-    }
-}
-
-/// Messages of a socket with such a frame, besides those of any socket.
-fn messages_of(kind: BadFrame, settings: &FramesSettings) -> usize {
-    match kind {
-        BadFrame::PingFlood => settings.pings as usize,
-        BadFrame::HalfClose => 0,
-        _ => 1,
     }
 }
 

@@ -66,7 +66,7 @@ fn annotations(service: &Service, faults: &Faults) -> Map<String, Value> {
         put("run.googleapis.com/operation-id", json!(operation));
     }
     if !faults.default_uri_disabled {
-        put("run.googleapis.com/urls", json!(json!([service.url()]).to_string()));
+        put("run.googleapis.com/urls", json!(json!(service.urls()).to_string()));
     }
     let asked = annotations.get(INGRESS).and_then(Value::as_str).unwrap_or("all").to_owned();
     let ingress = if faults.ingress == Ingress::All { asked } else { faults.ingress.as_v1().to_owned() };

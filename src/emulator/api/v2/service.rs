@@ -70,7 +70,7 @@ fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<St
     }
     if !faults.default_uri_disabled {
         put("uri", json!(service.url()));
-        put("urls", json!([service.url()]));
+        put("urls", json!(service.urls()));
     }
     put("etag", json!(etag(service.version(), &service.name)));
     if service.progress == Progress::Reconciling {

@@ -119,11 +119,12 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
                 Meaning::Unexpected if events.is_empty() => unexpected = Some(&incoming),
                 Meaning::Unexpected => {}
                 meaning => {
-                    if self.weigh(meaning, &incoming, at, &mut answers)? {
-                        unexpected = None;
-                    }
+                    self.weigh(meaning, &incoming, at, &mut answers)?;
+                    unexpected = None;
                 }
             }
+        } else if self.progress.ignores(&incoming) {
+            unexpected = None;
         }
         if let Some(event) = unexpected {
             self.weigh(Meaning::Unexpected, event, at, &mut answers)?;

@@ -15,7 +15,7 @@ use crate::trust::Redactor;
 /// What a server has been told, in its order.
 type Told = Arc<Mutex<Vec<String>>>;
 
-/// A server on loopback that answers "start USER" with "done": "slow" a second later, "stuck" never.
+/// A server on loopback that answers "start USER" with "done": "slow" a second later, "stuck" never, "list" behind a list.
 async fn server() -> (String, Told) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -31,6 +31,9 @@ async fn server() -> (String, Told) {
                     let pause = Duration::from_millis(if text.contains("slow") { 1000 } else { 0 });
                     if text.starts_with("start") && !text.contains("stuck") {
                         sleep(pause).await;
+                        if text.contains("list") {
+                            let _ = socket.send(Message::text(r#"[{"type":"x"},{"type":"y"}]"#)).await;
+                        }
                         let _ = socket.send(Message::text("done")).await;
                     }
                 }
@@ -45,8 +48,12 @@ const FLOW: &str = "flows:\n  f:\n    steps: [ { send: 'start {{user}}' }, { exp
 
 /// The settings of a run at this address, of these users.
 fn settings(url: &str, users: &str, limits: &str) -> Merged {
+    with_flow(url, users, limits, FLOW)
+}
+
+fn with_flow(url: &str, users: &str, limits: &str, flow: &str) -> Merged {
     let text = format!(
-        "url: {url}\nusers: [{users}]\n{limits}isolation: {{ flow: f, at-once: 2 }}\ntimeouts: {{ hold: 50ms }}\n{FLOW}"
+        "url: {url}\nusers: [{users}]\n{limits}isolation: {{ flow: f, at-once: 2 }}\ntimeouts: {{ hold: 50ms }}\n{flow}"
     );
     let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
     merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Gate).unwrap()
@@ -108,5 +115,23 @@ async fn a_run_that_is_over_waits_for_the_others_of_its_round_as_long_as_its_soc
         assert_eq!(closed > slow.completed.unwrap(), waits, "{seen:?}");
         let told = told.lock().unwrap().clone();
         assert_eq!(told.iter().filter(|text| text.starts_with("stop")).count(), 2, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_strict_flow_passes_over_a_list_as_a_whole_or_each_of_its_events() {
+    for (ignored, passes) in [
+        ("{ regex: '^.\\{' }", true),
+        ("{ type: [x, y] }", true),
+        ("{ type: x }", false),
+        ("{ type: z }", false),
+    ] {
+        let (url, _) = server().await;
+        let steps = format!("strict: true\n    ignore: {ignored}\n    steps:");
+        let merged = with_flow(&url, "list-1, list-2", "", &FLOW.replace("steps:", &steps));
+        for run in runs(&url, &merged, None, &CancellationToken::new()).await {
+            assert_eq!(run.is_whole(), passes, "{ignored}: {run:?}");
+            assert_eq!(matches!(run.ending, Ending::Unexpected { .. }), !passes, "{ignored}: {run:?}");
+        }
     }
 }
