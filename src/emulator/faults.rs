@@ -93,7 +93,7 @@ pub struct Faults {
 pub struct ApiStatus {
     /// `services.get`, `services.list`, `services.update`, `services.create`, `services.delete`, `services.getIamPolicy`,
     /// `services.setIamPolicy`, `services.testIamPermissions`, `revisions.get`, `revisions.list`, `revisions.delete`,
-    /// `operations.get`, `operations.wait`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
+    /// `operations.get`, `operations.wait`, `operations.list`, `operations.delete`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
     /// `entries.write`, `logs.list`, or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
@@ -105,7 +105,7 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 22] = [
     "*",
     "services.get",
     "services.list",
@@ -120,6 +120,8 @@ const METHODS: [&str; 20] = [
     "revisions.delete",
     "operations.get",
     "operations.wait",
+    "operations.list",
+    "operations.delete",
     "locations.list",
     "projects.get",
     "services.usage",

@@ -68,9 +68,11 @@ fn readings(told: &Stories) {
         "revision",
         json!({
             "service": "shop", "ready": "CONDITION_SUCCEEDED", "generation": [1, 1], "digest": true,
-            "serving": "BadRequest", "gone": "shop-broken", "after": "NotFound",
+            "serving": "BadRequest", "checked": "shop-broken", "gone": "shop-broken", "after": "NotFound",
         }),
     );
+    saw(told, "operations", json!({"done": true, "listed": true, "forgotten": "NotFound"}));
+    saw(told, "settings", json!({"different": []}));
     saw(
         told,
         "access",
@@ -138,7 +140,7 @@ async fn entries_are_written_listed_and_filtered() {
         &told,
         "text",
         json!({
-            "part": ["batch 3"], "exact": ["one"], "not": rest, "or": ["one", "batch 0"], "field": [2],
+            "part": ["batch 3"], "exact": ["one"], "not": rest, "or": ["one", "batch 0"], "list": ["one", "batch 4"], "anywhere": ["batch 2"], "hyphen": ["one"], "field": [2],
         }),
     );
     saw(&told, "order", json!({"newest": batch.iter().rev().collect::<Vec<_>>()}));

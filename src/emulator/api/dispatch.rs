@@ -128,6 +128,8 @@ async fn perform(
     match &call.verb {
         Verb::WaitOperation(id) => operations::wait(world, id, body, call.api).await,
         Verb::GetOperation(id) => operations::get(world, id, call.api),
+        Verb::ListOperations => operations::list(world, known, query, call.api),
+        Verb::DeleteOperation(id) => operations::delete(world, id),
         Verb::ListEntries => entries::list(world, body),
         Verb::WriteEntries => entries::write(world, body),
         Verb::ListLogs if known => Ok(entries::logs(world)),

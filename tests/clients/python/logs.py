@@ -71,6 +71,9 @@ def text():
         "exact": [entry.payload for entry in found('textPayload="one"')],
         "not": [entry.payload for entry in found('logName:"rehearsal" AND severity=NOTICE AND NOT textPayload:"3"')],
         "or": [entry.payload for entry in found('(textPayload="one" OR textPayload="batch 0")')],
+        "list": [entry.payload for entry in found('logName:"rehearsal" AND textPayload=("one" OR "batch 4")')],
+        "anywhere": [entry.payload for entry in found('"BATCH 2"')],
+        "hyphen": [entry.payload for entry in found('log_id("rehearsal") -severity=NOTICE -severity=ERROR')],
         "field": [entry.payload["count"] for entry in found("jsonPayload.count=2")],
     }
 

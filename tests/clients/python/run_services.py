@@ -10,7 +10,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import run_v2
 from google.iam.v1 import iam_policy_pb2, policy_pb2
-from google.protobuf import field_mask_pb2
+from google.longrunning import operations_pb2
+from google.protobuf import duration_pb2, field_mask_pb2, json_format
 
 ADDRESS = sys.argv[1]
 PARENT = "projects/demo-project/locations/us-central1"
@@ -234,6 +235,9 @@ def revision():
     one = revisions.get_revision(name=NAME + "/revisions/shop-one")
     states = {condition.type_: condition.state.name for condition in one.conditions}
     error = failure(lambda: revisions.delete_revision(name=NAME + "/revisions/shop-three").result(timeout=PATIENCE))
+    checked = revisions.delete_revision(
+        request=run_v2.DeleteRevisionRequest(name=NAME + "/revisions/shop-broken", validate_only=True)
+    ).result(timeout=PATIENCE)
     gone = revisions.delete_revision(name=NAME + "/revisions/shop-broken").result(timeout=PATIENCE)
     after = failure(lambda: revisions.get_revision(name=NAME + "/revisions/shop-broken"))
     return {
@@ -242,9 +246,52 @@ def revision():
         "generation": [one.generation, one.observed_generation],
         "digest": "@sha256:" in one.containers[0].image,
         "serving": error[0],
+        "checked": short(checked.name),
         "gone": short(gone.name),
         "after": after[0],
     }
+
+
+def operations():
+    """What the client knows besides polling: waiting, listing, and forgetting."""
+    service = get()
+    service.labels["stage"] = "waited"
+    name = update(service, mask=["labels"]).operation.name
+    wait = operations_pb2.WaitOperationRequest(name=name, timeout=duration_pb2.Duration(seconds=30))
+    done = services.wait_operation(wait).done
+    listed = [operation.name for operation in services.list_operations(operations_pb2.ListOperationsRequest(name=PARENT)).operations]
+    services.delete_operation(operations_pb2.DeleteOperationRequest(name=name))
+    forgotten = failure(lambda: services.get_operation(operations_pb2.GetOperationRequest(name=name)))
+    return {"done": done, "listed": name in listed, "forgotten": forgotten[0]}
+
+
+def settings():
+    """Every setting of a template comes back as it was sent."""
+    service = get()
+    template = service.template
+    template.revision = "shop-four"
+    template.scaling = run_v2.RevisionScaling(min_instance_count=1, max_instance_count=3)
+    template.max_instance_request_concurrency = 10
+    template.timeout = duration_pb2.Duration(seconds=60)
+    template.session_affinity = True
+    template.labels["l"] = "m"
+    template.volumes = [
+        run_v2.Volume(name="scratch", empty_dir=run_v2.EmptyDirVolumeSource(medium="MEMORY", size_limit="64Mi"))
+    ]
+    container = template.containers[0]
+    secret = run_v2.SecretKeySelector(secret="key", version="latest")
+    container.env = [
+        run_v2.EnvVar(name="A", value="1"),
+        run_v2.EnvVar(name="B", value_source=run_v2.EnvVarSource(secret_key_ref=secret)),
+    ]
+    container.resources.limits = {"cpu": "2", "memory": "1Gi"}
+    container.resources.cpu_idle = False
+    container.resources.startup_cpu_boost = True
+    container.volume_mounts = [run_v2.VolumeMount(name="scratch", mount_path="/scratch")]
+    container.liveness_probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path="/health"), period_seconds=10)
+    made = update(service, mask=["template"]).result(timeout=PATIENCE).template
+    sent, came = (json_format.MessageToDict(run_v2.RevisionTemplate.pb(one)) for one in (template, made))
+    return {"different": sorted(key for key in {*sent, *came} if sent.get(key) != came.get(key))}
 
 
 def access():
@@ -296,6 +343,8 @@ STORIES = [
     allow_missing,
     pages,
     revision,
+    operations,
+    settings,
     access,
     delete,
 ]
