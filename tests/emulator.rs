@@ -5,6 +5,7 @@
 mod emulator {
     mod api;
     mod behaviours;
+    mod control;
     mod front;
     mod instances;
     mod knative;

@@ -10,6 +10,8 @@ mod access;
 mod baseline;
 #[path = "gate/cold.rs"]
 mod cold;
+#[path = "gate/control.rs"]
+mod control;
 #[path = "gate/interrupts.rs"]
 mod interrupts;
 #[path = "gate/leftovers.rs"]

@@ -12,6 +12,8 @@ mod action;
 mod deploys;
 #[path = "gcloud/logs.rs"]
 mod logs;
+#[path = "gcloud/offline.rs"]
+mod offline;
 #[path = "gcloud/revisions.rs"]
 mod revisions;
 #[path = "gcloud/services.rs"]

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::{Client, PatchError};
-use super::error::ApiError;
+use super::error::{About, ApiError};
+use super::retry::Backoff;
 use super::wire::Service;
 use crate::config::ServiceName;
 use crate::revision::traffic::same_traffic;
@@ -84,9 +85,33 @@ pub(crate) async fn write_traffic(
             return look_back(client, service, before, asked, cause).await;
         }
     };
-    let now = client.get_service(service).await.map_err(WriteError::Unknown)?;
+    let now = read_back(client, service, own.unwrap_or(before.generation), deadline).await;
+    let now = now.map_err(WriteError::Unknown)?;
     let contested = own.unwrap_or(now.generation) != next;
     Ok(Written { service: now, contested })
+}
+
+/// The service, once a read shows `generation` or a later one: right after a write, a read may show what was before it,
+/// and that must not pass for somebody else's change.
+async fn read_back(
+    client: &Client,
+    service: &ServiceName,
+    generation: i64,
+    deadline: Instant,
+) -> Result<Service, ApiError> {
+    let begun = Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+    loop {
+        let now = client.get_service(service).await?;
+        if now.generation >= generation {
+            return Ok(now);
+        }
+        if !backoff.sleep(None, deadline).await {
+            let what = "see the write in the service";
+            let about = About { service: service.clone(), what, permission: "run.services.get" };
+            return Err(client.timed_out(about, begun.elapsed()));
+        }
+    }
 }
 
 /// Looks whether a write whose answer was lost happened.

@@ -13,9 +13,18 @@ use super::wait;
 /// The faults in force.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, under its name in a file")]
 pub struct Faults {
     /// Calls that are answered with an error; the first entry that matches a call is used.
     pub api_status: Vec<ApiStatus>,
+    /// The answer to each API call is held back for so long; what it asks for is done before.
+    #[serde(with = "wait")]
+    pub api_latency: Duration,
+    /// Reads show a service and its revisions as they were before its last write, until so long after that write.
+    #[serde(with = "wait")]
+    pub stale_reads_for: Duration,
+    /// No write is refused for a stale etag or `resourceVersion`, as v2 may do.
+    pub etag_ignored: bool,
     /// When set, every API call needs `Authorization: Bearer` with exactly this token; else 401.
     pub api_token: Option<String>,
     /// Permissions that `testIamPermissions` leaves out and whose calls are answered with 403.
@@ -84,7 +93,7 @@ pub struct Faults {
 pub struct ApiStatus {
     /// `services.get`, `services.list`, `services.update`, `services.create`, `services.delete`, `services.getIamPolicy`,
     /// `services.setIamPolicy`, `services.testIamPermissions`, `revisions.get`, `revisions.list`, `revisions.delete`,
-    /// `operations.get`, `operations.wait`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
+    /// `operations.get`, `operations.wait`, `operations.list`, `operations.delete`, `locations.list`, `projects.get`, `services.usage`, `entries.list`,
     /// `entries.write`, `logs.list`, or `*`.
     #[serde(deserialize_with = "known_method")]
     pub method: String,
@@ -96,7 +105,7 @@ pub struct ApiStatus {
 }
 
 /// The calls that a status fault can name.
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 22] = [
     "*",
     "services.get",
     "services.list",
@@ -111,6 +120,8 @@ const METHODS: [&str; 20] = [
     "revisions.delete",
     "operations.get",
     "operations.wait",
+    "operations.list",
+    "operations.delete",
     "locations.list",
     "projects.get",
     "services.usage",

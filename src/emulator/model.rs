@@ -167,21 +167,14 @@ pub(crate) enum Readiness {
 pub(crate) struct Operation {
     /// The service it is about.
     pub(crate) service: String,
+    /// The revision it is about, for the deletion of one.
+    pub(crate) revision: Option<String>,
     /// Whether it has ended.
     pub(crate) done: bool,
     /// Why it failed.
     pub(crate) error: Option<Problem>,
-    /// What it was about, once that is gone.
-    pub(crate) last: Option<Box<Subject>>,
-}
-
-/// What an operation is about, when the state no longer has it.
-#[derive(Debug, Clone)]
-pub(crate) struct Subject {
-    /// The service, or the service of the revision.
-    pub(crate) service: Service,
-    /// The revision's short name, for the deletion of one.
-    pub(crate) revision: Option<String>,
+    /// The service as it was, once it or its revision is gone.
+    pub(crate) last: Option<Box<Service>>,
 }
 
 /// Who may call a service when anybody may.

@@ -12,7 +12,7 @@ use super::{
     deploy::{AUTHOR, add_revision},
     front::Entrance,
     images,
-    model::{Problem, Progress, Readiness, Revision, Service, Subject, TagMove, Target},
+    model::{Problem, Progress, Readiness, Revision, Service, TagMove, Target},
     state::{Ports, State, World},
     wait,
 };
@@ -28,7 +28,7 @@ pub(crate) const FOREIGNER: &str = "someone-else@example.com";
 
 /// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
 pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
-    let id = state.open_operation(service);
+    let id = state.open_operation(service, None);
     let (mut uid, mut generation) = (String::new(), 0);
     if let Some(service) = state.services.get_mut(service) {
         (uid, generation) = (service.uid.clone(), service.generation);
@@ -45,7 +45,7 @@ pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, create
 
 /// Begins to delete a service; gives the operation's id.
 pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) -> String {
-    let id = state.open_operation(name);
+    let id = state.open_operation(name, None);
     let now = world.clock.tick();
     let mut uid = String::new();
     if let Some(service) = state.services.get_mut(name) {
@@ -62,7 +62,7 @@ pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) 
         let is_it = state.services.get(&name).is_some_and(|service| service.uid == uid);
         if let Some(service) = is_it.then(|| state.services.remove(&name)).flatten() {
             service.revisions.iter().for_each(|revision| revision.instances.end());
-            state.end_operation(&operation, None, Some(Subject { service, revision: None }));
+            state.end_operation(&operation, None, Some(service));
         }
         drop(state);
         world.changed();
@@ -72,13 +72,13 @@ pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) 
 
 /// Begins to delete a revision; gives the operation's id.
 pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &str, name: &str) -> String {
-    let id = state.open_operation(service);
+    let id = state.open_operation(service, Some(name));
     let (service, name, operation) = (service.to_owned(), name.to_owned(), id.clone());
     spawn(world, move |world| async move {
         wait::pass(world.options.pace).await;
         let mut state = world.lock();
         let last = state.services.get_mut(&service).map(|service| {
-            let last = Subject { service: service.clone(), revision: Some(name.clone()) };
+            let last = service.clone();
             for revision in service.revisions.extract_if(.., |revision| revision.name == name) {
                 revision.instances.end();
             }
@@ -279,9 +279,11 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
 pub(crate) fn foreign_write(world: &Arc<World>, service: &str, change: impl FnOnce(&mut Service)) {
     let mut guard = world.lock();
     let state = &mut *guard;
-    let Some(found) = state.services.get_mut(service) else { return };
-    change(found);
+    let Some(mut found) = state.services.remove(service) else { return };
+    state.keep(&found);
+    change(&mut found);
     found.written(FOREIGNER, world.clock.tick());
+    state.services.insert(service.to_owned(), found);
     begin(world, state, service, None);
     drop(guard);
     world.changed();

@@ -11,7 +11,10 @@ use std::{
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -19,7 +22,7 @@ use super::{
     faults::Faults,
     front::{Entrance, listen},
     logging::Journal,
-    model::{Operation, Problem, Service, Subject},
+    model::{Operation, Problem, Service},
     options::{ApiRequest, EmulatorOptions, LogLine},
 };
 
@@ -57,6 +60,8 @@ pub(crate) struct World {
 pub(crate) struct State {
     /// By short name.
     pub(crate) services: BTreeMap<String, Service>,
+    /// By short name: each service as it was before its last write, and since when it is another.
+    earlier: BTreeMap<String, (Instant, Service)>,
     /// By id.
     pub(crate) operations: BTreeMap<String, Operation>,
     /// The ids of those that have ended, in that order.
@@ -93,6 +98,7 @@ impl World {
     pub(crate) fn new(options: EmulatorOptions) -> Self {
         let state = State {
             services: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             operations: BTreeMap::new(),
             ended: VecDeque::new(),
             ports: Ports::default(),
@@ -148,16 +154,35 @@ impl State {
         self.requests.push_back(request);
     }
 
-    /// Opens an operation on a service; gives its id.
-    pub(crate) fn open_operation(&mut self, service: &str) -> String {
+    /// Keeps a service as it is right before a write, where reads are to be stale.
+    pub(crate) fn keep(&mut self, service: &Service) {
+        if !self.faults.stale_reads_for.is_zero() && service.generation > 0 {
+            self.earlier.insert(service.name.clone(), (Instant::now(), service.clone()));
+        }
+    }
+
+    /// A service as a read shows it: as it is, or, by the fault, as it was before its last write.
+    pub(crate) fn shown(&self, name: &str) -> Option<&Service> {
+        let stale = self.earlier.get(name).filter(|(since, _)| since.elapsed() < self.faults.stale_reads_for);
+        stale.map(|(_, service)| service).or_else(|| self.services.get(name))
+    }
+
+    /// All services as a list shows them.
+    pub(crate) fn all_shown(&self) -> impl Iterator<Item = &Service> {
+        self.services.keys().filter_map(|name| self.shown(name))
+    }
+
+    /// Opens an operation on a service, or on one of its revisions; gives its id.
+    pub(crate) fn open_operation(&mut self, service: &str, revision: Option<&str>) -> String {
         let id = self.uuid();
-        let operation = Operation { service: service.to_owned(), done: false, error: None, last: None };
+        let (service, revision) = (service.to_owned(), revision.map(str::to_owned));
+        let operation = Operation { service, revision, done: false, error: None, last: None };
         self.operations.insert(id.clone(), operation);
         id
     }
 
     /// Ends an operation, with why it failed and with what is gone by it.
-    pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Subject>) {
+    pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Service>) {
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.done = true;
         operation.error = error;

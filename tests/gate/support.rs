@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use revgate::emulator::{Emulator, Scenario};
+use revgate::emulator::{Deployment, Emulator, Scenario};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -115,6 +115,15 @@ impl World {
             assert!(answer.status().is_success(), "{:?}", answer.text().await);
             self.emulator().settled().await;
         });
+    }
+
+    /// Deploys a revision, and waits until it is settled; gives its name.
+    pub(crate) fn deploy(&self, deployment: Deployment) -> String {
+        self.runtime.block_on(async {
+            let revision = self.emulator().deploy(deployment).await.unwrap();
+            self.emulator().settled().await;
+            revision
+        })
     }
 
     /// The names of all tags.

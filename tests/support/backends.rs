@@ -26,6 +26,14 @@ const NODE_FILES: [(&str, &str); 3] = [
     ("package-lock.json", include_str!("../backends/node/package-lock.json")),
     ("server.js", include_str!("../backends/node/server.js")),
 ];
+/// The packages of Google's clients for Python.
+const GOOGLE_PYTHON: &str = include_str!("../clients/python/requirements.txt");
+/// What makes up Google's client for Node, and the script that drives it.
+const GOOGLE_NODE_FILES: [(&str, &str); 3] = [
+    ("package.json", include_str!("../clients/node/package.json")),
+    ("package-lock.json", include_str!("../clients/node/package-lock.json")),
+    ("run.js", include_str!("../clients/node/run.js")),
+];
 /// The lowest major version of Node that runs the backend.
 const NODE_AT_LEAST: u32 = 18;
 
@@ -50,10 +58,31 @@ pub fn validators() -> PathBuf {
 /// # Panics
 /// When they cannot be installed.
 pub fn node() -> (PathBuf, PathBuf) {
+    node_with("node", NODE_FILES)
+}
+
+/// The Python interpreter that can import Google's clients.
+///
+/// # Panics
+/// When they cannot be installed.
+pub fn google_python() -> PathBuf {
+    python_with("google-python", GOOGLE_PYTHON)
+}
+
+/// The Node binary, and the folder that holds `run.js` beside Google's client.
+///
+/// # Panics
+/// When they cannot be installed.
+pub fn google_node() -> (PathBuf, PathBuf) {
+    node_with("google-node", GOOGLE_NODE_FILES)
+}
+
+/// The Node binary, and a folder with these files and the packages that they name.
+fn node_with(name: &str, files: [(&str, &str); 3]) -> (PathBuf, PathBuf) {
     let (node, npm) = system_node().unwrap_or_else(packaged_node);
-    let contents: String = NODE_FILES.iter().map(|(_, text)| *text).collect();
-    let server = installed("node", &contents, |home| {
-        for (name, text) in NODE_FILES {
+    let contents: String = files.iter().map(|(_, text)| *text).collect();
+    let folder = installed(name, &contents, |home| {
+        for (name, text) in files {
             fs::write(home.join(name), text).expect("a new folder can be written to");
         }
         let (program, before) = npm.split_first().expect("npm's command has a program");
@@ -64,7 +93,7 @@ pub fn node() -> (PathBuf, PathBuf) {
                 .current_dir(home),
         );
     });
-    (node, server)
+    (node, folder)
 }
 
 /// The command line that starts the `FastAPI` backend in `mode`; `$PORT` stands for the port.

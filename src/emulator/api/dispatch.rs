@@ -24,6 +24,7 @@ use super::{
 use crate::emulator::{
     options::ApiRequest,
     state::{PROJECT_NUMBER, World},
+    wait,
 };
 
 /// Query parameters, as sent.
@@ -80,6 +81,8 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
     };
+    let latency = world.lock().faults.api_latency;
+    wait::pass(latency).await;
     respond(answer)
 }
 
@@ -125,6 +128,8 @@ async fn perform(
     match &call.verb {
         Verb::WaitOperation(id) => operations::wait(world, id, body, call.api).await,
         Verb::GetOperation(id) => operations::get(world, id, call.api),
+        Verb::ListOperations => operations::list(world, known, query, call.api),
+        Verb::DeleteOperation(id) => operations::delete(world, id),
         Verb::ListEntries => entries::list(world, body),
         Verb::WriteEntries => entries::write(world, body),
         Verb::ListLogs if known => Ok(entries::logs(world)),

@@ -5,14 +5,46 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{error::ApiError, route::Api, v1, v2};
+use super::{
+    dispatch::{Query, parameter},
+    error::ApiError,
+    page::Page,
+    route::Api,
+    v1, v2,
+};
 use crate::emulator::{
-    model::Operation,
+    model::{Operation, Revision, Service},
     state::{State, World},
 };
 
 /// The longest a `:wait` lasts, and its length when nothing is said.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// GET operations
+pub(crate) fn list(world: &World, known: bool, query: &Query, api: Api) -> Result<Value, ApiError> {
+    let state = world.lock();
+    let page =
+        Page::parse(parameter(query, "pageSize"), parameter(query, "pageToken"), world.options.page_size)?;
+    let (ids, token) = page.of(state.operations.keys().filter(|_| known).collect());
+    let operations: Result<Vec<Value>, ApiError> =
+        ids.into_iter().map(|id| render(world, &state, id, api)).collect();
+    let mut answer = json!({});
+    match operations? {
+        none if none.is_empty() => {}
+        operations => answer["operations"] = Value::Array(operations),
+    }
+    if let Some(token) = token {
+        answer["nextPageToken"] = json!(token);
+    }
+    Ok(answer)
+}
+
+/// DELETE operations/ID, which forgets it and stops nothing.
+pub(crate) fn delete(world: &World, id: &str) -> Result<Value, ApiError> {
+    let known = world.lock().operations.remove(id);
+    known.map(|_| json!({})).ok_or_else(not_found)
+}
+
 /// GET operations/ID
 pub(crate) fn get(world: &World, id: &str, api: Api) -> Result<Value, ApiError> {
     let state = world.lock();
@@ -41,7 +73,6 @@ pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value, api: Api) -
 
 /// An operation as JSON.
 pub(crate) fn render(world: &World, state: &State, id: &str, api: Api) -> Result<Value, ApiError> {
-    let not_found = || ApiError::new(404, "NOT_FOUND", "Requested entity was not found.");
     let operation = state.operations.get(id).ok_or_else(not_found)?;
     let subject = subject(world, state, operation, api);
     let mut answer = json!({"name": format!("{}/operations/{id}", world.location())});
@@ -60,17 +91,21 @@ pub(crate) fn render(world: &World, state: &State, id: &str, api: Api) -> Result
     Ok(answer)
 }
 
+fn not_found() -> ApiError {
+    ApiError::new(404, "NOT_FOUND", "Requested entity was not found.")
+}
+
 /// What an operation is about, with its `@type` in front.
 fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Option<Value> {
     let service = match &operation.last {
-        Some(last) => &last.service,
+        Some(last) => last,
         None => state.services.get(&operation.service)?,
     };
-    let name = operation.last.as_ref().and_then(|last| last.revision.as_ref());
-    if let Some(revision) = name.and_then(|name| service.revision(name)) {
+    // Also while it is on its way: clients decode the metadata at once, as what they asked to delete.
+    if let Some(revision) = operation.revision.as_ref().and_then(|name| service.revision(name)) {
         return Some(match api {
             Api::V1 => with_type(v1::revision::revision(world, service, revision), "v1.Revision"),
-            Api::V2 => with_type(v2::revision::revision(world, service, revision), "v2.Revision"),
+            Api::V2 => typed_revision(world, service, revision),
         });
     }
     Some(typed(
@@ -80,6 +115,16 @@ fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Opt
         },
         api,
     ))
+}
+
+/// A Revision of v2 with its `@type` in front, without what its message does not have: Google's clients read an
+/// operation's contents strictly, and fail on a member that they do not know, which they pass over everywhere else.
+pub(crate) fn typed_revision(world: &World, service: &Service, revision: &Revision) -> Value {
+    let mut fields = v2::revision::revision(world, service, revision);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.shift_remove("containerStatuses");
+    }
+    with_type(fields, "v2.Revision")
 }
 
 /// A Service with its `@type` in front.

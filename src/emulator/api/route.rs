@@ -55,6 +55,10 @@ pub(crate) enum Verb {
     GetOperation(String),
     /// POST operations/ID:wait
     WaitOperation(String),
+    /// GET operations
+    ListOperations,
+    /// DELETE operations/ID
+    DeleteOperation(String),
     /// GET /v1/projects/P/locations
     ListLocations,
     /// GET /v1/projects/P
@@ -156,8 +160,10 @@ fn collection(api: Api, method: &str, rest: &[&str]) -> Option<Verb> {
             (_, "POST", Some((name, "testIamPermissions"))) => Verb::TestIamPermissions(own(name)),
             _ => return None,
         },
+        (_, "GET", ["operations"]) => Verb::ListOperations,
         (_, _, ["operations", name]) => match (method, name.split_once(':')) {
             ("GET", None) => Verb::GetOperation(own(name)),
+            ("DELETE", None) => Verb::DeleteOperation(own(name)),
             ("POST", Some((name, "wait"))) => Verb::WaitOperation(own(name)),
             _ => return None,
         },
@@ -190,6 +196,8 @@ impl Call {
             Verb::TestIamPermissions(_) => "services.testIamPermissions",
             Verb::GetOperation(_) => "operations.get",
             Verb::WaitOperation(_) => "operations.wait",
+            Verb::ListOperations => "operations.list",
+            Verb::DeleteOperation(_) => "operations.delete",
             Verb::ListLocations => "locations.list",
             Verb::GetProject => "projects.get",
             Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable => "services.usage",
@@ -223,7 +231,7 @@ impl Call {
             Api::V2 => format!("projects/{}/locations/{}", self.project, self.region),
         };
         match &self.verb {
-            Verb::ListServices | Verb::CreateService => location,
+            Verb::ListServices | Verb::CreateService | Verb::ListOperations => location,
             Verb::ListEntries | Verb::WriteEntries => "entries".to_owned(),
             Verb::ListLogs
             | Verb::GetProject
@@ -233,7 +241,9 @@ impl Call {
             | Verb::ListLocations => {
                 format!("projects/{}", self.project)
             }
-            Verb::GetOperation(id) | Verb::WaitOperation(id) => format!("{location}/operations/{id}"),
+            Verb::GetOperation(id) | Verb::WaitOperation(id) | Verb::DeleteOperation(id) => {
+                format!("{location}/operations/{id}")
+            }
             Verb::GetRevision(service, revision) | Verb::DeleteRevision(service, revision) => {
                 match self.api {
                     Api::V1 => format!("{location}/revisions/{revision}"),

@@ -104,7 +104,11 @@ fn write(
 ) -> Result<Written, ApiError> {
     let name = service.name.clone();
     let mut preview = None;
-    let made = change(&service).and_then(|change| {
+    if !how.dry {
+        state.keep(&service);
+    }
+    let made = change(&service).and_then(|mut change| {
+        change.version.take_if(|_| state.faults.etag_ignored);
         let refused = |refusal| ApiError::refused(&name, refusal);
         let makes = change::check(&service, &change).map_err(refused)?;
         if how.dry {
@@ -144,6 +148,7 @@ pub(crate) fn delete_service(
     let mut guard = world.lock();
     let state = &mut *guard;
     let service = find(state, call, name)?;
+    let version = version.filter(|_| !state.faults.etag_ignored);
     let change = Change { version, ..Change::default() };
     change::check(service, &change).map_err(|refusal| ApiError::refused(name, refusal))?;
     let begun = (!dry).then(|| reconcile::delete_service(world, state, name));

@@ -11,12 +11,14 @@ pub(super) fn from_v2(containers: &[Value], annotations: &mut Map<String, Value>
     let mut dependencies = Map::new();
     let containers: Vec<Value> = containers
         .iter()
-        .map(|container| {
+        .enumerate()
+        .map(|(at, container)| {
             let mut container = container.clone();
             environment_from_v2(&mut container);
             if let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) {
-                // Only `false` says something: v1 throttles where nothing is said.
-                if resources.shift_remove("cpuIdle") == Some(json!(false)) {
+                // v1 throttles where nothing is said; v2 does so only where nothing is said of any resource.
+                let idle = resources.shift_remove("cpuIdle");
+                if idle == Some(json!(false)) || (idle.is_none() && at == 0) {
                     annotations.insert(THROTTLING.to_owned(), json!("false"));
                 }
                 if resources.shift_remove("startupCpuBoost") == Some(json!(true)) {

@@ -1,8 +1,9 @@
 //! The part of Cloud Logging's query language that gates need, over entries.
 //!
 //! Takes the text of a filter and says of an entry whether it is let through: comparisons by `=`, `!=`, `:`, `=~`, `!~`,
-//! `<`, `<=`, `>` and `>=`, AND, OR, NOT and parentheses. What it does not know is an error and never everything or
-//! nothing. The surprising rule, Google's own: OR binds more tightly than AND.
+//! `<`, `<=`, `>` and `>=`, also with a list of values, `log_id()`, words that may stand anywhere, AND, OR, NOT, `-` and
+//! parentheses. What it does not know is an error and never everything or nothing. The surprising rule, Google's own:
+//! OR binds more tightly than AND.
 //!
 //! Source: Cloud Logging's documentation of the Logging query language.
 
@@ -28,13 +29,15 @@ pub(crate) enum Filter {
     Not(Box<Self>),
     /// A comparison.
     Compare(Comparison),
+    /// This text, in lower case, somewhere in the entry.
+    Somewhere(String),
 }
 
 impl Filter {
     /// Reads a filter; an error is its place and what stands there, in the API's words.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let words = words(text)?;
-        let mut reader = Reader { words: &words, at: 0 };
+        let mut reader = Reader { words: &words, at: 0, compared: None };
         let filter = reader.all(0)?;
         match reader.peek() {
             None => Ok(filter),
@@ -49,7 +52,18 @@ impl Filter {
             Self::Any(parts) => parts.iter().any(|part| part.admits(entry)),
             Self::Not(part) => !part.admits(entry),
             Self::Compare(comparison) => comparison.holds(entry),
+            Self::Somewhere(text) => somewhere(entry, text),
         }
+    }
+}
+
+/// True where a value, or one below it, holds a text that is in lower case.
+fn somewhere(value: &Value, text: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| somewhere(item, text)),
+        Value::Object(members) => members.values().any(|member| somewhere(member, text)),
+        Value::String(found) => found.to_lowercase().contains(text),
+        other => other.to_string() == text,
     }
 }
 
@@ -60,6 +74,8 @@ fn unexpected((word, column): &(Word, usize)) -> String {
 struct Reader<'a> {
     words: &'a [(Word, usize)],
     at: usize,
+    /// Inside a list of values: the member that is compared with each, and how.
+    compared: Option<(&'a str, Operator)>,
 }
 
 impl<'a> Reader<'a> {
@@ -103,37 +119,80 @@ impl<'a> Reader<'a> {
         if self.takes("NOT") {
             return Ok(Filter::Not(Box::new(self.nested(depth)?)));
         }
-        self.nested(depth)
+        // `-severity=INFO` is one word up to its operator, and the hyphen before a quotation mark is one of its own.
+        let negated = match self.peek() {
+            Some((Word::Plain(text), _)) if self.compared.is_none() => text.strip_prefix('-'),
+            _ => None,
+        };
+        let Some(member) = negated else { return self.nested(depth) };
+        self.at += 1;
+        let inside = if member.is_empty() { self.nested(depth) } else { self.term(member, depth) };
+        Ok(Filter::Not(Box::new(inside?)))
     }
 
     fn nested(&mut self, depth: u32) -> Result<Filter, String> {
         let first = self.next()?;
         match &first.0 {
-            Word::Open if depth < DEEPEST => {
-                let inside = self.all(depth + 1)?;
-                match self.next()? {
-                    (Word::Close, _) if !matches!(&inside, Filter::All(parts) if parts.is_empty()) => {
-                        Ok(inside)
-                    }
-                    other => Err(unexpected(other)),
-                }
-            }
-            Word::Plain(member) if !["AND", "OR", "NOT"].contains(&member.as_str()) => {
-                self.comparison(member)
-            }
+            Word::Open if depth < DEEPEST => self.inside(depth + 1),
+            Word::Plain(text) if ["AND", "OR", "NOT"].contains(&text.as_str()) => Err(unexpected(first)),
+            Word::Plain(text) | Word::Quoted(text) => match (self.compared, &first.0) {
+                (Some((member, operator)), _) => Comparison::new(member, operator, text).map(Filter::Compare),
+                (None, Word::Plain(_)) => self.term(text, depth),
+                (None, _) => Ok(Filter::Somewhere(text.to_lowercase())),
+            },
             _ => Err(unexpected(first)),
         }
     }
 
-    fn comparison(&mut self, member: &str) -> Result<Filter, String> {
-        let operator: Operator = match self.next()? {
-            (Word::Operator(operator), _) => *operator,
-            other => return Err(unexpected(other)),
-        };
+    /// What stands between parentheses, the first of which is behind us.
+    fn inside(&mut self, depth: u32) -> Result<Filter, String> {
+        let inside = self.all(depth)?;
+        match self.next()? {
+            (Word::Close, _) if !matches!(&inside, Filter::All(parts) if parts.is_empty()) => Ok(inside),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// What begins with a word without quotes: a comparison, a function, or the word alone.
+    fn term(&mut self, word: &'a str, depth: u32) -> Result<Filter, String> {
+        match self.peek() {
+            Some((Word::Operator(operator), _)) => {
+                self.at += 1;
+                self.comparison(word, *operator, depth)
+            }
+            Some((Word::Open, _)) if word == "log_id" => self.log_id(),
+            Some(open @ (Word::Open, _)) => Err(unexpected(open)),
+            _ => Ok(Filter::Somewhere(word.to_lowercase())),
+        }
+    }
+
+    fn comparison(&mut self, member: &'a str, operator: Operator, depth: u32) -> Result<Filter, String> {
         match self.next()? {
             (Word::Plain(value) | Word::Quoted(value), _) => {
                 Comparison::new(member, operator, value).map(Filter::Compare)
             }
+            // What unlike a list of values would be is not said anywhere.
+            (Word::Open, _)
+                if depth < DEEPEST && !matches!(operator, Operator::Unequal | Operator::Differs) =>
+            {
+                self.compared = Some((member, operator));
+                let inside = self.inside(depth + 1);
+                self.compared = None;
+                inside
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// `log_id("stdout")`, which is a log of whatever project.
+    fn log_id(&mut self) -> Result<Filter, String> {
+        self.at += 1;
+        let (Word::Plain(id) | Word::Quoted(id), _) = self.next()? else {
+            return Err("Unparseable filter: log_id takes the id of a log".to_owned());
+        };
+        let ends = format!("/logs/{}$", regex::escape(&id.replace('/', "%2F")));
+        match self.next()? {
+            (Word::Close, _) => Comparison::new("logName", Operator::Matches, &ends).map(Filter::Compare),
             other => Err(unexpected(other)),
         }
     }
@@ -151,7 +210,7 @@ mod tests {
             "timestamp": "2026-11-23T20:28:12.000000Z", "textPayload": "Starting new instance. Reason: AUTOSCALING",
             "httpRequest": {"status": 429, "userAgent": "revgate/0.1.0 (abc-7)"},
             "resource": {"type": "cloud_run_revision", "labels": {"service_name": "s", "revision_name": "s-1"}},
-            "labels": {"instanceId": "00ab"},
+            "labels": {"instanceId": "00ab"}, "jsonPayload": {"list": [{"name": "a"}, {"name": "b"}]},
         })
     }
 
@@ -176,6 +235,21 @@ mod tests {
             ("labels.nothing!=x", false),
             ("NOT labels.nothing=x", true),
             ("trace=\"\"", true),
+            ("severity=(INFO OR WARNING) AND httpRequest.status=429", true),
+            ("severity=(\"INFO\" OR \"ERROR\")", false),
+            ("textPayload:(starting AND autoscaling)", true),
+            ("textPayload:(starting AND stopping)", false),
+            ("\"new INSTANCE\"", true),
+            ("autoscaling s-1", true),
+            ("robot", false),
+            ("429", true),
+            ("-severity=INFO -robot", true),
+            ("-\"new instance\"", false),
+            ("log_id(\"run.googleapis.com/requests\")", true),
+            ("log_id(stdout)", false),
+            ("timestamp>=\"2026-11-23\" timestamp<\"2026-11-24\"", true),
+            ("jsonPayload.list.name=b AND jsonPayload.list.name=a", true),
+            ("jsonPayload.list.name=c", false),
         ] {
             assert_eq!(Filter::parse(text).map(|filter| filter.admits(&entry())), Ok(due), "{text}");
         }
@@ -191,11 +265,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_an_error() {
         for text in [
-            "robot",
             "(severity=ERROR",
             "severity=ERROR)",
             "()",
-            "severity",
             "severity=",
             "severity==ERROR",
             "severity>=LOUD",
@@ -203,7 +275,12 @@ mod tests {
             "OR severity=ERROR",
             "colour=red",
             "insertId=abc:def",
-            "insertId=(a OR b)",
+            "insertId=(a OR b",
+            "insertId=()",
+            "insertId!=(a OR b)",
+            "log_id(",
+            "sample(insertId, 0.5)",
+            "-",
             "textPayload=~\"(\"",
             "textPayload=\"open",
             "timestamp>=yesterday",

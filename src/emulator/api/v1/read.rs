@@ -24,7 +24,7 @@ pub(super) fn find<'a>(
     call: &Call,
     name: &str,
 ) -> Result<(&'a Service, &'a Revision), ApiError> {
-    let mut services = state.services.values();
+    let mut services = state.all_shown();
     let found = services.find_map(|service| service.revision(name).map(|revision| (service, revision)));
     found.ok_or_else(|| ApiError::not_found("REVISION", name, (&call.project, &call.region)))
 }
@@ -34,7 +34,7 @@ pub(crate) fn services(world: &World, known: bool, query: &Query) -> Result<Valu
     let state = world.lock();
     let selector = selector(query)?;
     let all: Vec<&Service> =
-        state.services.values().filter(|service| known && selector.admits(&service.labels)).collect();
+        state.all_shown().filter(|service| known && selector.admits(&service.labels)).collect();
     let (page, token) = page(world, query)?.of(all);
     let page = page.into_iter().map(|found| service::service(world, found, &state.faults)).collect();
     Ok(list("ServiceList", page, token))
@@ -43,7 +43,7 @@ pub(crate) fn services(world: &World, known: bool, query: &Query) -> Result<Valu
 /// GET services/S
 pub(crate) fn service(world: &World, call: &Call, known: bool, name: &str) -> Result<Value, ApiError> {
     let state = world.lock();
-    let found = if known { state.services.get(name) } else { None };
+    let found = if known { state.shown(name) } else { None };
     let found = found.ok_or_else(|| ApiError::not_found("SERVICE", name, (&call.project, &call.region)))?;
     Ok(service::service(world, found, &state.faults))
 }
@@ -53,8 +53,7 @@ pub(crate) fn revisions(world: &World, known: bool, query: &Query) -> Result<Val
     let state = world.lock();
     let selector = selector(query)?;
     let newest_first = state
-        .services
-        .values()
+        .all_shown()
         .flat_map(|service| service.revisions.iter().rev().map(move |revision| (service, revision)));
     let all: Vec<(&Service, &Revision)> = newest_first
         .filter(|(service, revision)| known && selector.admits(&labels(world, service, revision)))

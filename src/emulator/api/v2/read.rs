@@ -9,7 +9,6 @@ use crate::emulator::{
         error::ApiError,
         page::Page,
         route::Call,
-        write::find,
     },
     model::{Revision, Service},
     state::{State, World},
@@ -24,16 +23,14 @@ fn known_service<'a>(
     known: bool,
     name: &str,
 ) -> Result<&'a Service, ApiError> {
-    if known {
-        return find(state, call, name);
-    }
-    Err(ApiError::not_found("SERVICE", name, (&call.project, &call.region)))
+    let found = if known { state.shown(name) } else { None };
+    found.ok_or_else(|| ApiError::not_found("SERVICE", name, (&call.project, &call.region)))
 }
 
 /// GET services
 pub(crate) fn services(world: &World, known: bool, query: &Query) -> Result<Value, ApiError> {
     let state = world.lock();
-    let all: Vec<&Service> = state.services.values().filter(|_| known).collect();
+    let all: Vec<&Service> = state.all_shown().filter(|_| known).collect();
     let (page, token) = page(world, query)?.of(all);
     let page = page.into_iter().map(|found| service::service(world, found, &state.faults)).collect();
     Ok(list("services", page, token))
@@ -54,7 +51,7 @@ pub(crate) fn revisions(
 ) -> Result<Value, ApiError> {
     let state = world.lock();
     let owners: Vec<&Service> = if known && name == ALL {
-        state.services.values().collect()
+        state.all_shown().collect()
     } else {
         vec![known_service(&state, call, known, name)?]
     };
@@ -94,7 +91,7 @@ pub(crate) fn revision(
 ) -> Result<Value, ApiError> {
     let state = world.lock();
     let owner = match owner {
-        ALL => state.services.values().find(|service| service.revision(name).is_some()),
+        ALL => state.all_shown().find(|service| service.revision(name).is_some()),
         owner => Some(known_service(&state, call, known, owner)?),
     };
     let found = owner.and_then(|owner| Some((owner, owner.revision(name)?)));

@@ -77,10 +77,12 @@ pub(crate) fn delete_revision(
     (owner, name): (&str, &str),
     query: &Query,
 ) -> Result<Value, ApiError> {
-    match write::delete_revision(world, call, (owner, name), is_set(query, "validateOnly"))? {
-        Some(id) => operations::render(world, &world.lock(), &id, Api::V2),
-        None => Ok(json!({"name": operation_name(world), "done": true})),
+    if let Some(id) = write::delete_revision(world, call, (owner, name), is_set(query, "validateOnly"))? {
+        return operations::render(world, &world.lock(), &id, Api::V2);
     }
+    let found = write::find(&world.lock(), call, owner)?.clone();
+    let revision = found.revision(name).map(|revision| operations::typed_revision(world, &found, revision));
+    Ok(done(world, revision.unwrap_or_default()))
 }
 
 fn answer(world: &World, written: Written) -> Result<Value, ApiError> {
@@ -88,16 +90,16 @@ fn answer(world: &World, written: Written) -> Result<Value, ApiError> {
         Written::Begun(id) => operations::render(world, &world.lock(), &id, Api::V2),
         Written::Preview(preview) => {
             let faults = world.lock().faults.clone();
-            let service = operations::typed(service::service(world, &preview, &faults), Api::V2);
-            Ok(json!({"name": operation_name(world), "metadata": service, "done": true, "response": service}))
+            Ok(done(world, operations::typed(service::service(world, &preview, &faults), Api::V2)))
         }
     }
 }
 
-/// A name for an operation that nobody can ask for any more.
-fn operation_name(world: &World) -> String {
+/// An operation that has ended with these contents, and that nobody can ask for any more.
+fn done(world: &World, contents: Value) -> Value {
     let id = world.lock().uuid();
-    format!("{}/operations/{id}", world.location())
+    let name = format!("{}/operations/{id}", world.location());
+    json!({"name": name, "metadata": contents, "done": true, "response": contents})
 }
 
 /// What a body asks of a service, as far as the mask names it.

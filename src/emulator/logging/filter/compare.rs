@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use regex::Regex;
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ impl Comparison {
                 rank(value).ok_or_else(|| format!("Invalid value for severity: '{value}'."))?,
             ),
             "timestamp" | "receiveTimestamp" => Operand::Time(
-                value.parse().map_err(|_| format!("Invalid timestamp: '{value}' is not RFC 3339."))?,
+                time(value).ok_or_else(|| format!("Invalid timestamp: '{value}' is not RFC 3339."))?,
             ),
             _ => Operand::Text(value.to_owned()),
         };
@@ -72,13 +72,17 @@ impl Comparison {
     /// True when it holds of an entry. What a map does not have compares with nothing; what an entry always has is
     /// empty where it is not named.
     pub(super) fn holds(&self, entry: &Value) -> bool {
-        let found = self.member.iter().try_fold(entry, |value, name| value.get(name));
+        let mut found = Vec::new();
+        reach(entry, &self.member, &mut found);
         let in_map = self.member.iter().any(|name| matches!(name.as_str(), "labels" | "jsonPayload"));
-        let found = match found {
-            None | Some(Value::Null) if in_map => return false,
-            None | Some(Value::Null) => &Value::String(String::new()),
-            Some(found) => found,
-        };
+        match found.as_slice() {
+            [] if in_map => false,
+            [] => self.holds_of(&Value::String(String::new())),
+            found => found.iter().any(|found| self.holds_of(found)),
+        }
+    }
+
+    fn holds_of(&self, found: &Value) -> bool {
         match &self.value {
             Operand::Severity(due) => {
                 let rank = found.as_str().and_then(rank).unwrap_or_default();
@@ -124,6 +128,26 @@ impl Comparison {
             Operator::Matches | Operator::Differs => false,
         }
     }
+}
+
+/// What a path leads to: of a list, to each of its items.
+fn reach<'a>(value: &'a Value, path: &[String], found: &mut Vec<&'a Value>) {
+    match (value, path) {
+        (Value::Array(items), path) => items.iter().for_each(|item| reach(item, path, found)),
+        (Value::Null, _) => {}
+        (value, []) => found.push(value),
+        (value, [name, rest @ ..]) => {
+            if let Some(below) = value.get(name) {
+                reach(below, rest, found);
+            }
+        }
+    }
+}
+
+/// A time, or the begin of a day.
+fn time(text: &str) -> Option<Timestamp> {
+    let day = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    text.parse().ok().or_else(|| if text.len() == "2026-11-23".len() { day() } else { None })
 }
 
 fn rank(severity: &str) -> Option<usize> {
