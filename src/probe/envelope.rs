@@ -11,6 +11,8 @@ use serde_json::Value;
 const SEPARATOR: char = '\u{1e}';
 /// Digits before the JSON that are looked at: packet types, attachments, acknowledgement.
 const LONGEST_PREFIX: usize = 24;
+/// What the JSON of one message may take in memory, in bytes: two million numbers, or 160 000 small objects.
+const LARGEST: usize = 128 * 1024 * 1024;
 
 /// The JSON of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +24,12 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// The JSON of a payload; `None` when it carries none.
+    /// The JSON of a payload; `None` when it carries none, or more than is read.
     pub(super) fn open(payload: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(payload).ok()?;
+        if memory(text) > LARGEST {
+            return None;
+        }
         if let Ok(value) = serde_json::from_str(text) {
             return Some(Self { packet: String::new(), messages: vec![value] });
         }
@@ -42,6 +47,24 @@ impl Envelope {
     pub(super) fn is_refusal(&self) -> bool {
         self.packet == "44"
     }
+}
+
+/// What the values of a JSON text take at most, roughly, in bytes. An object of seven bytes takes a node of a tree, and a
+/// message of 16 MiB that is full of them two gigabytes.
+fn memory(text: &str) -> usize {
+    let (mut bytes, mut quoted, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => bytes += 640,
+            b':' if !quoted => bytes += 100,
+            b',' | b'[' if !quoted => bytes += 64,
+            _ => {}
+        }
+    }
+    bytes
 }
 
 /// The packet type of Engine.IO and Socket.IO, and the JSON behind it.
@@ -87,5 +110,16 @@ mod tests {
         for text in ["pong", "40 users", "\u{1e}", "12{no", "17:30 {\"a\":1}", ""] {
             assert_eq!(open(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn json_that_would_fill_the_memory_is_not_read() {
+        let list = |item: &str, times: usize| format!("[{}]", vec![item; times].join(","));
+        assert_eq!(open(&list(r#"{"a":1}"#, 200_000)), None);
+        assert_eq!(open(&format!("42{}", list(r#"{"a":1}"#, 200_000))), None);
+        assert!(open(&list("-0.125", 1_000_000)).is_some());
+        assert!(open(&list(r#"{"a":1}"#, 100_000)).is_some());
+        let quoted = format!(r#"{{"code":"\"{}"}}"#, "{,:[".repeat(1_000_000));
+        assert!(open(&quoted).is_some(), "what stands in a text takes no more than the text");
     }
 }
