@@ -50,6 +50,12 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
     }
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
+        // First of all: a limit is often closed with 1008, and a better token does not help there.
+        (Kind::LimitReached, ..) => {
+            "state the service's limits in revgate.yaml: `limits:` has sockets-at-once, openings-per-second, \
+             sockets-per-user and messages-per-minute"
+                .to_owned()
+        }
         (Kind::HttpStatus, Some(401 | 403), _) | (_, _, Some(1008 | 4001 | 4003)) => format!(
             "the application refused the socket: look at the token (`token:` in revgate.yaml), its claims and the \
              users; sign it with the key that the server checks: {}",
@@ -60,11 +66,6 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
             escape(&evidence.target.path),
             typed("path", "/PATH")
         ),
-        (Kind::LimitReached, ..) => {
-            "state the service's limits in revgate.yaml: `limits:` has sockets-at-once, \
-                                     openings-per-second and sockets-per-user"
-                .to_owned()
-        }
         (Kind::Silent, ..) => {
             "a socket that says nothing proves nothing: declare what a healthy one does with \
                                --send TEXT and --expect PATTERN"

@@ -151,6 +151,11 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let nobody = tally.ok == 0 && tally.app_fail > 0;
     let untold = stopped_for(evidence, StopReason::AnswerUntold) && bench.only_unanswered();
     let check = match bench.decision() {
+        // Some were served, and then more was asked than the service allows: that shows no defect.
+        Decision::Fail if bench.is_limited() && !nobody => {
+            let words = format!("{counts}; {}", limited_words(Pattern::Control, bench));
+            Check::bare(name, Outcome::Inconclusive, words)
+        }
         Decision::Fail if !untold => {
             let label = tests.labelling.as_ref().map(Labelling::labelled);
             let label = label.filter(|label| !label.is_of_start()).and_then(|label| label.words());

@@ -91,6 +91,18 @@ fn sockets_that_a_backlog_keeps_away_are_told_and_one_alone_is_no_burst() {
 }
 
 #[test]
+fn a_limit_that_single_sockets_reach_is_no_failure_and_no_bad_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = backends::plain_command("rate");
+    let mut command = revgate(folder.path(), PLAIN, "rehearse");
+    command.args(["--exec", &format!("env BACKEND_LIMIT=40 {server}"), "--skip", "race"]);
+    let (code, text) = run(&mut command);
+    assert_eq!(code, 11, "{text}");
+    assert!(text.contains("limit reached: close 1008 \"rate limit exceeded\""), "{text}");
+    assert!(text.contains("messages-per-minute") && !text.contains("token-secret-env"), "{text}");
+}
+
+#[test]
 fn a_limit_of_the_servers_own_is_inconclusive_locally_and_its_help_can_be_followed() {
     let exec = backends::plain_command("limit");
     let arguments = ["--pattern", "control,frozen-users,frozen-same-user", "--rounds", "6"];

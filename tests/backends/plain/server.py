@@ -6,6 +6,7 @@ fixed            answers each text with a pong
 late             two sockets of anybody at once: the later one is answered, and closed with 1011 100 ms later
 startup          who is accepted within 300 ms after the first accept is closed with 1011
 limit            a socket beyond BACKEND_LIMIT at once is closed with 4429
+rate             behind BACKEND_LIMIT texts in all each text is answered by a close 1008, "rate limit exceeded"
 takeover         a socket whose user still holds another is closed with 1011
 replace          the older socket of a user is closed with 4001, "replaced by a newer session"
 flood            texts without end, and a close frame is never answered
@@ -37,6 +38,7 @@ NOISE = int(os.environ.get("BACKEND_NOISE") or 0)
 lock = threading.Lock()
 open_sockets = {}
 busy = 0
+answered = 0
 ready_at = 0.0
 
 
@@ -122,13 +124,17 @@ def drain(connection):
 
 
 def answer(connection):
-    global busy
+    global busy, answered
     with lock:
         lost = busy > 0
         busy += 1
+        answered += 1
     time.sleep(0.0005)
     with lock:
         busy -= 1
+    if MODE == "rate" and answered > LIMIT:
+        connection.sendall(close_frame(1008, b"rate limit exceeded"))
+        return
     connection.sendall(frame(1, b"pong"))
     if MODE == "late" and lost:
         time.sleep(0.1)
