@@ -229,7 +229,8 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Says what is due. The last ping goes early enough for its pong.
+    /// Says what is due. The last ping goes early enough for its pong; the first one goes in any case, since without a ping
+    /// nothing is shown.
     async fn speak(
         &mut self,
         dialogue: &mut Dialogue<'_>,
@@ -238,7 +239,7 @@ impl<'a> Watched<'a> {
     ) -> Result<(), EndKind> {
         if now >= self.next_ping && self.pinged.is_none() {
             self.next_ping = now + self.settings.ping_every;
-            if now + self.patience.min(self.settings.ping_every) <= until {
+            if self.pings == 0 || now + self.patience.min(self.settings.ping_every) <= until {
                 self.pings += 1;
                 self.pinged = Some(now);
                 let ping = Message::Ping(Bytes::copy_from_slice(&self.pings.to_be_bytes()));

@@ -75,6 +75,14 @@ fn servers_that_ping_often_lose_nobody() {
 }
 
 #[test]
+fn a_hold_of_two_pings_shows_one_of_them() {
+    let backend = Backend::node("refuse-401");
+    let checked = backend.check("hold: { for: 2s, sockets: 2, ping-every: 1s }", &["--only", "hold"]);
+    let (outcome, summary) = checked.of("hold");
+    assert_eq!((outcome, summary), ("pass", "2 of 2 sockets held 2 s; 2 of 2 pongs"));
+}
+
+#[test]
 fn a_server_with_a_session_limit_of_its_own_is_told_how_to_be_held_for_less() {
     let backend = Backend::fastapi("session-over");
     let hold = |time: &str| format!("hold: {{ for: {time}, sockets: 2, ping-every: 500ms }}");
