@@ -263,6 +263,16 @@ impl Plan {
             .map_or(1, |stratum| stratum.sockets)
     }
 
+    /// How long the rounds of a pass take at least, where no user may say more in a minute; the first minute's messages may
+    /// all be sent at its begin.
+    fn least_time(&self) -> Option<Duration> {
+        let most = self.limits.messages_per_minute.filter(|_| self.users > 0 && self.declared.send)?;
+        let again = |stratum: &&Stratum| !matches!(stratum.pattern, Pattern::FirstContact | Pattern::Cold);
+        let round: f64 = self.strata.iter().filter(again).map(|stratum| f64::from(stratum.sockets)).sum();
+        let minutes = round * needed_rounds(&self.race) / (f64::from(self.users) * f64::from(most)) - 1.0;
+        Some(Duration::try_from_secs_f64(minutes.max(0.0) * 60.0).unwrap_or(Duration::MAX))
+    }
+
     fn stratum_words(&self, Stratum { pattern, sockets }: Stratum) -> String {
         match pattern {
             Pattern::Cold if self.place == Place::Remote => {
@@ -280,8 +290,13 @@ impl Plan {
         let messages = limits.messages_per_minute.filter(|_| self.users > 0);
         let messages =
             messages.map_or_else(String::new, |most| format!(", {most} messages of a user a minute"));
+        let slow = self.least_time().filter(|time| *time > self.race.time_budget);
+        let slow = slow.map_or_else(String::new, |time| {
+            let minutes = time.as_secs().div_ceil(60);
+            format!("; a pass of the rounds takes {minutes} min or more: name more users, or give it --time-budget")
+        });
         format!(
-            "{place}{}; at most {} sockets, {} at once, {} a second{messages}, {} s",
+            "{place}{}; at most {} sockets, {} at once, {} a second{messages}, {} s{slow}",
             if patterns.is_empty() { "no pattern".to_owned() } else { patterns.join(", ") },
             limits.sockets_per_run,
             limits.sockets_at_once,
@@ -341,15 +356,19 @@ fn flawless_rounds(race: &RaceSettings) -> f64 {
     -((1.0 - race.pass_confidence) * FLAWLESS).ln()
 }
 
+/// The rounds of each pattern that a pass needs, or those that are allowed.
+fn needed_rounds(race: &RaceSettings) -> f64 {
+    (flawless_rounds(race) / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)))
+}
+
 /// A third of the rounds that a pass needs, or of those that are allowed.
 fn quiet_rounds(race: &RaceSettings) -> u32 {
-    let needed = (flawless_rounds(race) / race.tolerated).min(f64::from(race.rounds.unwrap_or(u32::MAX)));
     // A count between 1 and 2^32.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "positive, and `as` saturates"
     )]
-    let third = (needed / QUIET_SHARE).ceil() as u32;
+    let third = (needed_rounds(race) / QUIET_SHARE).ceil() as u32;
     third
 }

@@ -49,6 +49,13 @@ fn every_example_is_a_whole_configuration_with_its_plan() {
         assert!(told.contains(&format!("agent: flow {name}, 3 runs alone")), "{name}\n{told}");
         let stated = told.contains("limits: 10 runs, 100 messages a minute of one user");
         assert_eq!(stated, name == "reference-agent", "{told}");
+        assert!(
+            !told.contains("a pass of the rounds takes"),
+            "no example asks for more than it has time for\n{told}"
+        );
+        let short = String::from_utf8(check.args(["--time-budget", "3m"]).output().unwrap().stderr).unwrap();
+        let slow = short.contains("180 s; a pass of the rounds takes 6 min or more: name more users");
+        assert_eq!(slow, name == "reference-agent", "{short}");
     }
 }
 
