@@ -278,7 +278,7 @@ pub struct Timeouts {
     pub answer: Duration,
     /// How long a round's sockets are held beyond the last answer. Default 250 ms.
     pub hold: Duration,
-    /// How long the sockets of `serves` are held. Default 3 s.
+    /// How long the sockets of `serves`, and conversations that are complete, are held. Default 3 s.
     pub serves_hold: Duration,
 }
 

@@ -374,7 +374,7 @@ fn names_limit(text: &str) -> bool {
 }
 
 /// 1013 is "try again later" (IANA), 4429 what applications make of HTTP's 429. A 1011 is an error whatever it says.
-fn closes_at_limit(code: u16, reason: &str) -> bool {
+pub(super) fn closes_at_limit(code: u16, reason: &str) -> bool {
     matches!(code, 1013 | 4429) || (code != 1011 && names_limit(reason))
 }
 

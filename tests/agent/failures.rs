@@ -124,6 +124,11 @@ fn a_death_while_others_of_the_round_still_run_is_blocked() {
     {
         assert!(summary.contains(words), "{words} is not in: {summary}");
     }
+    // Nobody else runs any more: it is held all the same, for an agent may die of what it has left behind.
+    let last = [("BACKEND_USER", "gate-user-1"), ("BACKEND_DELAY_MS", "1500"), ("BACKEND_CODE", "1011")];
+    let (code, document) = Backend::node("dies-later", &last).check(CONFIG, &["--only", "agent"]);
+    assert_eq!(code, 10, "{document:#}");
+    assert!(check_of(&document, "agent").1.contains("run 1 (alone, gate-user-1): close 1011 \"late\""));
     let backend = Backend::node("dies-later", &variables("1000"));
     let (_, document) = backend.check(CONFIG, &["--only", "agent"]);
     assert_eq!(check_of(&document, "agent").0, "pass", "a close in peace\n{document:#}");

@@ -3,11 +3,14 @@
 //! Takes what was seen of it; says whether it completed, failed, or says nothing. Pure. The surprising rule: a socket that
 //! is closed in peace once everything has come has ended as conversations do; one that ends without a close frame has not.
 
-use super::super::classify::{Class, Kind, Rules, close_words};
+use super::super::classify::{Class, Kind, Rules, close_words, closes_at_limit};
 use super::super::seen::classify;
 use super::after_start;
 use crate::config::FAILED;
 use crate::probe::{Declared, EndKind, Ending, FlowRun, Near};
+
+/// Said of a run that met a limit of the service's own: it shows how many came, and nothing of how they are served.
+const LIMIT: &str = ", a limit of the service's own: state it under `limits:` in revgate.yaml";
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
             let finding = classify(&run.observation, &rules);
             if finding.class == Class::Infra {
                 Conclusion::Void(finding.words)
+            } else if finding.kind == Kind::LimitReached {
+                Conclusion::Void(format!("{}{LIMIT}", finding.words))
             } else {
                 Conclusion::Failed(finding.words)
             }
@@ -49,7 +54,14 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
             }
             _ => late_pong().map_or_else(|| failed(run), Conclusion::Void),
         },
-        Ending::Ended { .. } => late_pong().map_or_else(|| failed(run), Conclusion::Void),
+        Ending::Ended { .. } => match run.observation.end.as_ref().map(|end| &end.kind) {
+            Some(EndKind::CloseFrame { code: Some(code), reason })
+                if closes_at_limit(*code, reason.as_str()) =>
+            {
+                Conclusion::Void(format!("{}{LIMIT}", close_words(Some(*code), reason.as_str())))
+            }
+            _ => late_pong().map_or_else(|| failed(run), Conclusion::Void),
+        },
         _ => failed(run),
     }
 }

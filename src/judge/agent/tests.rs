@@ -79,6 +79,18 @@ fn only_proof_of_the_platform_voids_a_run() {
 }
 
 #[test]
+fn a_limit_of_the_service_s_own_says_nothing_of_the_agent() {
+    let ended = |code, reason| {
+        let end = EndKind::CloseFrame { code: Some(code), reason: Excerpt::new(reason) };
+        of_run(&run(Ending::Ended { due: Some("x".to_owned()), at: 1 }, end, Phase::Answer), true)
+    };
+    let limited = ended(1008, "rate limit exceeded");
+    assert!(matches!(limited, Conclusion::Void(words) if words.contains("under `limits:`")));
+    assert!(matches!(ended(1008, "policy violation"), Conclusion::Failed(_)));
+    assert!(matches!(ended(1011, "rate limit exceeded"), Conclusion::Failed(_)), "it says that it failed");
+}
+
+#[test]
 fn a_keepalive_that_our_own_stall_ran_out_says_nothing() {
     let end = EndKind::CloseFrame { code: Some(1011), reason: Excerpt::new("keepalive ping timeout") };
     let ending = Ending::Ended { due: Some("x".to_owned()), at: 8_000_000 };

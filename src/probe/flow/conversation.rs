@@ -257,13 +257,14 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         Ok(())
     }
 
-    /// Everything has come: until the last of its round has ended, and a little longer, nothing may go wrong. A socket that
-    /// the server closes then in peace has ended as conversations do.
+    /// Everything has come: until the last of its round has ended, and as much longer as a single socket is kept, nothing may
+    /// go wrong: what an agent leaves behind may fail seconds later. A socket that the server closes then in peace has ended
+    /// as conversations do.
     async fn hold_on(&mut self, end: &mut Place, until: Instant) -> Result<(), Stopped> {
         self.completed = Some(self.errand.prober.now());
         let all_ended = end.arrive();
         self.listen_unless(&all_ended, until).await?;
-        let until = Instant::now() + self.errand.prober.timeouts.hold;
+        let until = Instant::now() + self.errand.prober.timeouts.serves_hold;
         self.listen(until).await
     }
 }
