@@ -9,6 +9,8 @@ mod support;
 
 #[path = "instances/images.rs"]
 mod images;
+#[path = "instances/load.rs"]
+mod load;
 #[path = "instances/many.rs"]
 mod many;
 #[path = "instances/program.rs"]

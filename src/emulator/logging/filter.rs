@@ -63,7 +63,8 @@ fn somewhere(value: &Value, text: &str) -> bool {
         Value::Array(items) => items.iter().any(|item| somewhere(item, text)),
         Value::Object(members) => members.values().any(|member| somewhere(member, text)),
         Value::String(found) => found.to_lowercase().contains(text),
-        other => other.to_string() == text,
+        Value::Number(number) => number.to_string() == text,
+        Value::Bool(_) | Value::Null => false,
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn delete_revision(
     }
     let found = write::find(&world.lock(), call, owner)?.clone();
     let revision = found.revision(name).map(|revision| operations::typed_revision(world, &found, revision));
-    Ok(done(world, revision.unwrap_or_default()))
+    Ok(done(world, &revision.unwrap_or_default()))
 }
 
 fn answer(world: &World, written: Written) -> Result<Value, ApiError> {
@@ -90,13 +90,13 @@ fn answer(world: &World, written: Written) -> Result<Value, ApiError> {
         Written::Begun(id) => operations::render(world, &world.lock(), &id, Api::V2),
         Written::Preview(preview) => {
             let faults = world.lock().faults.clone();
-            Ok(done(world, operations::typed(service::service(world, &preview, &faults), Api::V2)))
+            Ok(done(world, &operations::typed(service::service(world, &preview, &faults), Api::V2)))
         }
     }
 }
 
 /// An operation that has ended with these contents, and that nobody can ask for any more.
-fn done(world: &World, contents: Value) -> Value {
+fn done(world: &World, contents: &Value) -> Value {
     let id = world.lock().uuid();
     let name = format!("{}/operations/{id}", world.location());
     json!({"name": name, "metadata": contents, "done": true, "response": contents})
