@@ -11,7 +11,7 @@ use crate::config::Pattern;
 use crate::probe::{Stratum, shuffled};
 
 /// Single sockets that are worth opening for a label.
-const CONTROLS: u32 = 200;
+pub(super) const CONTROLS: u32 = 200;
 /// Single sockets after a failed cold start, which is not repeated.
 const CONTROLS_AFTER_COLD: u32 = 20;
 /// Rounds that are worth running for a label.

@@ -10,7 +10,7 @@ use super::bench::{Bench, outcome};
 use super::classify::{Class, Finding, Rules};
 use super::cold::ColdStarts;
 use super::evidence::LogProof;
-use super::label::Labelling;
+use super::label::{CONTROLS, Labelling};
 use super::seen::classify;
 use super::sequential::{Decision, SettingsError, TestSettings, TrialOutcome};
 use super::tally::Tally;
@@ -206,7 +206,12 @@ impl Tests {
 
     /// True when another round of this stage would help to say what kind of failure was seen.
     fn wants_for_label(&self, stage: Stage, in_flight: u32) -> bool {
-        let Some(labelling) = &self.labelling else { return stage == Stage::Control };
+        let Some(labelling) = &self.labelling else {
+            // There is nothing to compare single sockets with: they only say how often one fails.
+            let singles =
+                self.serves.as_ref().map_or(0, |serves| serves.test().valid() + serves.test().void());
+            return stage == Stage::Control && singles.saturating_add(in_flight) < CONTROLS;
+        };
         match stage {
             Stage::Control => labelling.wants_control(in_flight),
             other => other.pattern().is_some_and(|p| labelling.wants_round(p, in_flight)),
@@ -307,6 +312,19 @@ mod tests {
             late: None,
             observations: vec![Observation { timeline, ..closed(code) }; 2],
         }
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_compared_single_sockets_have_an_end() {
+        let file = FileConfig::parse("t", b"send: x\n").unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
+        let mut plan = Plan::new(&merged.settings, Capacity::default(), 1);
+        plan.strata.retain(|stratum| stratum.pattern == Pattern::Control);
+        let mut tests = Tests::new(&plan, false).unwrap();
+        (1..=50).for_each(|number| tests.add(&round(Stage::Control, number, 4429), None));
+        assert!(tests.has_failed() && tests.wants(Stage::Control, 0) && !tests.wants(Stage::Control, 150));
+        (51..=200).for_each(|number| tests.add(&round(Stage::Control, number, 4429), None));
+        assert!(!tests.wants(Stage::Control, 0));
     }
 
     #[test]
