@@ -264,8 +264,9 @@ impl<'a: 'v, 'v> Talk<'a, 'v> {
         self.completed = Some(self.errand.prober.now());
         let all_ended = end.arrive();
         self.listen_unless(&all_ended, until).await?;
-        let until = Instant::now() + self.errand.prober.timeouts.serves_hold;
-        self.listen(until).await
+        let (times, now) = (&self.errand.prober.timeouts, Instant::now());
+        let least = now + times.hold;
+        self.listen(until.clamp(least, least.max(now + times.serves_hold))).await
     }
 }
 
