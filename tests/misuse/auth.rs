@@ -73,7 +73,7 @@ fn what_is_no_refusal_by_the_configuration_fails_and_says_so() {
 
 #[test]
 fn without_a_good_token_that_is_served_nothing_is_shown() {
-    let folder = "token: { secret-env: APP_SECRET, claims: { aud: us, sub: null } }";
+    let folder = "token: { secret-env: APP_SECRET, claims: { aud: elsewhere } }";
     let asked = format!("path: /ws\nsend: '{{\"type\":\"ping\"}}'\nusers: [u1, u2]\n{folder}\nauth: {{}}\n");
     let checked = Backend::fastapi("refuse-403").check(&asked, &["--only", "auth"]);
     assert_eq!(checked.code, 11, "{}", checked.text);
