@@ -92,18 +92,21 @@ impl AgentSettings {
     pub(crate) fn words(&self, users: usize) -> String {
         let at_once = self.at_once.min(u32::try_from(users).unwrap_or(u32::MAX));
         let mut words = format!(
-            "agent: flow {}, {} runs alone and {} × {at_once} at once, at most {} s each",
+            "agent: flow {}, {} alone and {} × {at_once} at once, at most {} s each",
             self.flow.name,
-            self.runs,
+            counted(self.runs, "run"),
             self.rounds,
             self.within.as_secs()
         );
         if at_once < self.at_once {
-            let _ = write!(words, "; {} at once were asked for, and there are {users} users", self.at_once);
+            let are = if users == 1 { "is" } else { "are" };
+            let users = counted(at_once, "user");
+            let _ = write!(words, "; {} at once were asked for, and there {are} {users}", self.at_once);
         }
-        let sends = self.flow.messages().count();
+        let sends = u32::try_from(self.flow.messages().count()).unwrap_or(u32::MAX);
         let answers = if self.flow.answers.is_empty() { "" } else { ", and answers to what asks for them" };
-        let _ = write!(words, "; {sends} messages a run{answers}; limits: {} runs", self.costs.agent_runs);
+        let (sends, limit) = (counted(sends, "message"), counted(self.costs.agent_runs, "run"));
+        let _ = write!(words, "; {sends} a run{answers}; limits: {limit}");
         if let Some(messages) = self.costs.messages_per_minute {
             let _ = write!(words, ", {messages} messages a minute of one user");
         }
@@ -205,4 +208,8 @@ fn latency(sources: &Sources<'_>, file: Option<&LatencyModel>) -> Result<Latency
     }
     let [(_, p50), (_, p95), (_, p99)] = limits;
     Ok(Latency { p50, p95, p99 })
+}
+
+fn counted(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -107,9 +107,10 @@ fn floors(text: &mut String, document: &Document<'_>) {
 /// How closely together rounds were let go, by our own stamps.
 fn released(text: &mut String, document: &Document<'_>) {
     for Release { sockets, means, rounds, p50_us, p99_us } in &document.released {
+        let of = if *rounds == 1 { "round of" } else { "rounds of" };
         let _ = writeln!(
             text,
-            "  released: {rounds} rounds of {sockets} by {means}, {p50_us} µs from first to last (99 % within {p99_us} µs)"
+            "  released: {rounds} {of} {sockets} by {means}, {p50_us} µs from first to last (99 % within {p99_us} µs)"
         );
     }
 }
