@@ -19,7 +19,7 @@ send: '{"type":"ping","nonce":"{{nonce}}"}'
 users: [user-1, user-2, user-3, user-4]
 token: { secret-env: APP_SECRET }
 timeouts: { opening: 8s, first-contact: 8s, answer: 2s, serves-hold: 300ms }
-race: { tolerated: 25%, noise: 1%, time-budget: 60s }
+race: { tolerated: 25%, noise: 1%, time-budget: 20s }
 limits: { openings-per-second: 200 }
 agent: { flow: talk, runs: 1, at-once: 3, within: 3s }
 hold: { for: 3s, sockets: 2, ping-every: 1s }
@@ -90,7 +90,7 @@ fn every_check_is_bounded_and_names_what_it_saw() {
 fn assert_bounded(backend: &Backend, (when, harm): (&str, &str), check: &str, words: &str) {
     let config = CONFIG.replace("WHEN", when);
     // It is well, and slow: its rounds take all the time that there is.
-    let config = if harm == "tiny" { config.replace("time-budget: 60s", "time-budget: 15s") } else { config };
+    let config = if harm == "tiny" { config.replace("time-budget: 20s", "time-budget: 15s") } else { config };
     let only = if matches!(check, "serves" | "race") { "serves,race" } else { check };
     let checked = backend.check(&config, &["--only", only, "--no-calibration"]);
     let (_, summary) = checked.of(check);
