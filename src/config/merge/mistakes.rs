@@ -1,6 +1,6 @@
 //! Every mistake, and where it is shown.
 
-use super::tests::{SERVICE, flag, service, typed_error, variable};
+use super::tests::{SERVICE, assert_shown, flag, service, typed_error, variable};
 use super::*;
 
 /// The error of a file that names a service and goes on with `text`, which so begins in line 4.
@@ -209,10 +209,7 @@ const MISTAKES: &[(&str, &str)] = &[
 #[test]
 fn each_mistake_is_shown_where_it_was_made() {
     for (text, due) in MISTAKES {
-        let error = error(text);
-        let shown = error.to_string();
-        assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
-        assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+        assert_shown(&error(text), text, due);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every mistake of `auth:`, `frames:` and `hold:`, and where it is shown.
 
-use super::tests::SERVICE;
+use super::tests::{SERVICE, assert_shown};
 use super::*;
 
 /// The error of a file that names a service, users and a token, and goes on with `text`, which so begins in line 6.
@@ -80,10 +80,7 @@ const MISTAKES: &[(&str, &str)] = &[
 #[test]
 fn each_mistake_is_shown_where_it_was_made() {
     for (text, due) in MISTAKES {
-        let error = error(text);
-        let shown = error.to_string();
-        assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
-        assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+        assert_shown(&error(text), text, due);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is written wrongly in ways that a reader overlooks: claims, templates, pointers, headers, sizes, YAML itself.
 
-use super::tests::SERVICE;
+use super::tests::{SERVICE, assert_shown};
 use super::*;
 
 /// 14 November 2023.
@@ -124,10 +124,8 @@ const MISTAKES: &[(&str, &str)] = &[
 fn each_mistake_is_shown_where_it_was_made() {
     for (text, due) in MISTAKES {
         let error = error(text);
-        let shown = error.to_string();
-        assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
-        assert!(!shown.chars().any(char::is_control), "{shown:?}");
-        assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+        assert_shown(&error, text, due);
+        assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
     }
 }
 

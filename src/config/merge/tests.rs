@@ -5,6 +5,13 @@ use crate::config::{Carrier, CheckName, Echo, Expect, Given, Origin, Pattern};
 
 pub(super) const SERVICE: &str = "project: demo-project\nregion: europe-west1\nservice: checkout\n";
 
+/// Asserts that the error of `text` says where in the file it is and what, with the line below it and with help.
+pub(super) fn assert_shown(error: &ConfigError, text: &str, due: &str) {
+    let shown = error.to_string();
+    assert!(shown.starts_with(&format!("revgate.yaml:{due}")), "{text}\n  is: {shown}\n due: {due}");
+    assert!(error.snippet().unwrap().ends_with('^') && !error.help().is_empty());
+}
+
 const COMPLETE: &str = r#"
 project: demo-project
 region: europe-west1
