@@ -5,26 +5,8 @@ use std::time::Duration;
 use revgate::emulator::{Deployment, Faults};
 use serde_json::{Value, json};
 
+use crate::promotion::{candidate_share, faults, promote, tagged};
 use crate::support::{Ended, QUICK, World};
-
-fn tagged() -> World {
-    let world = World::new(
-        "revisions: [{created_minutes_ago: 60}, {name: demo-00002-gate, tag: candidate, echo_revision: true}]",
-    );
-    world.configure(QUICK);
-    world
-}
-
-/// The share of the candidate, as it is asked for.
-fn candidate_share(world: &World) -> u64 {
-    let traffic = world.traffic();
-    let shares = traffic.iter().filter(|entry| entry["revision"] == "demo-00002-gate");
-    shares.filter_map(|entry| entry["percent"].as_u64()).sum()
-}
-
-fn faults(world: &World, faults: Value) {
-    world.emulator().set_faults(serde_json::from_value(faults).unwrap());
-}
 
 /// One approved check, and many promotions on its record.
 #[test]
@@ -33,14 +15,7 @@ fn a_promotion_sees_its_own_write_before_it_ends() {
     let before = world.traffic();
     let approved = world.check(&[]);
     assert_eq!(approved.code, 0, "{approved:?}");
-    let promote = |fault: Value| {
-        world.set_traffic(&before);
-        faults(&world, fault);
-        let mut promote = world.revgate("promote");
-        let ended = Ended::of(promote.args(["--yes", "--recorded", "run.json"]));
-        world.emulator().set_faults(Faults::default());
-        ended
-    };
+    let promote = |fault| promote(&world, &before, fault);
 
     let ended = promote(json!({"api_latency": "300ms"}));
     assert_eq!((ended.code, candidate_share(&world)), (0, 100), "{ended:?}");

@@ -8,7 +8,8 @@ use crate::support::{Ended, QUICK, World, wait_until};
 
 const COMMAND: &str = "gcloud run services update-traffic demo --to-revisions=demo-00002-gate=100";
 
-fn tagged() -> World {
+/// A good revision, and a candidate with a tag.
+pub(crate) fn tagged() -> World {
     let world = World::new(
         "revisions: [{created_minutes_ago: 60}, {name: demo-00002-gate, tag: candidate, echo_revision: true}]",
     );
@@ -21,14 +22,24 @@ fn entry(revision: &str, percent: u32) -> Value {
 }
 
 /// The share of the candidate, as it is asked for.
-fn candidate_share(world: &World) -> u64 {
+pub(crate) fn candidate_share(world: &World) -> u64 {
     let traffic = world.traffic();
     let shares = traffic.iter().filter(|entry| entry["revision"] == "demo-00002-gate");
     shares.filter_map(|entry| entry["percent"].as_u64()).sum()
 }
 
-fn faults(world: &World, faults: Value) {
+/// From now on these are in force.
+pub(crate) fn faults(world: &World, faults: Value) {
     world.emulator().set_faults(serde_json::from_value(faults).unwrap());
+}
+
+/// A promotion on a kept check, from this traffic and under this fault.
+pub(crate) fn promote(world: &World, before: &[Value], fault: Value) -> Ended {
+    world.set_traffic(before);
+    faults(world, fault);
+    let ended = Ended::of(world.revgate("promote").args(["--yes", "--recorded", "run.json"]));
+    world.emulator().set_faults(Faults::default());
+    ended
 }
 
 /// What a person needs who has to look.
@@ -57,14 +68,7 @@ fn what_others_write_around_the_promotion_stands() {
     let before = world.traffic();
     let approved = world.check(&[]);
     assert_eq!(approved.code, 0, "{approved:?}");
-    let promote = |fault: Value| {
-        world.set_traffic(&before);
-        faults(&world, fault);
-        let mut promote = world.revgate("promote");
-        let ended = Ended::of(promote.args(["--yes", "--recorded", "run.json"]));
-        world.emulator().set_faults(Faults::default());
-        ended
-    };
+    let promote = |fault| promote(&world, &before, fault);
 
     // Another writer was first: our etag is stale, and their share stays.
     let ended = promote(json!({"foreign_writer": 1}));
