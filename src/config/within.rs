@@ -145,6 +145,13 @@ impl Settings {
         (sockets > 0).then(|| words + &waits)
     }
 
+    /// Sockets of one user that may be open at once, so that all of them may send within a minute.
+    pub(crate) fn sockets_per_user(&self) -> u32 {
+        let each = messages_of_socket(self).max(1);
+        let sending = self.limits.messages_per_minute.map_or(u32::MAX, |most| (most / each).max(1));
+        self.limits.sockets_per_user.min(sending)
+    }
+
     /// The most messages that they send in the name of the first user, who has the most to say.
     fn messages_of_one_user(&self, configured: &ConfiguredChecks) -> u32 {
         let runs = |check| self.checks.runs(check);
@@ -187,15 +194,6 @@ fn messages_of_socket(settings: &Settings) -> u32 {
     let carriers = settings.token.iter().flat_map(|token| &token.carriers);
     let first = carriers.filter(|carrier| matches!(carrier, Carrier::FirstMessage(_))).count();
     count(first).saturating_add(u32::from(settings.conversation.send.is_some()))
-}
-
-impl Settings {
-    /// Sockets of one user that may be open at once, so that all of them may send within a minute.
-    pub(crate) fn sockets_per_user(&self) -> u32 {
-        let each = messages_of_socket(self).max(1);
-        let sending = self.limits.messages_per_minute.map_or(u32::MAX, |most| (most / each).max(1));
-        self.limits.sockets_per_user.min(sending)
-    }
 }
 
 /// Refuses what cannot fit into the limits that are stated.

@@ -45,13 +45,8 @@ impl Run<'_> {
                 self.around.note(format!("{part} is left out: single sockets are not served"));
                 continue;
             }
-            if self
-                .evidence
-                .configured
-                .trimmed
-                .iter()
-                .any(|trimmed| trimmed.check == part && trimmed.left == 0)
-            {
+            let trimmed = &self.evidence.configured.trimmed;
+            if trimmed.iter().any(|trimmed| trimmed.check == part && trimmed.left == 0) {
                 continue;
             }
             self.around.note(format!("{part}: begins"));
@@ -152,7 +147,7 @@ impl Run<'_> {
         let under_way = |run: &&FlowRun| run.ending == Ending::Cut && run.started.is_some();
         let cut: Vec<&FlowRun> = seen.runs.iter().filter(under_way).collect();
         let undone: Vec<&String> = cut.iter().filter_map(|run| run.cleanup.as_ref()).collect();
-        let (number, asked) = (cut.len(), &self.settings.configured);
+        let (number, asked) = (cut.len(), &self.configured);
         let own = asked.isolation.as_ref().and_then(|isolation| isolation.own.as_ref()?.flow.as_ref());
         let mut flows = asked.agent.iter().map(|agent| &agent.flow).chain(own);
         if number == 0 {
