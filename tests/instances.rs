@@ -7,6 +7,8 @@ pub mod backends;
 #[expect(dead_code, reason = "the emulator's own tests use the rest")]
 mod support;
 
+#[path = "instances/hour.rs"]
+mod hour;
 #[path = "instances/images.rs"]
 mod images;
 #[path = "instances/load.rs"]

@@ -164,6 +164,11 @@ fn emulator() -> Command {
         .arg(allow_commands)
         .arg(Arg::new("throttle").long("throttle").action(ArgAction::SetTrue).help(throttle))
         .arg(Arg::new("real-names").long("real-names").action(ArgAction::SetTrue).help(real_names))
+        .arg(option(
+            "speed",
+            "N",
+            "Run the platform's clock N times as fast, 1 to 1000; containers keep real time",
+        ))
         .arg(option("bind", "ADDRESS", "Listen on this address besides loopback; others can reach it then"))
         .arg(option(
             "tls",

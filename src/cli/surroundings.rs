@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
@@ -13,6 +14,9 @@ use clap::ArgMatches;
 use super::input;
 use super::output::Failure;
 use crate::emulator::{EmulatorOptions, Images, Tls};
+
+/// How many times as fast as a real one a clock may run: beyond, timers of a millisecond would be the rule.
+const SPEEDS: RangeInclusive<u32> = 1..=1000;
 
 /// The options with what was asked for besides the scenario.
 pub(super) fn surround(
@@ -22,6 +26,9 @@ pub(super) fn surround(
     options.allow_commands = matches.get_flag("allow-commands");
     options.throttle |= input::switch(matches, "throttle")?;
     options.real_names = input::switch(matches, "real-names")?;
+    if let Some(speed) = speed(matches)? {
+        options.speed = speed;
+    }
     if let Some(bind) = bind(matches)? {
         options.bind = bind;
     }
@@ -37,6 +44,14 @@ pub(super) fn surround(
         options.tls = Some(tls);
     }
     Ok(options)
+}
+
+fn speed(matches: &ArgMatches) -> Result<Option<u32>, Failure> {
+    let Some(given) = input::given_text(matches, "speed") else { return Ok(None) };
+    match given.text().parse() {
+        Ok(speed) if SPEEDS.contains(&speed) => Ok(Some(speed)),
+        _ => Err(input::wrong(&given, "is no speed of a clock", "name a whole number from 1 to 1000")),
+    }
 }
 
 fn bind(matches: &ArgMatches) -> Result<Option<IpAddr>, Failure> {

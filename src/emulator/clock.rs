@@ -1,31 +1,55 @@
 //! What time is it inside the emulator?
 //!
-//! Takes the wall clock once, as a value, and gives start + time elapsed on tokio's monotonic clock. It never reads
-//! the system's wall clock. `tick` never gives the same microsecond twice: versions and creation times are compared,
-//! and two writes in one microsecond would look like one.
+//! Takes the wall clock once, as a value, and gives start + time elapsed on tokio's monotonic clock, times the speed. It
+//! never reads the system's wall clock. `tick` never gives the same microsecond twice: versions and creation times are
+//! compared, and two writes in one microsecond would look like one. The surprising rule: what is the platform's (paces,
+//! lags, time-outs, idle instances, faults) goes by this clock; what runs in a container, and how long that may take to
+//! start, keeps real time, since no process runs faster for it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+use super::wait;
 
 /// The emulator's clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started_at: Timestamp,
     origin: Instant,
+    /// Emulated seconds in a real one.
+    speed: u32,
     last: AtomicI64,
 }
 
 impl Clock {
-    /// A clock that shows `started_at` now.
-    pub(crate) fn new(started_at: Timestamp) -> Self {
-        Self { started_at, origin: Instant::now(), last: AtomicI64::new(i64::MIN) }
+    /// A clock that shows `started_at` now and runs `speed` times as fast as a real one; 0 is taken for 1.
+    pub(crate) fn new(started_at: Timestamp, speed: u32) -> Self {
+        Self { started_at, origin: Instant::now(), speed: speed.max(1), last: AtomicI64::new(i64::MIN) }
+    }
+
+    /// How long an emulated wait really takes; [`wait::NEVER`] stays what it is.
+    pub(crate) fn real(&self, emulated: Duration) -> Duration {
+        if emulated == wait::NEVER { wait::NEVER } else { emulated / self.speed }
+    }
+
+    /// How much time has passed on this clock since an instant of the real one.
+    pub(crate) fn since(&self, instant: Instant) -> Duration {
+        instant.elapsed().saturating_mul(self.speed)
+    }
+
+    /// Waits for as long as this clock takes; for [`wait::NEVER`] the future does not end.
+    pub(crate) async fn pass(&self, emulated: Duration) {
+        wait::pass(self.real(emulated)).await;
     }
 
     /// The time now, to the nanosecond.
     pub(crate) fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.origin.elapsed()).unwrap_or(SignedDuration::ZERO);
+        let elapsed = SignedDuration::try_from(self.since(self.origin)).unwrap_or(SignedDuration::ZERO);
         self.started_at.checked_add(elapsed).unwrap_or(self.started_at)
     }
 
@@ -52,7 +76,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_tick_is_given_twice() {
-        let clock = Clock::new("2026-11-23T20:28:12Z".parse().unwrap());
+        let clock = Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1);
         let ticks: Vec<_> = (0..1000).map(|_| clock.tick()).collect();
         assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]));
     }

@@ -18,7 +18,7 @@ use super::{
     options::{Deployment, EmulatorOptions, Workload},
     reconcile,
     state::{PROJECT_NUMBER, State, World},
-    traffic, wait,
+    traffic,
 };
 
 /// The image of a deployment that names none.
@@ -251,7 +251,7 @@ async fn bring_up(
     plan: BringUp,
 ) {
     let started = instances.bring_up().await;
-    wait::pass(plan.pending_for).await;
+    world.clock.pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
         (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
         (None, Err(failure)) => Readiness::Failed(failure),
@@ -267,7 +267,7 @@ async fn bring_up(
     let is_ready = readiness == Readiness::Ready;
     becomes(readiness);
     if is_ready && !plan.fails_after.is_zero() {
-        wait::pass(plan.fails_after).await;
+        world.clock.pass(plan.fails_after).await;
         becomes(Readiness::Failed(instances.recipe().not_started()));
     }
 }

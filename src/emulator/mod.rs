@@ -25,6 +25,7 @@ mod options;
 mod reconcile;
 mod sample;
 mod scenario;
+mod spread;
 mod state;
 mod traffic;
 mod wait;

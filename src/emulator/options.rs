@@ -39,6 +39,8 @@ pub struct EmulatorOptions {
     pub service: String,
     /// The wall clock at the start; all later times are this plus the time elapsed.
     pub started_at: Timestamp,
+    /// Emulated seconds in a real one: the platform's clock is that much faster; containers keep real time.
+    pub speed: u32,
     /// How long a write takes to be reconciled.
     pub pace: Duration,
     /// The size of a page of a list when the caller asks for none; also its upper limit.
@@ -71,6 +73,7 @@ impl EmulatorOptions {
             region: REGION.to_owned(),
             service: SERVICE.to_owned(),
             started_at,
+            speed: 1,
             pace: Duration::from_millis(200),
             page_size: 100,
             startup_deadline: Duration::from_mins(1),

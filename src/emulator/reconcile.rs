@@ -13,8 +13,8 @@ use super::{
     front::Entrance,
     images,
     model::{Problem, Progress, Readiness, Revision, Service, TagMove, Target},
+    spread::spread,
     state::{Ports, State, World},
-    wait,
 };
 
 /// `google.rpc.Code` of a write that names a missing revision.
@@ -56,7 +56,7 @@ pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) 
     }
     let (name, operation) = (name.to_owned(), id.clone());
     spawn(world, move |world| async move {
-        wait::pass(world.options.pace).await;
+        world.clock.pass(world.options.pace).await;
         let mut state = world.lock();
         // A service of the same name that was made meanwhile is another one.
         let is_it = state.services.get(&name).is_some_and(|service| service.uid == uid);
@@ -75,7 +75,7 @@ pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &s
     let id = state.open_operation(service, Some(name));
     let (service, name, operation) = (service.to_owned(), name.to_owned(), id.clone());
     spawn(world, move |world| async move {
-        wait::pass(world.options.pace).await;
+        world.clock.pass(world.options.pace).await;
         let mut state = world.lock();
         let last = state.services.get_mut(&service).map(|service| {
             let last = service.clone();
@@ -125,7 +125,7 @@ struct Write {
 
 async fn run(world: &Arc<World>, write: &Write) {
     let mut changes = world.changes.subscribe();
-    wait::pass(world.options.pace).await;
+    world.clock.pass(world.options.pace).await;
     loop {
         changes.mark_unchanged();
         if let Some(new_tags) = attempt(world, write) {
@@ -223,6 +223,7 @@ fn apply(world: &Arc<World>, ports: &mut Ports, service: &mut Service) -> Vec<St
         }
         service.tags.insert(tag, TagMove { revision, previous: before, since: Instant::now() });
     }
+    spread(service);
     new_tags
 }
 
@@ -243,7 +244,7 @@ async fn remove_tags(world: &Arc<World>, service: &str, tags: Vec<String>) {
     if after.is_zero() || tags.is_empty() {
         return;
     }
-    wait::pass(after).await;
+    world.clock.pass(after).await;
     foreign_write(world, service, |service| {
         for target in &mut service.traffic {
             target.tag.take_if(|tag| tags.contains(tag));
@@ -259,7 +260,7 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
     if after.is_zero() {
         return;
     }
-    wait::pass(after).await;
+    world.clock.pass(after).await;
     let mut guard = world.lock();
     let state = &mut *guard;
     let Some(mut service) = state.services.remove(&write.service) else { return };

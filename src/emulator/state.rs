@@ -60,6 +60,7 @@ pub(crate) struct World {
 pub(crate) struct State {
     /// By short name.
     pub(crate) services: BTreeMap<String, Service>,
+    clock: Arc<Clock>,
     /// By short name: each service as it was before its last write, and since when it is another.
     earlier: BTreeMap<String, (Instant, Service)>,
     /// By id.
@@ -96,7 +97,9 @@ impl Ports {
 impl World {
     /// An empty world.
     pub(crate) fn new(options: EmulatorOptions) -> Self {
+        let clock = Arc::new(Clock::new(options.started_at, options.speed));
         let state = State {
+            clock: Arc::clone(&clock),
             services: BTreeMap::new(),
             earlier: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -106,7 +109,6 @@ impl World {
             requests: VecDeque::new(),
             rng: StdRng::seed_from_u64(options.seed),
         };
-        let clock = Arc::new(Clock::new(options.started_at));
         Self {
             journal: Arc::new(Journal::new(Arc::clone(&clock), &options.project, &options.region)),
             clock,
@@ -163,7 +165,8 @@ impl State {
 
     /// A service as a read shows it: as it is, or, by the fault, as it was before its last write.
     pub(crate) fn shown(&self, name: &str) -> Option<&Service> {
-        let stale = self.earlier.get(name).filter(|(since, _)| since.elapsed() < self.faults.stale_reads_for);
+        let is_stale = |since| self.clock.since(since) < self.faults.stale_reads_for;
+        let stale = self.earlier.get(name).filter(|(since, _)| is_stale(*since));
         stale.map(|(_, service)| service).or_else(|| self.services.get(name))
     }
 

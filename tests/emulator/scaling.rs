@@ -3,13 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use revgate::emulator::{Behaviour, Deployment, Emulator, SampleBackend, Workload};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 use tokio_tungstenite::tungstenite;
 
-use super::support::{Socket, eventually, frame, named, open, open_with, options, with};
+use super::support::{
+    Socket, call, entries_with, eventually, frame, named, open, open_with, options, settled, with,
+};
 
 /// A WebSocket server is not needed to take a slot: it answers with its process id and keeps the connection.
 const KEEPER: &str = r#"python3 -u -c '
@@ -127,6 +130,26 @@ async fn an_idle_instance_goes_and_a_kept_one_stays() {
             assert!(!again().await, "the one that is kept");
         }
     }
+}
+
+#[tokio::test]
+async fn what_the_service_keeps_starts_at_once_and_its_most_is_a_limit() {
+    let emulator =
+        with(options(), vec![Deployment { queue_for: Duration::from_millis(50), ..scaled(echoing()) }]).await;
+    let scaling = json!({"scaling": {"minInstanceCount": 3, "maxInstanceCount": 3}});
+    let written = call(&emulator, "PATCH", "services/demo?updateMask=scaling", Some(scaling)).await;
+    assert_eq!(written.0, 200, "{written:?}");
+    settled(&emulator).await;
+    eventually("two more than the first", || async {
+        entries_with(&emulator, "MANUAL_OR_CUSTOMER_MIN_INSTANCE").await == 2
+    })
+    .await;
+    let url = emulator.service_url().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(instance(&url).await.0);
+    }
+    assert_eq!(status(open_with(&url, "/ws", &[]).await), 429, "its revision may have five");
 }
 
 #[tokio::test]

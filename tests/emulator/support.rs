@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use futures_util::StreamExt as _;
 use revgate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, Faults, SampleBackend, Workload};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -82,6 +82,17 @@ pub(crate) async fn get(emulator: &Emulator, tail: &str) -> Value {
     let (status, body) = call(emulator, "GET", tail, None).await;
     assert_eq!(status, 200, "{body}");
     body
+}
+
+/// How many entries of the log have these words.
+pub(crate) async fn entries_with(emulator: &Emulator, words: &str) -> usize {
+    let body = json!({
+        "resourceNames": ["projects/demo-project"], "filter": format!("textPayload:\"{words}\""), "pageSize": 1000,
+    });
+    let url = format!("{}/v2/entries:list", emulator.api_endpoint());
+    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let listed: Value = response.json().await.unwrap();
+    listed["entries"].as_array().map_or(0, Vec::len)
 }
 
 /// Opens a socket at a URL of the front end, with more header fields.

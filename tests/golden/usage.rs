@@ -141,6 +141,8 @@ fn emulators_that_cannot_be_started() {
             (&["emulator", "--scenario", "quote.yaml"], &[]),
             (&["emulator", "--behaviour", "fixd"], &[]),
             (&["emulator", "--bind", "everywhere"], &[]),
+            (&["emulator", "--speed", "0"], &[]),
+            (&["emulator"], &[("REVGATE_SPEED", "fast")]),
             (&["emulator", "--images", "missing.yaml"], &[]),
             (&["emulator", "--images", "none.yaml"], &[]),
             (&["emulator", "--tls", "missing/ca.pem"], &[]),

@@ -7,13 +7,17 @@ use std::{process::Stdio, time::Duration};
 use axum::Router;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, process::Command, time::Instant};
+use tokio::{
+    net::TcpListener,
+    process::{Child, Command},
+    time::Instant,
+};
 
 /// Callers at once.
 const CALLERS: usize = 16;
 /// Calls of each caller in a third of the run.
 const CALLS: usize = 1250;
-const SERVICE: &str = "v2/projects/demo-project/locations/us-central1/services/demo";
+pub(crate) const SERVICE: &str = "v2/projects/demo-project/locations/us-central1/services/demo";
 
 /// A third of the run: three calls in four read, and one in four writes the traffic that is there. Gives how many were
 /// answered as they should be, and the calls a second.
@@ -43,23 +47,29 @@ async fn third(address: &str, traffic: &Value) -> (usize, f64) {
 }
 
 /// The memory of a process in KiB; 0 where the system does not tell.
-fn memory(process: u32) -> u64 {
+pub(crate) fn memory(process: u32) -> u64 {
     let told = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = told.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a minute of the whole machine"]
-async fn sixty_thousand_calls_are_answered_and_leave_nothing_behind() {
+/// An emulator that answers at a port of its own, and the address of its API.
+pub(crate) async fn started(mut command: Command) -> (Child, String) {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_revgate"));
-    command.args(["emulator", "--port", &port]).stdout(Stdio::null()).kill_on_drop(true);
-    let child = command.spawn().unwrap();
+    let child = command.args(["--port", &port]).spawn().unwrap();
     let address = format!("http://127.0.0.1:{port}");
     while reqwest::get(format!("{address}/__emulator/about")).await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    (child, address)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of the whole machine"]
+async fn sixty_thousand_calls_are_answered_and_leave_nothing_behind() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_revgate"));
+    command.arg("emulator").stdout(Stdio::null()).kill_on_drop(true);
+    let (child, address) = started(command).await;
     let service: Value = reqwest::get(format!("{address}/{SERVICE}")).await.unwrap().json().await.unwrap();
     let traffic = json!({"traffic": service["traffic"]});
     let mut sizes = Vec::new();

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     backends,
-    support::{Socket, eventually, frame, named, open_with, options, read_out, with},
+    support::{Socket, entries_with, eventually, frame, named, open_with, options, read_out, with},
 };
 
 fn servers() -> [(&'static str, String); 2] {
@@ -129,6 +129,24 @@ async fn a_process_that_is_killed_takes_its_sockets_along_and_the_next_request_g
         assert_ne!(process, next, "{name}");
         assert!(answers(&mut socket).await, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_kept_instance_that_is_killed_is_followed_by_another_though_nobody_asks() {
+    let kept = Deployment { min_instances: 1, ..single(backends::fastapi_command("fixed")) };
+    let emulator = with(options(), vec![kept]).await;
+    let url = emulator.service_url().unwrap();
+    let (socket, process) = connect(&url).await;
+    drop(socket);
+    let killed = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
+    assert!(killed.unwrap().success());
+    eventually("another starts", || async {
+        entries_with(&emulator, "MANUAL_OR_CUSTOMER_MIN_INSTANCE").await == 1
+    })
+    .await;
+    let (mut socket, next) = connect(&url).await;
+    assert_ne!(process, next);
+    assert!(answers(&mut socket).await);
 }
 
 #[tokio::test]

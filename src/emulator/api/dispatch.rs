@@ -24,7 +24,6 @@ use super::{
 use crate::emulator::{
     options::ApiRequest,
     state::{PROJECT_NUMBER, World},
-    wait,
 };
 
 /// Query parameters, as sent.
@@ -82,7 +81,7 @@ async fn answer(
         },
     };
     let latency = world.lock().faults.api_latency;
-    wait::pass(latency).await;
+    world.clock.pass(latency).await;
     respond(answer)
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
     let seen = world.journal.seen(lag, known);
     let total = seen.len();
     let mut found: Vec<Arc<Value>> =
-        seen.into_iter().filter(|entry| !is_missing(entry, missing) && filter.admits(entry)).collect();
+        seen.filter(|entry| !is_missing(entry, missing) && filter.admits(entry)).collect();
     found.sort_by_cached_key(|entry| {
         (text(entry, "timestamp").to_owned(), text(entry, "insertId").to_owned())
     });
@@ -99,7 +99,7 @@ pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
 pub(crate) fn logs(world: &World) -> Value {
     let lag = world.lock().faults.log_lag;
     let names: BTreeSet<String> =
-        world.journal.seen(lag, None).iter().map(|entry| text(entry, "logName").to_owned()).collect();
+        world.journal.seen(lag, None).map(|entry| text(&entry, "logName").to_owned()).collect();
     if names.is_empty() { json!({}) } else { json!({"logNames": names}) }
 }
 

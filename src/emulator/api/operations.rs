@@ -67,7 +67,8 @@ pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value, api: Api) -
         }
     };
     // Running out of time is an answer too: the operation without `done`.
-    let _ = timeout(asked.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT), ended).await;
+    let longest = world.clock.real(asked.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+    let _ = timeout(longest, ended).await;
     get(world, id, api)
 }
 

@@ -27,7 +27,6 @@ use crate::emulator::{
     logging::{Origin, Request},
     sample,
     state::World,
-    wait,
 };
 
 /// How long a client may take to read an answer and leave.
@@ -47,7 +46,7 @@ pub(crate) async fn serve(world: &Arc<World>, entrance: &Entrance, client: &mut 
         Ok(routed) => routed,
         Err(refusal) => return finish(client, &page(world, &refusal, received.head.path())).await,
     };
-    wait::pass(routed.delay).await;
+    world.clock.pass(routed.delay).await;
     match routed.mishap {
         Some(Mishap::Drop) => return,
         Some(Mishap::Reset) => return client.reset(),
@@ -188,7 +187,7 @@ fn record(
             status: client.status(),
             sizes: client.counts(),
             began,
-            latency: since.elapsed(),
+            latency: world.clock.since(since),
             said,
         },
     );

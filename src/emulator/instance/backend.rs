@@ -32,6 +32,14 @@ impl Backend {
         }
     }
 
+    /// Waits until it has ended by itself; for ever, for what cannot.
+    pub(crate) async fn ended(&self) {
+        match self {
+            Self::Sample(_) => std::future::pending().await,
+            Self::Process(process) => process.ended().await,
+        }
+    }
+
     /// True once it ran and has ended.
     pub(crate) fn has_ended(&self) -> bool {
         match self {

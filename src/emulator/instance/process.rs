@@ -53,6 +53,14 @@ impl Process {
         Self { container, log, running: OnceLock::new(), stop, tasks }
     }
 
+    /// Waits until it has ended; for ever, for one that never ran.
+    pub(crate) async fn ended(&self) {
+        match self.running.get() {
+            Some((_, child)) => child.ended().cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// True once it ran and has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.running.get().is_some_and(|(_, child)| child.ended().is_cancelled())

@@ -39,7 +39,7 @@ pub(crate) struct Recipe {
     revision: String,
     /// Where all instances write.
     pub(crate) log: Arc<Log>,
-    clock: Arc<crate::emulator::clock::Clock>,
+    pub(super) clock: Arc<crate::emulator::clock::Clock>,
     /// Cancelled when the revision or everything is to end.
     pub(crate) stop: CancellationToken,
     /// All tasks of the emulator.
@@ -50,9 +50,9 @@ pub(crate) struct Recipe {
     pub(crate) min: usize,
     /// The most instances.
     pub(crate) max: usize,
-    /// How long an instance without a request stays.
+    /// How long an instance without a request really stays, whatever the clock's speed.
     pub(crate) idle_after: Duration,
-    /// How long a request waits for a slot.
+    /// How long a request really waits for a slot.
     pub(crate) queue_for: Duration,
     /// How long an instance takes before its container starts.
     pub(crate) starts_in: Duration,
@@ -102,6 +102,7 @@ impl Recipe {
         let mut hasher = DefaultHasher::new();
         (world.options.seed, service, revision).hash(&mut hasher);
         let or = |value: Duration, default| if value.is_zero() { default } else { value };
+        let real = |emulated| world.clock.real(emulated);
         let most = deployment.max_instances.unwrap_or(100).max(1) as usize;
         let recipe = Self {
             what,
@@ -113,14 +114,14 @@ impl Recipe {
             stop: world.stop.child_token(),
             tasks: world.tasks.clone(),
             concurrency: deployment.concurrency.unwrap_or(u32::MAX).max(1),
-            min: if scales { (deployment.min_instances as usize).min(most) } else { 1 },
+            min: (deployment.min_instances as usize).min(most),
             max: if scales { most } else { 1 },
-            idle_after: if scales { or(deployment.idle_after, IDLE) } else { wait::NEVER },
-            queue_for: or(deployment.queue_for, QUEUE),
+            idle_after: if scales { real(or(deployment.idle_after, IDLE)) } else { wait::NEVER },
+            queue_for: real(or(deployment.queue_for, QUEUE)),
             starts_in: deployment.starts_in,
             probe,
             port,
-            timeout,
+            timeout: real(timeout),
             affinity,
             throttles: cpu_idle && world.options.throttle,
             seed: hasher.finish(),

@@ -26,6 +26,8 @@ use crate::emulator::wait;
 const DIGITS: usize = 32;
 /// The longest that a request waits for an instance that is starting; a clock cannot be set beyond its end.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// From the end of a kept instance to the next one's start: what dies at once is not started without a pause.
+const RESTART: Duration = Duration::from_secs(1);
 /// Why the first instance of a revision starts, in Cloud Run's words.
 const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
                        deployment, traffic split adjustment, or deployment health check.";
@@ -47,6 +49,10 @@ pub(crate) struct Instances {
 #[derive(Debug)]
 struct Fleet {
     instances: Vec<Instance>,
+    /// Instances that are kept.
+    least: usize,
+    /// The most instances.
+    most: usize,
     /// Requests without a slot.
     waiting: usize,
     /// Starts that failed so far.
@@ -103,7 +109,8 @@ impl Instances {
     /// No instance yet.
     pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
         let ids = StdRng::seed_from_u64(recipe.seed);
-        let fleet = Fleet { instances: Vec::new(), waiting: 0, failed: 0, ids };
+        let (least, most) = (recipe.min, recipe.max);
+        let fleet = Fleet { instances: Vec::new(), least, most, waiting: 0, failed: 0, ids };
         Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
     }
 
@@ -115,6 +122,24 @@ impl Instances {
     /// What all of them wrote.
     pub(crate) fn log(&self) -> &Log {
         &self.recipe.log
+    }
+
+    /// Keeps so many from now on, and has no more than so many; those that are too many go when they are idle.
+    pub(crate) fn bound(self: &Arc<Self>, least: usize, most: usize) {
+        let mut fleet = self.lock();
+        if (fleet.least, fleet.most) == (least, most) {
+            return;
+        }
+        (fleet.least, fleet.most) = (least, most);
+        let idle = fleet.instances.iter().filter(|instance| instance.open == 0);
+        let idle: Vec<_> = idle.map(|instance| instance.id.clone()).collect();
+        drop(fleet);
+        self.keep();
+        for id in idle {
+            self.let_go_later(id);
+        }
+        // Whoever queues may be let in now.
+        self.changed();
     }
 
     /// Ends all of them: the revision is deleted.
@@ -198,7 +223,7 @@ impl Instances {
     fn scale_out(self: &Arc<Self>, fleet: &mut Fleet) {
         let starting = fleet.instances.iter().filter(|instance| !instance.ready).count();
         let slots = starting.saturating_mul(self.recipe.concurrency as usize);
-        if fleet.waiting > slots && fleet.instances.len() < self.recipe.max {
+        if fleet.waiting > slots && fleet.instances.len() < fleet.most {
             self.start(fleet, AUTOSCALING);
         }
     }
@@ -222,7 +247,7 @@ impl Instances {
         let (instances, starts_in) = (Arc::clone(self), self.recipe.starts_in);
         self.recipe.tasks.spawn(async move {
             let starting = async {
-                wait::pass(starts_in).await;
+                instances.recipe.clock.pass(starts_in).await;
                 backend.start().await
             };
             tokio::select! {
@@ -241,6 +266,7 @@ impl Instances {
                 if self.recipe.throttles {
                     instance.backend.freeze();
                 }
+                self.replace_later(instance.backend.clone(), instance.stop.clone());
             }
         } else {
             fleet.failed += 1;
@@ -289,7 +315,7 @@ impl Instances {
 
     fn let_go(&self, id: &str, after: Duration) {
         let mut fleet = self.lock();
-        let more = fleet.instances.iter().filter(|instance| instance.ready).count() > self.recipe.min;
+        let more = fleet.instances.iter().filter(|instance| instance.ready).count() > fleet.least;
         let idle = |instance: &Instance| {
             instance.id == id
                 && instance.ready
@@ -301,6 +327,27 @@ impl Instances {
         }
         drop(fleet);
         self.changed();
+    }
+
+    /// Takes an instance out as soon as it has ended by itself; where instances are kept, another one follows.
+    fn replace_later(self: &Arc<Self>, backend: Backend, stop: CancellationToken) {
+        let instances = Arc::clone(self);
+        let replacing = async move {
+            backend.ended().await;
+            Self::bury(&mut instances.lock());
+            instances.changed();
+            instances.recipe.clock.pass(RESTART).await;
+            instances.keep();
+        };
+        self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(replacing).await });
+    }
+
+    /// Starts as many as are kept and are not there.
+    fn keep(self: &Arc<Self>) {
+        let mut fleet = self.lock();
+        while fleet.instances.len() < fleet.least {
+            self.start(&mut fleet, KEPT);
+        }
     }
 
     /// Takes those out that have ended by themselves.

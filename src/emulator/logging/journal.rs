@@ -17,6 +17,8 @@ use crate::emulator::clock::{Clock, rfc3339};
 
 /// Entries that are kept; the oldest go first.
 const KEPT: usize = 50_000;
+/// The newest of them stay as they are; a request's entry takes nine kilobytes so, and one as text.
+const UNPACKED: usize = 5_000;
 /// An odd number, so that no product with a counter comes twice: ids that do not look like a count.
 const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -46,10 +48,36 @@ pub(crate) struct Journal {
 }
 
 /// One entry, and when it was written.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Entry {
     at: Instant,
-    value: Arc<Value>,
+    kept: Kept,
+}
+
+/// How an entry is remembered.
+#[derive(Debug, Clone)]
+enum Kept {
+    /// As it is looked at.
+    Whole(Arc<Value>),
+    /// As JSON text.
+    Packed(Arc<str>),
+}
+
+impl Kept {
+    fn packed(&self) -> Self {
+        match self {
+            Self::Whole(value) => Self::Packed(value.to_string().into()),
+            packed @ Self::Packed(_) => packed.clone(),
+        }
+    }
+
+    fn unpacked(self) -> Arc<Value> {
+        match self {
+            Self::Whole(value) => value,
+            // Our own text: it is read as it was written.
+            Self::Packed(text) => Arc::new(serde_json::from_str(&text).unwrap_or_default()),
+        }
+    }
 }
 
 /// Of what an entry tells.
@@ -165,10 +193,18 @@ impl Journal {
     }
 
     /// The first `limit` entries in the order of their writing that were written at least `lag` ago.
-    pub(crate) fn seen(&self, lag: Duration, limit: Option<usize>) -> Vec<Arc<Value>> {
-        let entries = self.lock();
-        let seen = entries.iter().take_while(|entry| entry.at.elapsed() >= lag);
-        seen.take(limit.unwrap_or(usize::MAX)).map(|entry| Arc::clone(&entry.value)).collect()
+    pub(crate) fn seen(
+        &self,
+        lag: Duration,
+        limit: Option<usize>,
+    ) -> impl ExactSizeIterator<Item = Arc<Value>> + use<> {
+        let seen: Vec<Kept> = {
+            let entries = self.lock();
+            let seen = entries.iter().take_while(|entry| self.clock.since(entry.at) >= lag);
+            seen.take(limit.unwrap_or(usize::MAX)).map(|entry| entry.kept.clone()).collect()
+        };
+        // One after the other, and without the lock: whoever writes does not wait for whoever reads.
+        seen.into_iter().map(Kept::unpacked)
     }
 
     fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
@@ -207,7 +243,11 @@ impl Journal {
         if entries.len() == KEPT {
             entries.pop_front();
         }
-        entries.push_back(Entry { at: Instant::now(), value: Arc::new(value) });
+        entries.push_back(Entry { at: Instant::now(), kept: Kept::Whole(Arc::new(value)) });
+        let cold = entries.len().checked_sub(UNPACKED + 1);
+        if let Some(entry) = cold.and_then(|cold| entries.get_mut(cold)) {
+            entry.kept = entry.kept.packed();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
@@ -257,7 +297,7 @@ mod tests {
     #[test]
     fn a_line_of_json_names_its_severity_and_a_plain_one_has_none() {
         let now = "2026-11-23T20:28:12Z".parse().unwrap();
-        let journal = Journal::new(Arc::new(Clock::new(now)), "p", "r");
+        let journal = Journal::new(Arc::new(Clock::new(now, 1)), "p", "r");
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         let lines = [
             ("stderr", "INFO:     Started server process [1]"),
@@ -272,7 +312,7 @@ mod tests {
         for (stream, text) in lines {
             journal.line(&origin, stream, text);
         }
-        let seen = journal.seen(Duration::ZERO, None);
+        let seen: Vec<_> = journal.seen(Duration::ZERO, None).collect();
         assert_eq!(seen[0].get("severity"), None);
         assert_eq!(seen[0]["textPayload"], "INFO:     Started server process [1]");
         assert_eq!(seen[1]["severity"], "ERROR");
@@ -282,5 +322,21 @@ mod tests {
         assert_eq!(seen[4]["timestamp"], "2026-11-23T19:28:12.500000Z");
         assert_eq!(seen[4]["labels"], json!({"instanceId": "00ab", "a": "b"}));
         assert_eq!(seen[4]["jsonPayload"], json!({"n": 1}));
+    }
+
+    #[test]
+    fn an_old_entry_reads_as_it_was_written() {
+        let journal =
+            Journal::new(Arc::new(Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1)), "p", "r");
+        let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
+        journal.line(&origin, "stdout", r#"{"z":1,"a":{"text":"\u00e9 \"quoted\"","none":null}}"#);
+        let before = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
+        for _ in 0..UNPACKED {
+            journal.system(&origin, "INFO", "another");
+        }
+        assert!(matches!(journal.lock()[0].kept, Kept::Packed(_)));
+        assert!(matches!(journal.lock()[1].kept, Kept::Whole(_)));
+        let after = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
+        assert_eq!(after.to_string(), before.to_string());
     }
 }
