@@ -75,8 +75,9 @@ fn repository(image: &str) -> &str {
 /// # Errors
 /// A command in an image, where that is not allowed.
 pub(crate) fn deployment(options: &EmulatorOptions, template: &Value) -> Result<Deployment, EmulatorError> {
-    let Specification { image, concurrency, min, max, .. } = Specification::read(template);
-    let chosen = match (image.strip_prefix(COMMAND), options.images.of(&image)) {
+    let specification = Specification::read(template);
+    let Specification { image, concurrency, min, max, .. } = &specification;
+    let chosen = match (image.strip_prefix(COMMAND), options.images.of(image)) {
         (Some(command), _) if options.allow_commands => {
             Deployment::new(Workload::Command(command.trim().to_owned()))
         }
@@ -94,7 +95,36 @@ pub(crate) fn deployment(options: &EmulatorOptions, template: &Value) -> Result<
             ..Deployment::new(options.default_workload.clone())
         },
     };
-    Ok(Deployment { concurrency: Some(concurrency), min_instances: min, max_instances: Some(max), ..chosen })
+    let chosen = commanded(chosen, &specification, options.allow_commands);
+    Ok(Deployment {
+        concurrency: Some(*concurrency),
+        min_instances: *min,
+        max_instances: Some(*max),
+        ..chosen
+    })
+}
+
+/// The deployment with the template's command in the place of the image's, and its arguments behind it.
+fn commanded(chosen: Deployment, specification: &Specification, allowed: bool) -> Deployment {
+    let Specification { command, args, .. } = specification;
+    let own = match &chosen.workload {
+        _ if !command.is_empty() && allowed => Some(String::new()),
+        Workload::Command(own) if command.is_empty() && !args.is_empty() => Some(own.clone()),
+        _ => None,
+    };
+    let words = command.iter().chain(args).map(String::as_str);
+    match (own, shlex::try_join(words)) {
+        (Some(own), Ok(words)) => {
+            Deployment { workload: Workload::Command(format!("{own} {words}").trim().to_owned()), ..chosen }
+        }
+        _ if command.is_empty() && args.is_empty() => chosen,
+        _ => {
+            let ignored = "The template's command and args are not what runs here: a sample backend takes none, and a command \
+                           of a template needs an emulator that was started with --allow-commands.";
+            let note = chosen.note.map_or_else(|| ignored.to_owned(), |note| format!("{note} {ignored}"));
+            Deployment { note: Some(note), ..chosen }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +169,27 @@ mod tests {
         options.allow_commands = true;
         let allowed = of("exec: serve $PORT", &options).unwrap();
         assert!(matches!(allowed.workload, Workload::Command(command) if command == "serve $PORT"));
+    }
+
+    #[test]
+    fn a_command_of_the_template_needs_leave_and_arguments_follow_what_runs() {
+        let mut options = options("{a: serve --port $PORT}");
+        let of = |container: serde_json::Value, options: &EmulatorOptions| {
+            let chosen = deployment(options, &json!({"containers": [container]})).unwrap();
+            match chosen.workload {
+                Workload::Command(command) => (command, chosen.note),
+                Workload::Sample(_) => ("sample".to_owned(), chosen.note),
+            }
+        };
+        let arguments = json!({"image": "a", "args": ["--name", "b c"]});
+        assert_eq!(of(arguments, &options), ("serve --port $PORT --name 'b c'".to_owned(), None));
+        let replaced = json!({"image": "a", "command": ["python", "app.py"], "args": ["-v"]});
+        let (command, note) = of(replaced.clone(), &options);
+        assert_eq!(command, "serve --port $PORT");
+        assert!(note.unwrap().contains("--allow-commands"));
+        assert!(of(json!({"image": "b", "args": ["-v"]}), &options).1.unwrap().contains("takes none"));
+        options.allow_commands = true;
+        assert_eq!(of(replaced, &options), ("python app.py -v".to_owned(), None));
     }
 
     #[test]

@@ -17,6 +17,10 @@ use super::probe::StartupProbe;
 pub(crate) struct Specification {
     /// The image, as it was sent; empty without one.
     pub(crate) image: String,
+    /// What replaces the image's own command; empty for that.
+    pub(crate) command: Vec<String>,
+    /// The arguments of the command.
+    pub(crate) args: Vec<String>,
     /// The container's port, as texts name it.
     pub(crate) port: u16,
     /// The container's variables.
@@ -54,6 +58,8 @@ impl Specification {
         let port = container.pointer("/ports/0/containerPort").and_then(number).unwrap_or(8080);
         Self {
             image: container.get("image").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            command: words(container.get("command")),
+            args: words(container.get("args")),
             port,
             environment,
             secrets,
@@ -81,6 +87,12 @@ impl Specification {
             probe: container.get("startupProbe").map_or_else(StartupProbe::default, StartupProbe::read),
         }
     }
+}
+
+/// The texts of a list.
+fn words(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
 /// A number, also one in a string.
