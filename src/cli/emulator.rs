@@ -11,6 +11,7 @@ use crate::emulator::{
     Behaviour, Emulator, EmulatorError, EmulatorOptions, PROJECT, REGION, SERVICE, Scenario,
 };
 use crate::exit::Exit;
+use crate::probe::raise_descriptor_limit;
 use crate::trust::escape;
 
 /// The port of the Admin API where nobody names one and it is free.
@@ -24,6 +25,8 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     let port = port(matches)?;
     let scenario = scenario(matches)?;
     let signals = listen()?;
+    // A socket takes three: the client's, the front end's and the process's.
+    raise_descriptor_limit();
     let options = surround(matches, scenario.options(port.or(Some(USUAL_PORT)), clock.started_at))?;
     let certificate = input::text(matches, "tls");
     let usual = Emulator::play(&scenario, options.clone()).await;
