@@ -80,6 +80,16 @@ fn what_a_signal_came_before_is_not_passed() {
 }
 
 #[test]
+fn rounds_that_would_be_enough_are_not_before_their_end() {
+    let interrupted = Some(interruption(Some(Part::Rounds), 1, ""));
+    let judgement = judge(&Evidence { interrupted, ..approved() }).unwrap();
+    for check in judgement.checks.iter().filter(|check| check.name.is_built_in()) {
+        let due = if check.name == CheckName::Ready { Outcome::Pass } else { Outcome::Inconclusive };
+        assert_eq!(check.outcome, due, "{check:?}");
+    }
+}
+
+#[test]
 fn a_run_that_only_its_clean_up_was_missing_of_is_no_approval_either() {
     assert_eq!(judge(&approved()).unwrap().verdict, Verdict::Approved);
     let interrupted = Some(interruption(None, 7, ""));
