@@ -9,6 +9,7 @@ mod baseline;
 mod cold;
 mod configured;
 mod error;
+mod interruption;
 mod local;
 mod logs;
 mod own_requests;
@@ -22,9 +23,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub use error::EngineError;
+pub use interruption::Interrupt;
 
 use crate::cloudrun::{
     self, AddedTag, Client, ReadyOutcome, TagToAdd,
@@ -34,13 +35,15 @@ use crate::config::{ApiAccess, CheckName, Choice, ConfiguredChecks, ServiceName,
 use crate::event::Event;
 use crate::judge::{
     AddressKind, Carried, Check, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence, Outcome,
-    ReadyEvidence, Target, judge,
+    Part, ReadyEvidence, Target, judge,
 };
 use crate::probe::{Capacity, Tokens};
 use crate::revision::{
     AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
 };
 use crate::trust::{Excerpt, Redactor};
+
+use self::interruption::Course;
 
 /// How long a service may be in the middle of a change before it is read as it is.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -56,8 +59,8 @@ pub struct Surroundings {
     pub redactor: Redactor,
     /// Who listens.
     pub events: UnboundedSender<Event>,
-    /// Cancelled when the run is to end early.
-    pub interrupted: CancellationToken,
+    /// Tells when the run is to end early.
+    pub interrupt: Interrupt,
 }
 
 impl Surroundings {
@@ -80,36 +83,27 @@ pub struct Checked {
     /// The evidence.
     pub evidence: Evidence,
     /// For a promotion: the control plane, and the traffic when the run began.
-    pub control: Option<(Client, TrafficSnapshot)>,
+    pub control: Option<Promotable>,
+    /// With what it ended when a signal came in the middle of it: the evidence is what was seen until then.
+    pub cut_short: Option<EngineError>,
 }
 
+/// The control plane, and the traffic when the run began.
+type Promotable = (Client, TrafficSnapshot);
+
 /// Gates one revision.
+///
+/// # Errors
+/// It could not be found out, and no signal is the reason.
 pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked, EngineError> {
     let mut run = Run::new(settings, around);
-    if run.probe_locally().await? {
-        return Ok(Checked { evidence: run.finish(), control: None });
-    }
-    let control = match &settings.service {
-        Some(service) => Some(run.locate(service).await?),
-        None => None,
-    };
-    let Some(control) = control else {
-        run.evidence.ready = ReadyEvidence::Unknown;
-        let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
-        run.probe(&address, None, None).await?;
-        return Ok(Checked { evidence: run.finish(), control: None });
-    };
-    let mut control = control;
-    run.await_ready(&control).await?;
-    run.look_again(&mut control).await?;
-    let mut snapshot = TrafficSnapshot::of(&control.service);
-    if matches!(run.evidence.ready, ReadyEvidence::Ready { .. }) || !settings.checks.runs(CheckName::Ready) {
-        let added = run.probe_candidate(&control).await?;
-        if let Some(added) = added {
-            snapshot.ignore(&added.name);
+    match run.walk().await {
+        Ok(control) => Ok(Checked { evidence: run.finish(None), control, cut_short: None }),
+        Err(error) if around.interrupt.signal().is_some() => {
+            Ok(Checked { evidence: run.finish(Some(&error)), control: None, cut_short: Some(error) })
         }
+        Err(error) => Err(error),
     }
-    Ok(Checked { evidence: run.finish(), control: Some((control.client, snapshot)) })
 }
 
 /// The control plane's view of the candidate.
@@ -144,6 +138,8 @@ struct Run<'a> {
     opponent: Option<baseline::Opponent>,
     /// Who looks at the errors of the revision that serves.
     watcher: Option<watch::Watcher>,
+    /// How far it is.
+    course: Course,
 }
 
 impl<'a> Run<'a> {
@@ -188,6 +184,7 @@ impl<'a> Run<'a> {
             baseline: None,
             watch: None,
             times: Vec::new(),
+            interrupted: None,
         };
         let id = format!("{:016x}", rand::random::<u64>());
         Self {
@@ -200,13 +197,35 @@ impl<'a> Run<'a> {
             tokens: None,
             opponent: None,
             watcher: None,
+            course: Course::of(settings),
         }
     }
 
-    fn finish(mut self) -> Evidence {
-        self.evidence.took_ms = milliseconds(self.begun.elapsed());
-        self.tell(|name| name != CheckName::Ready || self.settings.service.is_none());
-        self.evidence
+    /// The whole run, to where its evidence is complete.
+    async fn walk(&mut self) -> Result<Option<Promotable>, EngineError> {
+        if self.probe_locally().await? {
+            return Ok(None);
+        }
+        let settings = self.settings;
+        let Some(service) = &settings.service else {
+            let address = settings.url.clone().ok_or(EngineError::NoAddress)?;
+            self.probe(&address, None, None).await?;
+            return Ok(None);
+        };
+        self.course.begin(Part::Ready);
+        let mut control = self.locate(service).await?;
+        self.await_ready(&control).await?;
+        self.look_again(&mut control).await?;
+        self.course.end();
+        let mut snapshot = TrafficSnapshot::of(&control.service);
+        let ready = matches!(self.evidence.ready, ReadyEvidence::Ready { .. });
+        if ready || !settings.checks.runs(CheckName::Ready) {
+            let added = self.probe_candidate(&control).await?;
+            if let Some(added) = added {
+                snapshot.ignore(&added.name);
+            }
+        }
+        Ok(Some((control.client, snapshot)))
     }
 
     /// Says how the checks that are over ended, on the evidence so far.
@@ -226,14 +245,6 @@ impl<'a> Run<'a> {
     fn note_of_target(&mut self, words: String) {
         self.evidence.target.notes.push(words.clone());
         self.around.note(words);
-    }
-
-    /// Runs `work` unless the run is interrupted.
-    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
-        tokio::select! {
-            done = work => Ok(done),
-            () = self.around.interrupted.cancelled() => Err(EngineError::Interrupted),
-        }
     }
 
     /// Service, revisions, candidate; says what was found.

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::Clock;
 use super::input;
-use super::output::{Failure, Wanted, report};
+use super::output::{Failure, Wanted, conclude};
 use super::signals::Signals;
 use crate::config::{Merged, Purpose};
 use crate::engine::{self, Checked, Surroundings};
@@ -22,14 +22,15 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     wanted.check_record()?;
     let signals = listen()?;
     let (checked, judgement) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
-    report(&checked.evidence, &judgement, &wanted, signals.exit())
+    conclude(checked, &judgement, &wanted, signals.exit())
 }
 
 pub(super) fn listen() -> Result<Signals, Failure> {
     Ok(Signals::listen().context("signals cannot be heard")?)
 }
 
-/// One gated revision, with its judgement; the screen is shown meanwhile. `redactor` learns every secret of the run.
+/// One gated revision, with its judgement, also where a signal cut it short; the screen is shown meanwhile. `redactor`
+/// learns every secret of the run.
 pub(super) async fn gate(
     merged: &Merged,
     clock: Clock,
@@ -45,18 +46,12 @@ pub(super) async fn gate(
         epoch: clock.epoch,
         redactor: redactor.clone(),
         events,
-        interrupted: signals.token.clone(),
+        interrupt: signals.interrupt.clone(),
     };
     let checked = Box::pin(engine::check(&merged.settings, &around)).await;
     drop(around);
     let _ = screen.await;
-    let checked = checked.map_err(|error| {
-        let failure = Failure::from(error);
-        match signals.exit() {
-            Some(exit) => Failure { exit, ..failure },
-            None => failure,
-        }
-    })?;
+    let checked = checked?;
     let judgement = judge(&checked.evidence)
         .map_err(|error| Failure::usage(error.to_string(), "look at race.tolerated and race.noise"))?;
     Ok((checked, judgement))

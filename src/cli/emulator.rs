@@ -38,7 +38,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         started => started?,
     };
     print(&told(&emulator, &scenario, certificate.as_deref()));
-    signals.token.cancelled().await;
+    signals.interrupt.token().cancelled().await;
     emulator.shutdown().await;
     Ok(signals.exit().unwrap_or(Exit::Success))
 }

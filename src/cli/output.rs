@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use super::input::{environment, given_text, text, wrong};
 use crate::config::ConfigError;
 use crate::emulator::EmulatorError;
-use crate::engine::EngineError;
+use crate::engine::{Checked, EngineError};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Judgement};
 use crate::progress::Manner;
@@ -175,17 +175,32 @@ fn unwritten(path: &str, error: &std::io::Error) -> Failure {
     )
 }
 
-/// Writes the record and prints the report of a run that ends by its verdict, or by a signal that came at its end.
+/// Writes the record and prints the report of a check that is over; where a signal cut it short, an error follows that says
+/// what became of its clean-up.
+pub(super) fn conclude(
+    checked: Checked,
+    judgement: &Judgement,
+    wanted: &Wanted,
+    signal: Option<Exit>,
+) -> Result<Exit, Failure> {
+    let exit = report(&checked.evidence, judgement, wanted, signal)?;
+    checked.cut_short.map_or(Ok(exit), |error| Err(Failure { exit, ..Failure::from(error) }))
+}
+
+/// Writes the record and prints the report of a run that ends by its verdict, or by a signal.
 pub(super) fn report(
     evidence: &Evidence,
     judgement: &Judgement,
     wanted: &Wanted,
     signal: Option<Exit>,
 ) -> Result<Exit, Failure> {
-    keep(evidence, wanted)?;
     let exit = signal.unwrap_or_else(|| Exit::from(judgement.verdict));
-    show(&Document::new(evidence, judgement).ended(&[], exit), wanted)?;
-    Ok(exit)
+    let shown = || show(&Document::new(evidence, judgement).ended(&[], exit), wanted);
+    match (keep(evidence, wanted), signal) {
+        // The code stays the signal's, and what was seen is shown all the same.
+        (Err(unwritten), Some(_)) => shown().and(Err(Failure { exit, ..unwritten })),
+        (kept, _) => kept.and_then(|()| shown()).map(|()| exit),
+    }
 }
 
 /// Writes the record, where one is wanted.

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use clap::ArgMatches;
 
 use super::check::{gate, listen};
-use super::output::{Failure, Wanted, keep, report, show};
+use super::output::{Failure, Wanted, conclude, keep, report, show};
 use super::{Clock, input, judge::load};
 use crate::cloudrun::Client;
 use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
@@ -41,14 +41,17 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         let reading = recorded(&path, &merged, &service, clock);
         tokio::select! {
             read = reading => read?,
-            () = signals.token.cancelled() => {
+            () = signals.interrupt.token().cancelled() => {
                 let exit = signals.exit().unwrap_or(Exit::Interrupted);
                 return Err(Failure { exit, ..interrupted(&service) });
             }
         }
     } else {
-        let (checked, _) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
-        let Checked { evidence, control: Some((client, snapshot)) } = checked else {
+        let (checked, judgement) = gate(&merged, clock, &wanted, &signals, &Redactor::default()).await?;
+        if checked.cut_short.is_some() {
+            return conclude(checked, &judgement, &wanted, signals.exit());
+        }
+        let Checked { evidence, control: Some((client, snapshot)), .. } = checked else {
             return Err(Failure::usage(
                 "there is no control plane",
                 "name --project, --region and --service",
@@ -63,7 +66,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         return report(&evidence, &judgement, &wanted, signals.exit());
     };
     keep(&evidence, &wanted)?;
-    let promoted = promote(&signals.token, &client, &service, revision, &snapshot).await;
+    let promoted = promote(signals.interrupt.token(), &client, &service, revision, &snapshot).await;
     let (told, exit, failure) = match promoted {
         Ok(promoted) => (words(&promoted), signals.exit().unwrap_or(Exit::Success), None),
         Err(error) => {

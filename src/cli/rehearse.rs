@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::check::{gate, listen};
-use super::output::{Failure, Wanted, print, report};
+use super::output::{Failure, Wanted, conclude, print};
 use super::signals::Signals;
 use super::{Clock, input};
 use crate::config::{
@@ -42,7 +42,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
             if judgement.verdict != Verdict::Approved && !wanted.json {
                 show_log(&log, &redactor);
             }
-            report(&checked.evidence, &judgement, &wanted, signals.exit())
+            conclude(checked, &judgement, &wanted, signals.exit())
         }
         None => three(merged, clock, &wanted, &signals).await,
     }
@@ -77,7 +77,11 @@ async fn three(merged: Merged, clock: Clock, wanted: &Wanted, signals: &Signals)
         let gated = Box::pin(gate(&settings, clock, wanted, signals, &Redactor::default())).await;
         stage.emulator.shutdown().await;
         let (checked, judgement) = gated?;
-        let exit = report(&checked.evidence, &judgement, wanted, signals.exit())?;
+        let exit = conclude(checked, &judgement, wanted, signals.exit())?;
+        // The record is of the run that was interrupted, not of one that had not begun.
+        if signals.exit().is_some() {
+            return Ok(exit);
+        }
         ends.push(ending(judgement.verdict, due));
         let word = judgement.verdict.word().to_uppercase();
         lines.push(format!("  {name:<16} {word:<13} exit code {}\n", exit.code()));

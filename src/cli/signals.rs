@@ -1,18 +1,13 @@
 //! SIGINT and SIGTERM: the run ends early, cleans up, and then the code says so.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-
-use tokio_util::sync::CancellationToken;
-
+use crate::engine::Interrupt;
 use crate::exit::Exit;
+use crate::judge::Signal;
 
-/// Remembers which signal came.
+/// Remembers which signal came first; those that come after it change nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signals {
-    /// Cancelled by the first signal.
-    pub(super) token: CancellationToken,
-    which: Arc<AtomicU8>,
+    pub(super) interrupt: Interrupt,
 }
 
 impl Signals {
@@ -22,22 +17,21 @@ impl Signals {
         let signals = Self::default();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let heard = signals.clone();
+        let heard = signals.interrupt.clone();
         tokio::spawn(async move {
-            let which = tokio::select! {
-                _ = interrupt.recv() => Exit::Interrupted,
-                _ = terminate.recv() => Exit::Terminated,
-            };
-            heard.which.store(which.code(), Ordering::SeqCst);
-            heard.token.cancel();
+            heard.by(tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+            });
         });
         Ok(signals)
     }
 
     /// The exit of the signal that came, if one did.
     pub(super) fn exit(&self) -> Option<Exit> {
-        [Exit::Interrupted, Exit::Terminated]
-            .into_iter()
-            .find(|exit| exit.code() == self.which.load(Ordering::SeqCst))
+        self.interrupt.signal().map(|signal| match signal {
+            Signal::Interrupt => Exit::Interrupted,
+            Signal::Terminate => Exit::Terminated,
+        })
     }
 }

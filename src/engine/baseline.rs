@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Control, EngineError, Run};
-use crate::judge::{Pairing, Probing, in_question, is_served, rules_of};
+use crate::judge::{Pairing, Part, Probing, in_question, is_served, rules_of};
 use crate::probe::{
     Address, Baseline, BaselineEnd, BaselinePlan, Learned, Pair, Pairs, Prober, Round, SINGLES,
 };
@@ -51,8 +51,10 @@ impl Run<'_> {
     ) -> Result<(), EngineError> {
         let (Some(opponent), Some(prober), Some(probing)) = (&self.opponent, prober, &self.evidence.probing)
         else {
+            self.course.leave_out(Part::Baseline);
             return Ok(());
         };
+        self.course.begin(Part::Baseline);
         let front = self.evidence.target.behind_front_end;
         let plan = opponent.plan.clone();
         let question = in_question(probing, front).map_err(EngineError::Settings)?;
@@ -78,6 +80,7 @@ impl Run<'_> {
         }
         self.around.note(format!("baseline: {} pairs with {}", baseline.pairs.len(), baseline.plan.serving));
         self.evidence.baseline = Some(baseline);
+        self.course.end();
         Ok(())
     }
 

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
+use super::interruption::HANDOVER_TIME;
 use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
-use crate::judge::{ConfiguredEvidence, Window};
+use crate::judge::{ConfiguredEvidence, Part, Window};
 use crate::probe::{
     AgentSeen, Ending, FlowRun, FlowsAsked, Prober, Series, StopReason, ask_endpoints, hold_sockets,
     run_flows, send_bad_frames, send_bad_tokens,
@@ -43,12 +43,15 @@ impl Run<'_> {
             }
             if !served && part != CheckName::Api {
                 self.around.note(format!("{part} is left out: single sockets are not served"));
+                self.course.leave_out(Part::of(part));
                 continue;
             }
             let trimmed = &self.evidence.configured.trimmed;
             if trimmed.iter().any(|trimmed| trimmed.check == part && trimmed.left == 0) {
+                self.course.leave_out(Part::of(part));
                 continue;
             }
+            self.course.begin(Part::of(part));
             self.around.note(format!("{part}: begins"));
             let began = self.around.epoch.elapsed();
             let cut = control.and_then(|control| control.request_timeout);
@@ -58,6 +61,7 @@ impl Run<'_> {
             self.evidence.times.push((part, milliseconds(ended.saturating_sub(began))));
             let window = Window { check: part, began: milliseconds(began), ended: milliseconds(ended) };
             self.evidence.configured.windows.push(window);
+            self.course.end();
         }
         self.read_logs(prober, control, &mut series).await
     }
@@ -115,26 +119,21 @@ impl Run<'_> {
                 }
             }
         };
-        if part != CheckName::Agent {
-            self.unless_interrupted(probing).await?;
-        } else if !self.ends_before_a_signal(probing, &cut).await {
-            return Err(self.interrupted(seen.agent.as_ref()));
-        }
+        let converses = part == CheckName::Agent;
+        let within = if converses { CLEANUP_TIME } else { HANDOVER_TIME };
+        let hear = || {
+            if converses {
+                self.around.note("interrupted: conversations that are under way are cleaned up");
+            }
+            cut.cancel();
+        };
+        let handed_over = self.handing_over(probing, within, hear).await;
+        let ended = match handed_over.and_then(|()| self.heed()) {
+            Err(_) if converses => Err(self.interrupted(seen.agent.as_ref())),
+            ended => ended,
+        };
         self.evidence.configured.add(seen);
-        Ok(())
-    }
-
-    /// Holds conversations; a signal cuts them, and then they have a little time for what they clean up. False where one
-    /// came.
-    async fn ends_before_a_signal(&self, work: impl Future<Output = ()>, cut: &CancellationToken) -> bool {
-        tokio::pin!(work);
-        tokio::select! {
-            () = &mut work => return true,
-            () = self.around.interrupted.cancelled() => cut.cancel(),
-        }
-        self.around.note("interrupted: conversations that are under way are cleaned up");
-        let _ = timeout(CLEANUP_TIME, work).await;
-        false
+        ended
     }
 
     /// What conversations that a signal cut may have left behind; nothing was `seen` of those that were not over in time.

@@ -117,6 +117,19 @@ impl EngineError {
         }
     }
 
+    /// What a run that ended so leaves undone, each with what to do about it; nothing, where it ended cleanly.
+    pub(super) fn left(&self) -> Vec<String> {
+        match self {
+            Self::Interrupted => Vec::new(),
+            Self::Conversing { left } => vec![format!("{left}; {}", self.help())],
+            Self::TagLeft { cause, left } => {
+                let tag = format!("{left}; {}", left.help());
+                cause.left().into_iter().chain([tag]).collect()
+            }
+            error => vec![format!("{error}; {}", error.help())],
+        }
+    }
+
     /// True when the one who typed the command is at fault.
     pub fn is_usage(&self) -> bool {
         matches!(

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::probing::round;
 use super::{EngineError, Run, milliseconds};
-use crate::judge::{LiveJudge, Local, Probing};
+use crate::judge::{LiveJudge, Local, Part, Probing};
 use crate::local::{self, LocalRun, NotStarted};
 use crate::probe::{Campaigned, Plan, Prober, Steering as _, check_descriptors};
 use crate::trust::Excerpt;
@@ -17,8 +17,10 @@ impl Run<'_> {
         let plan = Plan::local(self.settings, self.seed());
         self.announce(&plan);
         if self.settings.dry_run || plan.strata.is_empty() {
+            self.course.leave_out(Part::Local);
             return Ok(false);
         }
+        self.course.begin(Part::Local);
         check_descriptors(plan.limits.sockets_at_once)?;
         let (begun, around) = (Instant::now(), self.around);
         let mut judge = LiveJudge::new(&plan, false, |progress| around.say(round(progress)))
@@ -54,6 +56,7 @@ impl Run<'_> {
             ended_run: failed,
             took_ms: milliseconds(begun.elapsed()),
         });
+        self.course.end();
         Ok(failed)
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+use super::interruption::HANDOVER_TIME;
 use super::{Control, EngineError, Run, milliseconds};
 use crate::config::CheckName;
 use crate::event::Event;
-use crate::judge::{AddressKind, ColdEvidence, LiveJudge, Probing, Progress};
+use crate::judge::{AddressKind, ColdEvidence, LiveJudge, LogProof, Part, Probing, Progress};
 use crate::probe::{
     Address, Calibration, Campaign, Campaigned, Capacity, Place, Plan, Prober, Purse, Tokens, calibrate,
     check_descriptors, raise_descriptor_limit,
@@ -53,8 +54,12 @@ impl Run<'_> {
         )
         .sharing(tokens.as_ref());
         prober.mint_all()?;
-        if !plan.strata.is_empty() {
+        if plan.strata.is_empty() {
+            self.course.leave_out(Part::Rounds);
+        } else {
+            self.course.begin(Part::Rounds);
             self.run_campaign(&prober, plan, control).await?;
+            self.course.end();
         }
         self.time(begun.elapsed());
         self.probe_configured(&prober, control).await?;
@@ -93,21 +98,34 @@ impl Run<'_> {
             .map_err(EngineError::Settings)?;
         let new_host =
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
-        let campaign =
-            Campaign::new(prober.clone(), &plan, &mut judge, self.id.clone()).halted_by(self.halt());
+        let campaign = Campaign::new(prober.clone(), &plan, &mut judge, self.id.clone())
+            .halted_by(self.halt())
+            .interrupted_by(self.around.interrupt.token().clone());
+        let running = campaign.run(new_host);
         let Campaigned { rounds, learned, round_trip, stopped, cold } =
-            self.unless_interrupted(campaign.run(new_host)).await??;
-        let needs_log = judge.needs_log();
-        let cold = match cold {
-            Some(stopped) => {
-                let log = if needs_log { self.read_starts(control, &rounds).await? } else { None };
-                Some(ColdEvidence { stopped, log })
-            }
-            None => None,
-        };
+            self.handing_over(running, HANDOVER_TIME, || {}).await??;
+        // Whoever is interrupted while the log is read has not read it.
+        let unread = LogProof::Unread { why: "interrupted".to_owned() };
+        let needs_log = cold.is_some() && judge.needs_log();
+        let log = needs_log.then_some(unread);
+        let cold = cold.map(|stopped| ColdEvidence { stopped, log });
         let round_trip = round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
-        self.evidence.probing =
-            Some(Probing { plan, calibration, learned, round_trip, rounds, stopped, cold });
+        let probing = Probing { plan, calibration, learned, round_trip, rounds, stopped, cold };
+        self.evidence.probing = Some(probing);
+        if needs_log {
+            self.read_log_of_starts(control).await?;
+        }
+        self.heed()
+    }
+
+    /// Fills in what the log says of instances that were made to start.
+    async fn read_log_of_starts(&mut self, control: Option<&Control>) -> Result<(), EngineError> {
+        let rounds = self.evidence.probing.as_ref().map_or(&[][..], |probing| &probing.rounds);
+        let log = self.read_starts(control, rounds).await?;
+        let probing = self.evidence.probing.as_mut();
+        if let Some(cold) = probing.and_then(|probing| probing.cold.as_mut()) {
+            cold.log = log;
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use super::{Control, EngineError, Run, milliseconds};
 use crate::cloudrun::ApiError;
 use crate::cloudrun::logs::{LogEntry, LogOrder, of_log, of_revision, of_service, quoted};
 use crate::config::{CheckName, LogsSettings};
-use crate::judge::{Logged, LoggedKind, LogsRead, LogsSeen};
+use crate::judge::{Logged, LoggedKind, LogsRead, LogsSeen, Part};
 use crate::probe::{Prober, Sentinel, Series, send_sentinel};
 use crate::trust::{Excerpt, escape};
 
@@ -59,10 +59,12 @@ impl Run<'_> {
         let settings = settings.filter(|_| self.settings.checks.runs(CheckName::Logs));
         if let Some(settings) = settings {
             let began = Instant::now();
+            self.course.begin(Part::Logs);
             let seen =
                 self.unless_interrupted(self.read_revision_log(prober, control, series, &settings)).await?;
             self.evidence.times.push((CheckName::Logs, milliseconds(began.elapsed())));
             self.evidence.configured.logs = Some(seen);
+            self.course.end();
         }
         self.read_own_requests(control).await
     }

@@ -70,7 +70,7 @@ impl Run<'_> {
     async fn remove(&self, control: &Control, tag: &str) -> Result<(), TagError> {
         let removing = cloudrun::remove_tag(&control.client, &control.name, tag);
         let kept_waiting = async {
-            self.around.interrupted.cancelled().await;
+            self.around.interrupt.token().cancelled().await;
             tokio::time::sleep(AFTER_SIGNAL).await;
         };
         tokio::select! {

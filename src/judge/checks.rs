@@ -17,6 +17,7 @@ use super::evidence::{Evidence, Probing, ReadyEvidence};
 use super::frames;
 use super::hold;
 use super::identity;
+use super::interruption;
 use super::isolation;
 use super::label::Labelling;
 use super::local;
@@ -58,7 +59,7 @@ pub(super) fn check(
         CheckName::Frames => frames::frames(evidence),
         CheckName::Logs => logs::logs(evidence),
     };
-    watch::held_back(trimmed(check, evidence), evidence)
+    interruption::held_back(watch::held_back(trimmed(check, evidence), evidence), evidence)
 }
 
 /// A check that had fewer at once than were asked for says so, and shows nothing where nothing was left.
@@ -124,6 +125,7 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
         StopReason::ServingErrors => {
             ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
         }
+        StopReason::Interrupted => ("the run was interrupted", "run it to its end"),
         StopReason::Held => {
             ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
         }

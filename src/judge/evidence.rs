@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::interruption::Interruption;
 use super::logs::LogsSeen;
 use super::watch::Watch;
 use crate::config::{
@@ -56,6 +57,9 @@ pub struct Evidence {
     pub watch: Option<Watch>,
     /// Milliseconds that each part took.
     pub times: Vec<(CheckName, u64)>,
+    /// How far it had come when a signal ended it; `None` for a run that went to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Interruption>,
 }
 
 impl Evidence {

@@ -20,6 +20,7 @@ mod evidence;
 mod frames;
 mod hold;
 mod identity;
+mod interruption;
 mod isolation;
 mod label;
 mod live;
@@ -40,6 +41,7 @@ pub use evidence::{
     AddressKind, Carried, ColdEvidence, ConfiguredEvidence, EVIDENCE_VERSION, Evidence, IdentityEvidence,
     Local, LogProof, Probing, ReadyEvidence, RequestLog, Target, Window,
 };
+pub use interruption::{Interruption, Part, Signal};
 pub use live::{LiveJudge, Progress};
 pub use local::{LOCAL_FLOOR, REMOTE_FLOOR};
 pub use logs::{Logged, LoggedKind, LogsRead, LogsSeen};

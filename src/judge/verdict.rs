@@ -65,7 +65,8 @@ pub fn judge(evidence: &Evidence) -> Result<Judgement, SettingsError> {
     let checks: Vec<Check> = CheckName::ALL.into_iter().map(check).collect();
     let tally = remote.map(|tests| tests.tally).unwrap_or_default();
     let local_tally = local.map(|tests| tests.tally);
-    Ok(Judgement { verdict: verdict(&checks, evidence.dry_run), checks, tally, local_tally })
+    let shows_nothing = evidence.dry_run || evidence.interrupted.is_some();
+    Ok(Judgement { verdict: verdict(&checks, shows_nothing), checks, tally, local_tally })
 }
 
 /// The tests that a recorded campaign went through.
@@ -82,11 +83,12 @@ pub(super) fn tested(
     Ok(Some(tests))
 }
 
-/// Worst wins; without `serves` and one of `race` and `agent` there is no approval, and a dry run shows nothing.
-fn verdict(checks: &[Check], dry_run: bool) -> Verdict {
+/// Worst wins; without `serves` and one of `race` and `agent` there is no approval, and neither is there of a run that shows
+/// nothing: a dry one, and one that a signal ended.
+fn verdict(checks: &[Check], shows_nothing: bool) -> Verdict {
     let passed = |name| checks.iter().any(|c| c.name == name && c.outcome == Outcome::Pass);
     let shown = passed(CheckName::Serves) && (passed(CheckName::Race) || passed(CheckName::Agent));
-    let least = if shown && !dry_run { Verdict::Approved } else { Verdict::Inconclusive };
+    let least = if shown && !shows_nothing { Verdict::Approved } else { Verdict::Inconclusive };
     checks
         .iter()
         .map(|check| match check.outcome {
@@ -122,12 +124,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn approval_needs_serves_and_a_race_and_no_worse_check(checks in outcomes(), dry_run: bool) {
+        fn approval_needs_serves_and_a_race_and_no_worse_check(checks in outcomes(), shows_nothing: bool) {
             let of = |name| checks.iter().find(|c| c.name == name).map(|c| c.outcome);
-            let verdict = verdict(&checks, dry_run);
+            let verdict = verdict(&checks, shows_nothing);
             if checks.iter().any(|c| c.outcome == Outcome::Fail) {
                 prop_assert_eq!(verdict, Verdict::Blocked);
-            } else if checks.iter().any(|c| c.outcome == Outcome::Inconclusive) || dry_run {
+            } else if checks.iter().any(|c| c.outcome == Outcome::Inconclusive) || shows_nothing {
                 prop_assert_eq!(verdict, Verdict::Inconclusive);
             }
             if verdict == Verdict::Approved {

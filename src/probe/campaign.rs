@@ -56,6 +56,8 @@ pub struct Campaign<'a, S> {
     label_until: Option<Instant>,
     /// Cancelled when nothing more may be opened.
     pub(super) halt: CancellationToken,
+    /// Cancelled when all is to end at once.
+    interrupted: CancellationToken,
 }
 
 /// What a campaign leaves behind.
@@ -92,6 +94,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             quiet_until: Instant::now() + plan.race.time_budget / QUIET_SHARE,
             label_until: None,
             halt: CancellationToken::new(),
+            interrupted: CancellationToken::new(),
         }
     }
 
@@ -101,18 +104,28 @@ impl<'a, S: Steering> Campaign<'a, S> {
         Self { halt, ..self }
     }
 
+    /// The same, which hands over what was seen by then as soon as `interrupted` is cancelled.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupted: CancellationToken) -> Self {
+        self.interrupted = interrupted;
+        self.has_until(self.deadline.until());
+        self
+    }
+
     /// Runs the whole campaign.
     pub async fn run(mut self, routed_later: bool) -> Result<Campaigned, CampaignError> {
         self.await_routing(routed_later).await?;
         let unknown = self.learn().await;
         let starts = unknown.is_none() && self.plan.starts_instances() && !self.steering.has_failed();
         let cold = if starts { Some(self.start_instances().await) } else { None };
+        let cold = cold.map(|stopped| self.unless_interrupted(stopped));
         let stopped = match unknown {
             None => self.provoke().await,
             Some(_) if self.deadline.is_over() => StopReason::Time,
             Some(reason) => reason,
         };
         self.lanes.drain().await;
+        let stopped = self.unless_interrupted(stopped);
         Ok(Campaigned {
             rounds: self.lanes.into_rounds(),
             learned: self.learned.map(|learned| learned.as_ref().clone()),
@@ -120,6 +133,12 @@ impl<'a, S: Steering> Campaign<'a, S> {
             stopped,
             cold,
         })
+    }
+
+    /// Why it ended: a signal looks like the end of a time, and sockets that it cut like ones that were not served.
+    fn unless_interrupted(&self, stopped: StopReason) -> StopReason {
+        let cut = self.interrupted.is_cancelled() && stopped != StopReason::Decided;
+        if cut { StopReason::Interrupted } else { stopped }
     }
 
     /// The first contact; where the host is new, again as long as only the platform answers.
@@ -141,14 +160,14 @@ impl<'a, S: Steering> Campaign<'a, S> {
             self.has_until(Instant::now() + self.plan.race.time_budget);
             self.quiet_until = Instant::now() + self.plan.race.time_budget / QUIET_SHARE;
             self.give_up_after(began)?;
-            sleep(pause).await;
+            let _ = self.interrupted.run_until_cancelled(sleep(pause)).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
 
     /// From now on there is time until then; nothing may be under way.
     pub(super) fn has_until(&mut self, until: Instant) {
-        self.deadline = Deadline::new(until);
+        self.deadline = Deadline::before(until, &self.interrupted);
         self.lanes.cut_by(self.deadline.cut());
     }
 

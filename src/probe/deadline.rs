@@ -23,12 +23,16 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// The time is over at this instant.
     pub(crate) fn new(until: Instant) -> Self {
-        Self::with_grace(until, GRACE)
+        Self::before(until, &CancellationToken::new())
     }
 
-    fn with_grace(until: Instant, grace: Duration) -> Self {
+    /// The same, unless a signal is heard before, which cuts at once.
+    pub(crate) fn before(until: Instant, interrupted: &CancellationToken) -> Self {
+        Self::with_grace(until, GRACE, interrupted.child_token())
+    }
+
+    fn with_grace(until: Instant, grace: Duration, cut: CancellationToken) -> Self {
         let (until, mut heard) = watch::channel(until);
-        let cut = CancellationToken::new();
         let cutting = cut.clone();
         tokio::spawn(async move {
             loop {
@@ -49,7 +53,7 @@ impl Deadline {
 
     /// True when nothing more may be started.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.until()
+        Instant::now() >= self.until() || self.cut.is_cancelled()
     }
 
     /// The time is over at this instant already, unless it was to be earlier.
@@ -75,7 +79,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_under_way_is_cut_when_the_time_was_over_before() {
         let began = Instant::now();
-        let deadline = Deadline::with_grace(began + LONG, SHORT);
+        let deadline = Deadline::with_grace(began + LONG, SHORT, CancellationToken::new());
         let cut = deadline.cut();
         deadline.shorten(began + SHORT);
         deadline.shorten(began + LONG);
@@ -86,10 +90,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_that_was_replaced_cuts_nothing() {
-        let deadline = Deadline::with_grace(Instant::now(), SHORT);
+        let deadline = Deadline::with_grace(Instant::now(), SHORT, CancellationToken::new());
         let cut = deadline.cut();
         drop(deadline);
         tokio::time::sleep(SHORT * 5).await;
         assert!(!cut.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_the_time_at_once() {
+        let interrupted = CancellationToken::new();
+        let deadline = Deadline::before(Instant::now() + LONG, &interrupted);
+        assert!(!deadline.is_over());
+        interrupted.cancel();
+        assert!(deadline.is_over() && deadline.cut().is_cancelled());
     }
 }

@@ -95,7 +95,7 @@ pub async fn hold_sockets(
         (0..settings.sockets).map(|index| series.socket(Some(index as usize))).collect();
     prober.turn(&specs, prober.messages_of_socket(), cut).await;
     let kept = specs.iter().zip(0_u32..).map(|(spec, index)| async move {
-        sleep(pause * index).await;
+        let _ = cut.run_until_cancelled(sleep(pause * index)).await;
         keep(prober, settings, spec, learned, time, cut).await
     });
     HoldSeen {

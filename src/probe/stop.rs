@@ -31,6 +31,8 @@ pub enum StopReason {
     Time,
     /// The revision that serves began to fail.
     ServingErrors,
+    /// A signal came.
+    Interrupted,
     /// As many sockets are held as may be open at once.
     Held,
     /// Single sockets were not served, so that more of them would show nothing.

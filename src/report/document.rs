@@ -9,8 +9,8 @@ use super::weakened::weakened;
 use crate::config::CheckName;
 use crate::exit::Exit;
 use crate::judge::{
-    AddressKind, Check, Class, Evidence, Finding, Judgement, LOCAL_FLOOR, Outcome, Probing, REMOTE_FLOOR,
-    Rules, Tally, Verdict, Watch, classify,
+    AddressKind, Check, Class, Evidence, Finding, Interruption, Judgement, LOCAL_FLOOR, Outcome, Probing,
+    REMOTE_FLOOR, Rules, Tally, Verdict, Watch, classify,
 };
 use crate::probe::{Baseline, Means, Observation, Plan, Round, Stage};
 use crate::trust::{Excerpt, one_line};
@@ -35,6 +35,8 @@ pub struct Document<'a> {
     pub previous_revision: Option<&'a str>,
     /// Service, revision and rule in one line.
     pub headline: String,
+    /// How far the run had come when a signal ended it; `None` where it went to its end.
+    pub interrupted: Option<&'a Interruption>,
     /// What was skipped or weakened; empty for a full run.
     pub weakened: Vec<String>,
     /// Remarks.
@@ -148,6 +150,7 @@ impl<'a> Document<'a> {
             revision: target.revision.as_deref(),
             previous_revision: target.previous.as_deref(),
             headline: headline(evidence),
+            interrupted: evidence.interrupted.as_ref(),
             weakened: weakened(evidence),
             notes: &target.notes,
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),

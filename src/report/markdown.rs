@@ -4,13 +4,21 @@ use std::fmt::Write as _;
 
 use super::document::Document;
 use crate::judge::Outcome;
+use crate::trust::one_line;
 
 /// Well below the megabyte over which a step summary is dropped.
 const LARGEST: usize = 256 * 1024;
 
 /// The report as Markdown.
 pub fn render(document: &Document<'_>) -> String {
-    let mut text = format!("## revgate: {}\n\n", document.verdict.word().to_uppercase());
+    let end = if document.interrupted.is_some() { "INTERRUPTED, " } else { "" };
+    let mut text = format!("## revgate: {end}{}\n\n", document.verdict.word().to_uppercase());
+    if let Some(interruption) = document.interrupted {
+        let _ = writeln!(text, "> **interrupted**: {}\n", plain(&interruption.words()));
+        for left in &interruption.left {
+            let _ = writeln!(text, "> **left undone**: {}\n", plain(&one_line(left)));
+        }
+    }
     for words in &document.weakened {
         let _ = writeln!(text, "> **weakened**: {}\n", plain(words));
     }

@@ -22,6 +22,12 @@ pub struct Style {
 /// The report as text with ANSI styles; whoever prints it strips them where they are not wanted.
 pub fn render(document: &Document<'_>, style: Style) -> String {
     let mut text = String::new();
+    if let Some(interruption) = document.interrupted {
+        let _ = writeln!(text, "INTERRUPTED  {}", interruption.words());
+        for left in &interruption.left {
+            let _ = writeln!(text, "LEFT UNDONE  {}", one_line(left));
+        }
+    }
     for words in &document.weakened {
         let _ = writeln!(text, "WEAKENED  {words}");
     }

@@ -39,7 +39,18 @@ fn interrupted(config: &str, signal: Signal) -> (i32, String, Vec<String>) {
     kill_process(Pid::from_child(&check), signal).unwrap();
     let output = check.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.stdout.is_empty(), "a report of what was not seen to its end\n{told}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        report.starts_with("INTERRUPTED  by SIG") && report.contains(" during `agent`: "),
+        "{report}\n{told}"
+    );
+    assert!(
+        report.contains("INCONCLUSIVE  "),
+        "no verdict of what was not seen to its end\n{report}\n{told}"
+    );
+    // What is left undone stands in both.
+    let left = report.lines().find(|line| line.starts_with("LEFT UNDONE  "));
+    assert_eq!(left.is_some(), !told.contains("error: interrupted\n"), "{report}\n{told}");
     (output.status.code().unwrap_or(-1), told, recorded())
 }
 

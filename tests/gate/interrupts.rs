@@ -2,8 +2,9 @@
 
 use revgate::emulator::{ApiStatus, Faults};
 use rustix::process::Signal;
+use serde_json::Value;
 
-use crate::support::{Ended, PATIENT, World, wait_until};
+use crate::support::{Ended, PATIENT, QUICK, World, binary, wait_until};
 
 /// A candidate whose sockets never open: a run of it lasts until it is interrupted.
 fn endless(pace: &str) -> World {
@@ -31,7 +32,78 @@ fn a_signal_removes_the_tag_and_ends_with_its_own_code() {
         assert_eq!(ended.code, code, "{ended:?}");
         assert_eq!(world.tags(), Vec::<String>::new(), "the tag was left behind\n{ended:?}");
         assert!(ended.err.contains("interrupted") && ended.err.contains("help:"), "{ended:?}");
+        assert!(ended.out.starts_with("INTERRUPTED  by SIG"), "{ended:?}");
     }
+}
+
+/// The record of the run, and the code with which it is judged.
+fn judged(world: &World) -> (Value, i32) {
+    let record = world.file("run.json");
+    let again = Ended::of(binary("judge").arg(&record));
+    (serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap(), again.code)
+}
+
+#[test]
+fn rounds_that_a_signal_cuts_are_recorded_as_cut() {
+    let world = endless("200ms");
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--record", "run.json"]);
+    run.says("note: calibration: ");
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    let first = "INTERRUPTED  by SIGTERM during `rounds`: 1 of 2 parts ran, ";
+    assert!(ended.out.starts_with(first), "{ended:?}");
+    let (record, code) = judged(&world);
+    assert_eq!((code, &record["probing"]["stopped"]), (11, &Value::from("interrupted")), "{ended:?}");
+    let rounds = record["probing"]["rounds"].as_array().unwrap();
+    let cut = rounds.iter().flat_map(|round| round["observations"].as_array().unwrap());
+    let cut: Vec<_> = cut.map(|observation| observation["timeline"]["cut"].is_u64()).collect();
+    assert!(!cut.is_empty() && cut.iter().all(|cut| *cut), "{rounds:?}");
+}
+
+#[test]
+fn what_had_failed_before_a_signal_stays_failed() {
+    let world = World::new(
+        "revisions: [{created_minutes_ago: 60}, {behaviour: always-503, echo_revision: true}]\nfaults: {log_lag: never}",
+    );
+    world.configure(&format!("{QUICK}logs: {{ patience: 10m }}\n"));
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--record", "run.json"]);
+    run.says("note: logs: waiting until the log shows our own request");
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    assert!(ended.out.starts_with("INTERRUPTED  by SIGINT during `logs`: 2 of 3 parts ran, "), "{ended:?}");
+    for words in ["  FAIL  serves ", "\nBLOCKED  ", "exit code 130", "SIGINT came in the middle of it"] {
+        assert!(ended.out.contains(words), "{words:?}\n{ended:?}");
+    }
+    assert_eq!(judged(&world).1, 10, "{ended:?}");
+}
+
+#[test]
+fn a_killed_run_leaves_the_record_of_the_run_before() {
+    let world = endless("200ms");
+    let before = b"what was recorded before";
+    std::fs::write(world.file("run.json"), before).unwrap();
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--record", "run.json"]);
+    run.says("note: added tag");
+    run.signal(Signal::KILL);
+    run.wait();
+    assert_eq!(std::fs::read(world.file("run.json")).unwrap(), before);
+    assert!(!world.file("run.json.tmp").exists(), "half a record was left behind");
+}
+
+#[test]
+fn a_record_that_cannot_be_written_changes_no_code_of_a_signal() {
+    let world = endless("200ms");
+    std::fs::create_dir(world.file("folder")).unwrap();
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--record", "folder/run.json"]);
+    run.says("note: added tag");
+    std::fs::remove_dir(world.file("folder")).unwrap();
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    assert!(ended.out.starts_with("INTERRUPTED  by SIGTERM "), "{ended:?}");
+    assert!(ended.err.contains("the record folder/run.json cannot be written"), "{ended:?}");
 }
 
 #[test]
@@ -69,6 +141,8 @@ fn a_signal_before_there_is_a_tag_ends_at_once() {
     run.signal(Signal::INT);
     let ended = run.wait();
     assert_eq!((ended.code, world.writes()), (130, 0), "{ended:?}");
+    let first = "INTERRUPTED  by SIGINT during `ready`: 0 of 2 parts ran, ";
+    assert!(ended.out.starts_with(first) && !ended.out.contains("LEFT UNDONE"), "{ended:?}");
 }
 
 /// The tag is named, and the command that takes it away.
@@ -93,6 +167,9 @@ fn a_tag_that_cannot_be_removed_is_named_with_the_command_that_does() {
     // The progress may be silent: the error itself has to say it.
     let error = ended.err.split("error:").nth(1).unwrap_or_default();
     assert_left(&world, error);
+    // And so may whoever keeps nothing but the report.
+    let left = ended.out.lines().find(|line| line.starts_with("LEFT UNDONE  ")).unwrap_or_default();
+    assert_left(&world, left);
 
     let world = World::candidate("always-503", 1.0);
     let run = world.start(&["--tag", "gate", "--progress", "plain"]);

@@ -4,7 +4,7 @@ use revgate::emulator::{ApiStatus, Faults};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Ended, QUICK, World, wait_until};
+use crate::support::{Ended, PATIENT, QUICK, World, wait_until};
 
 const COMMAND: &str = "gcloud run services update-traffic demo --to-revisions=demo-00002-gate=100";
 
@@ -202,7 +202,37 @@ fn a_signal_at_the_end_of_the_check_moves_no_traffic() {
     run.signal(Signal::TERM);
     let ended = run.wait();
     assert_eq!(ended.code, 143, "{ended:?}");
-    assert!(ended.out.contains("APPROVED") && ended.out.contains("exit code 143"), "{ended:?}");
+    let interrupted = "INTERRUPTED  by SIGTERM after the last part: 2 of 2 parts ran, ";
+    assert!(ended.out.starts_with(interrupted) && ended.out.contains("exit code 143"), "{ended:?}");
+    assert!(!ended.out.contains("APPROVED"), "somebody had ended it\n{ended:?}");
+    assert_eq!((world.old_revision(), world.writes()), (before, 2), "traffic was moved\n{ended:?}");
+}
+
+#[test]
+fn a_signal_in_the_middle_of_the_check_leaves_a_report_and_a_record_that_promotes_nothing() {
+    let world = World::new(
+        "pace: 200ms\nrevisions: [{created_minutes_ago: 60}, {behaviour: hang, echo_revision: true}]",
+    );
+    world.configure(PATIENT);
+    let before = world.old_revision();
+    let promote = |arguments: &[&str]| {
+        let mut promote = world.revgate("promote");
+        promote.args(["--yes", "--progress", "plain"]).args(arguments);
+        world.start_command(&mut promote)
+    };
+    let run = promote(&["--tag", "gate", "--record", "run.json"]);
+    run.says("note: calibration: ");
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    assert!(
+        ended.out.starts_with("INTERRUPTED  by SIGTERM during `rounds`: 1 of 2 parts ran, "),
+        "{ended:?}"
+    );
+    assert!(ended.err.contains("error: interrupted"), "{ended:?}");
+    let again = promote(&["--recorded", "run.json"]).wait();
+    assert_eq!(again.code, 11, "{again:?}");
+    assert!(again.out.starts_with("INTERRUPTED  by SIGTERM "), "{again:?}");
     assert_eq!((world.old_revision(), world.writes()), (before, 2), "traffic was moved\n{ended:?}");
 }
 

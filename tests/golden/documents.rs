@@ -18,6 +18,7 @@ use revgate::probe::{
 use revgate::trust::Excerpt;
 
 use crate::compared;
+use crate::interrupted::interruption;
 
 /// Short name of the candidate.
 pub(crate) const CANDIDATE: &str = "checkout-00042-xiv";
@@ -141,6 +142,7 @@ pub(crate) fn hostile() -> Evidence {
     evidence.identity.echo = Some(Echo::Header(all()));
     evidence.asked.command = all();
     evidence.asked.options.push((all(), Some(all())));
+    evidence.interrupted = Some(interruption(None, 2, HOSTILE));
     evidence
 }
 
@@ -187,6 +189,7 @@ fn bare() -> Evidence {
         baseline: None,
         watch: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],
+        interrupted: None,
     }
 }
 

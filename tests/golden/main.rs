@@ -10,6 +10,7 @@ mod configured;
 mod documents;
 mod errors;
 mod help;
+mod interrupted;
 mod program;
 mod reports;
 mod usage;

@@ -16,7 +16,7 @@ const SHOWN: usize = 3;
 
 /// All renderers' reports on this evidence, in one golden file each; what the binary makes of the same evidence as a
 /// record is the same.
-fn assert_reports(name: &str, evidence: &Evidence) {
+pub(crate) fn assert_reports(name: &str, evidence: &Evidence) {
     let judgement = judge(evidence).expect("settings that guarantee something");
     let mut document = Document::new(evidence, &judgement);
     let text = plain(&render_text(&document, Style::default()));

@@ -1,7 +1,7 @@
 //! A signal in the middle of each part while the server is a child of ours: neither stays.
 
 use std::fs::File;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -40,6 +40,7 @@ fn assert_ends(server: Server, (part, short, long): (&str, &str, &str), signal: 
         .args(["rehearse", "--exec", &exec, "--only", part, "--progress", "plain", "--color", "never"])
         .envs([("WHOLE_SECRET", SECRET), ("BACKEND_JWT_SECRET", SECRET)])
         .current_dir(folder.path())
+        .stdout(Stdio::null())
         .stderr(File::create(&told).unwrap())
         .spawn()
         .unwrap();

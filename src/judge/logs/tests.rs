@@ -77,6 +77,7 @@ fn evidence(entries: Vec<Logged>) -> Evidence {
         baseline: None,
         watch: None,
         times: Vec::new(),
+        interrupted: None,
     }
 }
 

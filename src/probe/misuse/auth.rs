@@ -106,7 +106,7 @@ pub async fn send_bad_tokens(
             if cut.is_cancelled() {
                 return seen;
             }
-            sleep(pause).await;
+            let _ = cut.run_until_cancelled(sleep(pause)).await;
             let observation = knock(&carrying, &series.socket(Some(0)), learned, patience, cut).await;
             let unread = *kind == BadToken::Oversized && may_be_unread(&observation.opening);
             let control =
@@ -114,7 +114,7 @@ pub async fn send_bad_tokens(
             seen.bad.push(BadTokenSeen { kind: *kind, observation, control });
         }
     }
-    sleep(pause).await;
+    let _ = cut.run_until_cancelled(sleep(pause)).await;
     seen.after = Some(serve_once(prober, &series.socket(Some(0)), learned, cut).await.0);
     seen
 }
