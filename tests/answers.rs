@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, interval_at, sleep};
 use tokio_tungstenite::tungstenite::Message;
@@ -54,7 +55,14 @@ enum Manner {
     Chatty,
     /// Healthy: ticks with a number and answers with one.
     Numbers,
+    /// Healthy: Engine.IO's ping comes soon, and whoever sends no pong for as long again is gone.
+    Pinging,
+    /// Refuses those that only listen, by their turn: two before and two behind those from which answers are learned.
+    Late,
 }
+
+/// From Engine.IO's opening to its ping, and from that to the end without a pong.
+const PING: Duration = Duration::from_millis(1500);
 
 impl Manner {
     fn greeting(self, number: usize) -> Option<String> {
@@ -67,13 +75,14 @@ impl Manner {
             )),
             Self::Online => Some(format!("{} users online", number % 7)),
             Self::Tips => Some(["Tip: save often", "Tip: use search", "Tip: read on"][number % 3].to_owned()),
-            Self::RacySocketIo => Some(format!(r#"0{{"sid":"{number}","upgrades":[]}}"#)),
+            Self::RacySocketIo | Self::Pinging => Some(format!(r#"0{{"sid":"{number}","upgrades":[]}}"#)),
             Self::RacyPhoenix
             | Self::RacySignalR
             | Self::OneShot
             | Self::Plain
             | Self::Chatty
-            | Self::Numbers => None,
+            | Self::Numbers
+            | Self::Late => None,
         }
     }
 
@@ -83,6 +92,7 @@ impl Manner {
                 Some((Duration::from_millis(400), r#"{"type":"tick"}"#.to_owned()))
             }
             Self::Numbers => Some((Duration::from_millis(400), "7".to_owned())),
+            Self::Pinging => Some((PING, "2".to_owned())),
             Self::Clock => Some((Duration::from_millis(900), r#"{"type":"clock"}"#.to_owned())),
             Self::Logs => {
                 let level = if number.is_multiple_of(3) { "error" } else { "info" };
@@ -98,7 +108,7 @@ impl Manner {
             (Self::Numbers, _) => "42",
             (Self::Chatty, _) => ["Yes, of course", "No, not at all", "Perhaps, who knows"][number % 3],
             (Self::RacySocketIo, true) => r#"44{"message":"factory init failed"}"#,
-            (Self::RacySocketIo, false) => r#"40{"sid":"x"}"#,
+            (Self::RacySocketIo | Self::Pinging, false) => r#"40{"sid":"x"}"#,
             (Self::RacyPhoenix, true) => r#"["1","1","room:1","phx_reply",{"status":"error","response":{}}]"#,
             (Self::RacyPhoenix, false) => r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#,
             (Self::RacySignalR, true) => "{\"error\":\"init failed\"}\u{1e}",
@@ -140,6 +150,9 @@ async fn talk(mut socket: WebSocketStream<TcpStream>, manner: Manner, shared: &S
         tokio::select! {
             _ = ticks.tick() => {
                 ticked += 1;
+                if manner == Manner::Pinging && ticked > number + 1 {
+                    return None;
+                }
                 socket.send(Message::text(manner.tick(ticked)?.1)).await.ok()?;
             }
             message = socket.next() => {
@@ -167,7 +180,14 @@ async fn check(manner: Manner, more: &str) -> (i32, String) {
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let shared = Arc::new(Shared::default());
     let serving = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        let mut accepted = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            accepted += 1;
+            if manner == Manner::Late && [1, 2, 5, 6].contains(&accepted) {
+                let refusal = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+                let _ = (stream.read(&mut [0; 4096]).await, stream.write_all(refusal).await);
+                continue;
+            }
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 let socket = accept_async(stream).await.ok()?;
@@ -193,7 +213,7 @@ async fn check(manner: Manner, more: &str) -> (i32, String) {
         ]);
         command.args([
             "--pattern",
-            "first-contact,control,first-message",
+            if manner == Manner::Late { "control" } else { "first-contact,control,first-message" },
             "--color",
             "never",
             "--progress",
@@ -236,9 +256,18 @@ async fn errors_of_common_protocols_are_no_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn healthy_servers_that_were_blocked_are_approved() {
-    for manner in [Manner::Online, Manner::Tips, Manner::Clock, Manner::Logs, Manner::Plain] {
+    let all = [Manner::Online, Manner::Tips, Manner::Clock, Manner::Logs, Manner::Plain, Manner::Pinging];
+    for manner in all {
         assert_check(manner, "", 0, "APPROVED").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_could_not_listen_says_so_and_asks_for_no_pattern() {
+    let (code, text) = check(Manner::Late, "").await;
+    assert!(code == 11 && !text.contains("--expect"), "{text}");
+    let words = "the socket that sends nothing did not open, so that nobody knows what comes unasked: HTTP 500 instead of 101";
+    assert!(text.contains(words), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/probe/expectation.rs",
     "src/probe/flow/condition.rs",
     "src/probe/flow/marks.rs",
+    "src/probe/flow/places.rs",
     "src/probe/flow/progress.rs",
     "src/probe/flow/seen.rs",
     "src/probe/frame.rs",

@@ -121,11 +121,12 @@ pub(crate) fn agent(
     limits: &Limits,
 ) -> Result<Option<AgentSettings>, ConfigError> {
     let costs = costs(sources, limits)?;
-    flow::flows(sources)?;
+    let flows = flow::flows(sources)?;
     let Some(file) = &sources.file.model.agent else { return Ok(None) };
     let path = KeyPath::of(&["agent"]);
     let Some(flow) = flow::chosen(sources, lookup, &path.key("flow"), file.flow.as_ref())? else {
-        let help = format!("agent: {{ flow: NAME }}, of `flows:` or one of {}", flow::names_of_ours());
+        let names = flow::names(&flows).join(", ");
+        let help = format!("agent: {{ flow: NAME }}, with a name of `flows:` or of revgate's own: {names}");
         return Err(sources.error(&Spot::File(path), Flaw::new("no flow is named").help(help)));
     };
     let number = |written: Option<&Text>, key: &str, default: u32| {
@@ -133,13 +134,15 @@ pub(crate) fn agent(
         Ok::<u32, ConfigError>(found.map_or(default, |found| found.value))
     };
     let within = sources.one(None, file.within.as_ref(), &["agent", "within"], values::positive_duration)?;
+    let within = within.map_or(Duration::from_mins(1), |found| found.value);
+    flow::refuse_longer(sources, &flow, within, &path.key("within"))?;
     let settings = AgentSettings {
         flow,
         runs: number(file.runs.as_ref(), "runs", 3)?,
         at_once: number(file.at_once.as_ref(), "at-once", 5)?,
         rounds: number(file.rounds.as_ref(), "rounds", 1)?,
-        within: within.map_or(Duration::from_mins(1), |found| found.value),
-        latency: latency(sources, file.latency.as_ref())?,
+        within,
+        latency: latency(sources, file.latency.as_ref(), within)?,
         costs,
     };
     at_most(sources, &path.key("at-once"), settings.at_once, costs)?;
@@ -184,7 +187,12 @@ pub(crate) fn costs(sources: &Sources<'_>, limits: &Limits) -> Result<Costs, Con
     })
 }
 
-fn latency(sources: &Sources<'_>, file: Option<&LatencyModel>) -> Result<Latency, ConfigError> {
+/// The limits of latency, each at least as long as the one before and none beyond `most`, after which a run is over.
+fn latency(
+    sources: &Sources<'_>,
+    file: Option<&LatencyModel>,
+    most: Duration,
+) -> Result<Latency, ConfigError> {
     let limit = |written: Option<&Text>, key: &str| {
         let keys = ["agent", "latency", key];
         let found = sources.one(None, written, &keys, values::positive_duration)?;
@@ -202,6 +210,11 @@ fn latency(sources: &Sources<'_>, file: Option<&LatencyModel>) -> Result<Latency
             let flaw =
                 Flaw::new(format!("{limit:?} is less than the {other} ({most:?}), which no {key} can be"))
                     .help("let the limits rise: latency: { p50: 20s, p95: 40s, p99: 50s }");
+            return Err(sources.error(&Spot::of(None, &["agent", "latency", key]), flaw));
+        }
+        if limit > most {
+            let flaw = Flaw::new(format!("{limit:?} are allowed here, and a run is over after {most:?}"))
+                .help("raise `agent.within:`, which is how long a whole run may take, or lower this");
             return Err(sources.error(&Spot::of(None, &["agent", "latency", key]), flaw));
         }
         lower = Some((key, limit));

@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::pointer;
 use super::values::{Flaw, quoted};
-use super::wire;
 use crate::trust::escape;
 
 /// Longest excerpt of a value in words, in characters.
@@ -83,7 +83,7 @@ enum Due {
 /// A condition at a JSON pointer.
 pub(crate) fn condition(pointer: &str, due: &Value) -> Result<Condition, Flaw> {
     // The empty pointer is the whole answer.
-    let pointer = if pointer.is_empty() { String::new() } else { wire::pointer(pointer)? };
+    let pointer = if pointer.is_empty() { String::new() } else { pointer::parse(pointer)? };
     let only = |key: &str| due.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(key));
     let due = match (only("regex"), only("contains")) {
         (None, None) => Due::Equal(due.clone()),

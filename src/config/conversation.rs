@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::carrier::Carrier;
 use super::error::ConfigError;
 use super::locate::KeyPath;
+use super::pointer;
 use super::ready::ReadyTokens;
 use super::scalars::{HeaderText, Pairs, Text, TextOrJson};
 use super::secrets::{self, Lookup, SecretSource};
@@ -156,6 +157,13 @@ pub(crate) fn headers(sources: &Sources<'_>) -> Result<Vec<Header>, ConfigError>
     if let Some(Found { value: typed, spot }) =
         sources.many(sources.typed.header.as_ref(), None, &["headers"], wire::header)?
     {
+        for (index, (name, _)) in typed.iter().enumerate() {
+            if typed.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                let flaw = Flaw::new(format!("the header {} is given twice", values::quoted(name)))
+                    .help("give it once: --header 'Name: value'");
+                return Err(sources.error(&spot, flaw));
+            }
+        }
         headers.retain(|header| !typed.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)));
         headers.extend(typed.into_iter().map(|(name, value)| Header {
             name,
@@ -249,7 +257,7 @@ pub(crate) fn echo(sources: &Sources<'_>) -> Result<Option<Echo>, ConfigError> {
         Rival { given: pointer, is_in_file: file.pointer.is_some(), keys: &pointer_keys },
     ])?;
     let header = sources.one(header, file.header.as_ref(), &header_keys, wire::echo_header)?;
-    let pointer = sources.one(pointer, file.pointer.as_ref(), &pointer_keys, wire::pointer)?;
+    let pointer = sources.one(pointer, file.pointer.as_ref(), &pointer_keys, pointer::parse)?;
     Ok(match winner {
         Some(0) => header.map(|found| Echo::Header(found.value)),
         Some(_) => pointer.map(|found| Echo::Pointer(found.value)),
@@ -267,7 +275,7 @@ pub(crate) fn instance_echo(sources: &Sources<'_>) -> Result<Option<Echo>, Confi
         Rival { given: None, is_in_file: file.instance_pointer.is_some(), keys: &pointer_keys },
     ])?;
     let header = sources.one(None, file.instance_header.as_ref(), &header_keys, wire::echo_header)?;
-    let pointer = sources.one(None, file.instance_pointer.as_ref(), &pointer_keys, wire::pointer)?;
+    let pointer = sources.one(None, file.instance_pointer.as_ref(), &pointer_keys, pointer::parse)?;
     let header = header.map(|found| Echo::Header(found.value));
     Ok(header.or_else(|| pointer.map(|found| Echo::Pointer(found.value))))
 }

@@ -199,7 +199,9 @@ impl FileConfig {
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
         let whole = |message: &str| ConfigError::new(message, Some(Place::File(name.to_owned())));
         if bytes.len() > LARGEST_FILE {
-            return Err(whole("the file is larger than 1 MiB"));
+            return Err(whole(
+                "the file is larger than 1 MiB (1048576 bytes), the most that a configuration may have",
+            ));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(name, bytes, error.valid_up_to()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -8,15 +8,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::agent::{AgentSettings, Costs, at_most};
+use super::checks::CheckName;
 use super::error::ConfigError;
 use super::flow::{self, Flow, Reading, Rule, RuleModel};
 use super::locate::KeyPath;
 use super::scalars::{Several, Text};
 use super::secrets::{Lookup, SecretSource};
-use super::settings::Limits;
+use super::settings::{Limits, Settings};
 use super::sources::{Sources, Spot};
 use super::template::Template;
-use super::values;
+use super::values::{self, Flaw};
 
 /// `isolation:` as it was written.
 #[derive(Default, Deserialize)]
@@ -106,7 +107,7 @@ pub(crate) fn isolation(
         if known {
             return Ok(text.to_owned());
         }
-        Err(values::Flaw::new(format!("the flow captures nothing called {}", values::quoted(text))))
+        Err(Flaw::new(format!("the flow captures nothing called {}", values::quoted(text))))
     })?;
     let wanted = at_once.as_ref().map_or(5, |found| found.value);
     at_most(sources, &path.key("at-once"), wanted, costs)?;
@@ -117,18 +118,31 @@ pub(crate) fn isolation(
     let runs = wanted.saturating_add(agent.map_or(0, AgentSettings::total));
     if !shown && flow.is_some() && runs > costs.agent_runs {
         let message = format!("{runs} runs are asked for, and {} are allowed", costs.agent_runs);
-        let excess = values::Flaw::new(message).help("raise `agent-runs:` under `limits:`, or lower at-once");
+        let excess = Flaw::new(message).help("raise `agent-runs:` under `limits:`, or lower at-once");
         return Err(sources.error(&Spot::File(path.key("at-once")), excess));
     }
-    let own = OwnConversation {
-        flow,
-        at_once: wanted,
-        within: within.map_or(Duration::from_mins(1), |found| found.value),
-    };
+    let within = within.map_or(Duration::from_mins(1), |found| found.value);
+    if let Some(flow) = flow.as_ref().filter(|_| !shown) {
+        flow::refuse_longer(sources, flow, within, &path.key("within"))?;
+    }
+    let own = OwnConversation { flow, at_once: wanted, within };
     Ok(Some(IsolationSettings {
         own: if shown { None } else { Some(own) },
         shared,
         captures: captures.map(|found| found.value),
         costs,
     }))
+}
+
+/// Refuses to look for the leaks of a single user: there is nobody whom anything could leak to.
+pub(crate) fn refuse_alone(sources: &Sources<'_>, settings: &Settings) -> Result<(), ConfigError> {
+    let is_alone = settings.users.len() < 2 && settings.checks.runs(CheckName::Isolation);
+    if settings.configured.isolation.is_none() || !is_alone {
+        return Ok(());
+    }
+    let keys = if sources.file.model.users.is_some() { "users" } else { "isolation" };
+    let flaw = Flaw::new("there is one user, and isolation takes two").help(
+        "name more: users: [a, b, c] in revgate.yaml, or --user a,b,c; or leave it out: --skip isolation",
+    );
+    Err(sources.error(&Spot::of(sources.typed.user.as_ref(), &[keys]), flaw))
 }

@@ -14,6 +14,7 @@ use super::conversation::{self, HeaderValue};
 use super::error::ConfigError;
 use super::file::FileConfig;
 use super::frames::Users;
+use super::isolation;
 use super::race;
 use super::secrets::{self, Lookup, SecretSource};
 use super::settings::{ApiAccess, Choice, IdTokenMode, Limits, ServiceName, Settings};
@@ -148,6 +149,9 @@ pub fn merge(
         asked: Asked::default(),
     };
     within::refuse_excess(&sources, &settings)?;
+    if !token::are_users_unknown(&sources, settings.token.as_ref()) {
+        isolation::refuse_alone(&sources, &settings)?;
+    }
     let secrets = secrets::to_redact(&settings, from_outside);
     Ok(Merged { settings, secrets })
 }

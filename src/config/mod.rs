@@ -30,6 +30,7 @@ mod logs;
 mod merge;
 mod pattern;
 mod places;
+mod pointer;
 mod race;
 mod ready;
 mod scalars;
@@ -67,6 +68,7 @@ pub use logs::LogsSettings;
 pub use merge::{Merged, Purpose, access, merge, needed};
 pub use pattern::Pattern;
 pub use ready::ReadyTokens;
+pub(crate) use ready::expiry;
 pub use secrets::{Lookup, SecretSource};
 pub use settings::{
     ApiAccess, Choice, Conversation, Echo, Expect, IdTokenMode, Identifier, Limits, LocalSettings,

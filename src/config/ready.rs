@@ -174,7 +174,7 @@ fn of_lines(text: &str) -> Result<Vec<(String, Secret)>, Flaw> {
 }
 
 /// When a JWT says that it expires, in seconds since 1970.
-fn expiry(token: &Secret) -> Option<i64> {
+pub(crate) fn expiry(token: &Secret) -> Option<i64> {
     let mut parts = token.expose().split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);

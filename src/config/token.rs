@@ -10,6 +10,7 @@ use super::carrier::{self, Carrier};
 use super::claims;
 use super::error::ConfigError;
 use super::locate::KeyPath;
+use super::race;
 use super::ready::ReadyTokens;
 use super::scalars::Text;
 use super::secrets::{self, Lookup, SecretSource};
@@ -142,6 +143,9 @@ pub(crate) fn token(
             .help("leave it out, or name a key instead of tokens: secret-env, secret-file, secret-manager, secret-command");
         return Err(sources.error(&Spot::of(None, &["token", key]), flaw));
     }
+    if !is_ready {
+        refuse_short(sources, minting.lifetime)?;
+    }
     if typed.dry_run && secret.is_afar() {
         let origin = TokenOrigin::Unread { is_ready, claims: minting.claims };
         return Ok(Some(TokenSettings { origin, carriers }));
@@ -194,6 +198,7 @@ impl Minting {
     fn read(sources: &Sources<'_>, now: Option<i64>) -> Result<Self, ConfigError> {
         let file = &sources.file.model.token;
         let lifetime = sources.one(None, file.lifetime.as_ref(), &["token", "lifetime"], lifetime)?;
+        let lifetime = lifetime.map_or(DEFAULT_LIFETIME, |found| found.value);
         let algorithm =
             sources.one(None, file.algorithm.as_ref(), &["token", "algorithm"], signing::algorithm)?;
         let key_id = sources.one(None, file.key_id.as_ref(), &["token", "key-id"], signing::key_id)?;
@@ -206,11 +211,33 @@ impl Minting {
         Ok(Self {
             algorithm: algorithm.map_or(Algorithm::Hs256, |found| found.value),
             key_id: key_id.map(|found| found.value),
-            lifetime: lifetime.map_or(DEFAULT_LIFETIME, |found| found.value),
+            lifetime,
             claims: claims::claims(sources, now)?,
             first_key: said.into_iter().find(|(_, is_said)| *is_said).map(|(key, _)| key),
         })
     }
+}
+
+/// Refuses tokens that may expire while they are on their way: one that has a third of its life behind it is still sent,
+/// and the first contact may take as long as it may.
+fn refuse_short(sources: &Sources<'_>, lifetime: std::time::Duration) -> Result<(), ConfigError> {
+    let opening = race::timeouts(sources)?.first_contact;
+    let least = opening * 3 / 2;
+    if lifetime >= least {
+        return Ok(());
+    }
+    let keys: &[&str] = if sources.file.model.token.lifetime.is_some() {
+        &["token", "lifetime"]
+    } else {
+        &["timeouts", "first-contact"]
+    };
+    let flaw = Flaw::new(format!(
+        "tokens live for {lifetime:?} and may be sent when a third of that is over, and the first contact may take {opening:?}: \
+         they may expire before they are read"
+    ));
+    let help =
+        format!("write `lifetime: {least:?}` or more under `token:`, or lower `timeouts.first-contact`");
+    Err(sources.error(&Spot::of(None, keys), flaw.help(help)))
 }
 
 /// From minting to `exp`, which has whole seconds: of a shorter life a slow path would leave nothing.

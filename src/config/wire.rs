@@ -254,16 +254,6 @@ pub(crate) fn echo_header(text: &str) -> Result<String, Flaw> {
     Err(Flaw::new(format!("{} is not the name of a header", quoted(text))))
 }
 
-/// A JSON pointer (RFC 6901) other than the empty one.
-pub(crate) fn pointer(text: &str) -> Result<String, Flaw> {
-    let escapes_are_right = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-    if text.starts_with('/') && escapes_are_right {
-        return Ok(text.to_owned());
-    }
-    Err(Flaw::new(format!("{} is not a JSON pointer: write it as /meta/revision", quoted(text)))
-        .help("it begins with /; inside a name ~ is written ~0 and / is written ~1 (RFC 6901)"))
-}
-
 /// A subprotocol's name: a token of HTTP.
 pub(crate) fn subprotocol(text: &str) -> Result<String, Flaw> {
     if is_token(text) {
@@ -357,7 +347,6 @@ mod tests {
         let flaw = header("Bearer abcdefgh").unwrap_err();
         assert!(!flaw.message.contains("abcdefgh"));
         assert!(subprotocol("jwt auth").is_err() && subprotocol("jwt-auth").is_ok());
-        assert!(pointer("/a~1b").is_ok() && pointer("a").is_err() && pointer("/a~2").is_err());
     }
 
     proptest! {

@@ -147,6 +147,10 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
         (Kind::PlatformPage, _) => {
             "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
         }
+        (Kind::ExpiredToken, _) => {
+            "let tokens live longer: `lifetime:` under `token:`, or `tokens-command:`, which gives new ones in time"
+                .to_owned()
+        }
         (Kind::LatePong, _) => "run it where less else is running, or with fewer sockets at once".to_owned(),
         (
             Kind::NoAnswer | Kind::Silent | Kind::GreetingMissing | Kind::OpeningTimeout | Kind::TcpTimeout,

@@ -13,6 +13,7 @@ use self::run::{Conclusion, of_run};
 use super::check::{Check, Outcome};
 use super::checks::unfinished;
 use super::evidence::Evidence;
+use super::statistics;
 use crate::config::CheckName;
 use crate::probe::{AgentAsked, AgentSeen, Ending, FlowCompany, FlowRun};
 
@@ -20,6 +21,7 @@ use crate::probe::{AgentAsked, AgentSeen, Ending, FlowCompany, FlowRun};
 const SHOWN: usize = 8;
 
 /// How the runs went.
+#[derive(Default)]
 struct Runs<'a> {
     failed: Vec<(&'a FlowRun, String)>,
     void: Vec<(&'a FlowRun, String)>,
@@ -29,7 +31,7 @@ struct Runs<'a> {
 
 impl<'a> Runs<'a> {
     fn of(seen: &'a AgentSeen, evidence: &Evidence) -> Self {
-        let mut runs = Self { failed: Vec::new(), void: Vec::new(), completed: Vec::new(), begun: 0 };
+        let mut runs = Self::default();
         for run in seen.runs.iter().filter(|run| run.company != FlowCompany::Isolation) {
             runs.begun += 1;
             match of_run(run, evidence.target.behind_front_end) {
@@ -84,13 +86,26 @@ pub(super) fn agent(evidence: &Evidence) -> Check {
             at_once => format!("{at_once} at once, for there are no more users"),
         };
         let words = format!("{counts}, {} alone and {together}; {}", asked.alone, latencies.words());
-        Check::bare(name, Outcome::Pass, words)
+        Check::bare(name, Outcome::Pass, format!("{words}; {}", left_open(&runs)))
     };
     let check = check.with_evidence(numbers);
     match runs.failed.first() {
         Some((run, _)) => check.with_help(advice(run)).with_help(again(evidence)),
         None => check,
     }
+}
+
+/// The rate of failing runs that what was seen does not exclude, at 95 %.
+fn upper_95(runs: &Runs<'_>) -> f64 {
+    let count = |runs: usize| u32::try_from(runs).unwrap_or(u32::MAX);
+    let (failed, clean) = (count(runs.failed.len()), count(runs.completed.len()));
+    statistics::clopper_pearson_upper(failed, failed.saturating_add(clean), 0.95)
+}
+
+/// The same in words: a handful of clean runs says little of what fails seldom. A bound is rounded up.
+fn left_open(runs: &Runs<'_>) -> String {
+    let rate = (upper_95(runs) * 1000.0 - 1e-6).ceil() / 10.0;
+    format!("up to {rate} % of runs failing is not excluded (95 %)")
 }
 
 /// What is said where no conversation was held.
@@ -136,7 +151,8 @@ fn advice(run: &FlowRun) -> &'static str {
              application's log at this time"
         }
         Ending::OutOfOrder { .. } => {
-            "if a healthy server may send them in this order, put both under `any-order:` of the flow"
+            "if a healthy server may send them in this order, put both under `any-order:` of the flow; where they are, take out \
+             `follows:`"
         }
         Ending::Unexpected { .. } => {
             "a strict flow expects every frame: name it under `ignore:`, or leave out `strict`"
@@ -171,6 +187,7 @@ fn numbers(asked: &AgentAsked, runs: &Runs<'_>, latencies: &Latencies) -> Value 
         "completed": runs.completed.len(),
         "failed": runs.failed.len(),
         "void": runs.void.len(),
+        "upper_95": upper_95(runs),
         "answered": runs.all().map(|run| run.answered).sum::<u32>(),
         "latency_limits": asked.latency,
         "to_completion_us": latencies.completion(),

@@ -12,6 +12,7 @@ use super::auth;
 use super::baseline::{self, Comparison};
 use super::bench::{Bench, Failure};
 use super::check::{Check, Outcome};
+use super::classify::Rules;
 use super::cold::words as cold;
 use super::evidence::{Evidence, Probing, ReadyEvidence};
 use super::frames;
@@ -23,11 +24,12 @@ use super::label::Labelling;
 use super::local;
 use super::logs;
 use super::race::Tests;
+use super::seen::classify;
 use super::sequential::Decision;
 use super::statistics;
 use super::watch;
 use crate::config::{CheckName, Pattern};
-use crate::probe::{Calibration, HELD_SOCKETS, StopReason};
+use crate::probe::{Calibration, HELD_SOCKETS, Stage, StopReason};
 
 /// One check of a run.
 pub(super) fn check(
@@ -48,6 +50,8 @@ pub(super) fn check(
             Check::bare(name, Outcome::Inconclusive, "not looked at: the local stage failed")
         }
         CheckName::Ready => ready(evidence),
+        // Nothing above it is to blame.
+        _ if evidence.dry_run && evidence.probing.is_none() => agent::not_run(name, evidence),
         CheckName::Identity => identity::identity(evidence),
         CheckName::Serves => serves(evidence, tests),
         CheckName::Race => local::race(evidence, tests, local),
@@ -130,6 +134,7 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
         }
         StopReason::NotServed => ("no single socket was served", "see serves"),
+        StopReason::Unheard => return (unheard(probing), "find out why it did not open, then run it again"),
         StopReason::AnswerUntold => (
             "an answer to what was sent cannot be told from what comes unasked",
             "describe the answer with --expect PATTERN",
@@ -137,6 +142,17 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
     (words.to_owned(), help)
+}
+
+/// What is said where no socket that only listens opened: how the last of them ended.
+fn unheard(probing: &Probing) -> String {
+    let why = "the socket that sends nothing did not open, so that nobody knows what comes unasked";
+    let rules = Rules { declared: probing.plan.declared, learned: None, closes: &[], platform_counts: false };
+    let listened = probing.rounds.iter().rev().filter(|round| round.stage == Stage::Listening);
+    match listened.flat_map(|round| &round.observations).next() {
+        Some(seen) => format!("{why}: {}", classify(seen, &rules).words),
+        None => why.to_owned(),
+    }
 }
 
 fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {

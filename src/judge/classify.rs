@@ -85,6 +85,8 @@ pub enum Kind {
     LateClose,
     /// The server's keepalive ran out while our own machine stood still: our pong was late.
     LatePong,
+    /// A refusal of a token that had expired by then, by its own claim.
+    ExpiredToken,
 }
 
 /// What one socket came to.

@@ -57,7 +57,7 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
             String::new()
         } else {
             format!(
-                "; {} marks are shorter than 4 characters, or numbers that count, and were not looked for",
+                "; {} marks are shorter than 4 characters, or numbers as a count gives them, and were not looked for",
                 seen.short
             )
         };

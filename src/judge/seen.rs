@@ -5,7 +5,7 @@
 //! nobody's success: its round is void, unless an error had come on it before.
 
 use super::classify::{self, Class, Finding, Kind, Rules};
-use crate::probe::Observation;
+use crate::probe::{End, EndKind, Observation, Opening, Phase};
 
 /// Says what one socket came to.
 pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
@@ -16,6 +16,10 @@ pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
         let words = "undecided: cut by us, for the time of the run was over".to_owned();
         return Finding { class: Class::Infra, kind, words, ..finding };
     }
+    if times.expired.is_some() && refuses(observation, &finding) {
+        let words = format!("{}, and the token that it carried had expired by then", finding.words);
+        return Finding { class: Class::Infra, kind: Kind::ExpiredToken, words, ..finding };
+    }
     if times.pinged.is_some() && finding.kind == Kind::Silent {
         "open, and silent but for pings: no frame of the application's ever came"
             .clone_into(&mut finding.words);
@@ -23,10 +27,26 @@ pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
     finding
 }
 
+/// True for what says to a socket that it is not let in: 401, 403, or a close with a code of that meaning or of the
+/// application's own before it was served.
+fn refuses(observation: &Observation, finding: &Finding) -> bool {
+    if finding.class != Class::AppFail {
+        return false;
+    }
+    let of_refusal = |code| matches!(code, 1008 | 3000 | 3003 | 4000..=4999);
+    match (&observation.opening, &observation.end) {
+        (Opening::Refused { status, .. }, _) => matches!(status, 401 | 403),
+        (_, Some(End { kind: EndKind::CloseFrame { code, .. }, phase })) => {
+            matches!(phase, Phase::Greeting | Phase::Answer) && code.is_some_and(of_refusal)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{Declared, End, EndKind, Opening, Phase, Timeline};
+    use crate::probe::{Declared, Timeline};
     use crate::trust::Excerpt;
 
     fn seen(timeline: Timeline, end: EndKind, phase: Phase) -> Finding {
@@ -54,6 +74,23 @@ mod tests {
         let late = EndKind::CloseFrame { code: Some(1011), reason: Excerpt::default() };
         assert_eq!(seen(Timeline::default(), late, Phase::Answer).class, Class::AppFail);
         assert_eq!(seen(Timeline::default(), EndKind::CutByUs, Phase::Closing).class, Class::AppFail);
+    }
+
+    #[test]
+    fn a_refusal_of_an_expired_token_says_nothing_and_any_other_failure_does() {
+        let expired = Timeline { expired: Some(9), ..Timeline::default() };
+        let close = |code| EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() };
+        for code in [1008, 3000, 4001, 4401] {
+            let finding = seen(expired, close(code), Phase::Greeting);
+            assert_eq!((finding.class, finding.kind), (Class::Infra, Kind::ExpiredToken), "{code}");
+            assert!(finding.words.contains("the token that it carried had expired"), "{finding:?}");
+            assert_eq!(seen(Timeline::default(), close(code), Phase::Greeting).class, Class::AppFail);
+        }
+        for (end, phase) in
+            [(close(1011), Phase::Greeting), (EndKind::Reset, Phase::Greeting), (close(4401), Phase::Hold)]
+        {
+            assert_eq!(seen(expired, end, phase).class, Class::AppFail, "{phase:?}");
+        }
     }
 
     #[test]

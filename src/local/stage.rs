@@ -67,7 +67,8 @@ pub async fn run<S: Steering>(
     let lines = server.lines();
     server.end().await;
     let wants_cold = plan.strata.iter().any(|stratum| Stage::from(stratum.pattern) == Stage::Cold);
-    let unknown = matches!(campaigned.stopped, StopReason::NotServed | StopReason::AnswerUntold);
+    let unknown =
+        matches!(campaigned.stopped, StopReason::NotServed | StopReason::Unheard | StopReason::AnswerUntold);
     if wants_cold && !unknown && !steering.has_failed() {
         let sockets = campaigned.rounds.iter().map(|round| round.observations.len()).sum::<usize>();
         let trials = Trials { plan, sockets_before: u32::try_from(sockets).unwrap_or(u32::MAX), run };

@@ -190,14 +190,15 @@ impl<'a, S: Steering> Campaign<'a, S> {
     async fn learn(&mut self) -> Option<StopReason> {
         let mut heard = self.listen().await;
         self.learned = learn_from(&heard, &[]);
-        let (mut talked, mut hidden) = (Vec::new(), true);
+        let (mut talked, mut seen, mut hidden) = (Vec::new(), 0, 0);
         let attempts = if self.deadline.is_over() { 0 } else { LEARNING_ATTEMPTS };
         for tried in 1..=attempts {
             let index = self.run_alone(Stage::Learning).await;
             let Some(round) = self.lanes.round(index) else { continue };
             talked.extend(round.observations.iter().filter(|o| was_served(o)).cloned());
             let hides = |o| self.learned.as_ref().is_some_and(|learned| learned.hides_answer(o));
-            hidden &= round.observations.iter().all(hides);
+            seen += round.observations.len();
+            hidden += round.observations.iter().filter(|o| hides(o)).count();
             let served = u32::try_from(talked.len()).unwrap_or(0);
             let enough = served >= LEARNING_SOCKETS || (served == 0 && tried >= LEARNING_SOCKETS);
             if enough || self.deadline.is_over() {
@@ -216,7 +217,11 @@ impl<'a, S: Steering> Campaign<'a, S> {
         self.record(Stage::Listening);
         self.record(Stage::Learning);
         if talked.is_empty() {
-            return Some(if hidden { StopReason::AnswerUntold } else { StopReason::NotServed });
+            let untold = seen > 0 && hidden == seen;
+            return Some(if untold { StopReason::AnswerUntold } else { StopReason::NotServed });
+        }
+        if heard.is_empty() {
+            return Some(StopReason::Unheard);
         }
         let told = self.learned.as_ref().is_some_and(|learned| learned.answered.is_some());
         (!told).then_some(StopReason::AnswerUntold)

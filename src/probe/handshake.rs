@@ -31,6 +31,8 @@ pub(super) struct UpgradeRequest {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     /// What is said on the open socket before anything else, to carry the token.
     pub(super) first: Vec<Secret>,
+    /// When the token in it expires, in microseconds since the start of the run; `None` where that is not known.
+    pub(super) expires: Option<u64>,
     key: String,
     offered: Vec<Secret>,
 }
@@ -80,7 +82,7 @@ impl UpgradeRequest {
         let cookies = configured.map(|(_, value)| value.expose()).chain(carried.iter().map(Secret::expose));
         push_list(&mut head, "Cookie: ", "; ", cookies);
         head.push(&["\r\n"]);
-        Self { bytes: head.0, first, key, offered }
+        Self { bytes: head.0, first, key, offered, expires: None }
     }
 
     /// Whether a 101 is an answer to this request.

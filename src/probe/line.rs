@@ -157,7 +157,7 @@ impl Line<'_> {
         if answers {
             self.read_to_the_end().await;
         }
-        self.life.observation.timeline.ended = self.prober.now();
+        self.life.end(self.prober);
         self.life.observation
     }
 

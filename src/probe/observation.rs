@@ -63,9 +63,11 @@ pub struct Timeline {
     pub satisfied: Option<u64>,
     /// We began to close.
     pub closing: Option<u64>,
-    /// For how long, at most, our own machine stood still while the socket was open: a time, not an instant. `None`
-    /// below a tenth of a second.
+    /// For how long, at most, our own machine stood still while it was open; a time. `None` below a tenth of a second.
     pub stalled: Option<u64>,
+    /// The token that it carried expired, by its own claim; `None` two seconds and more before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<u64>,
     /// The first ping of the server's came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinged: Option<u64>,

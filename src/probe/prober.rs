@@ -198,9 +198,13 @@ impl Prober {
             Credential::Missing => None,
             Credential::Given(token) => Some(token.clone()),
         };
+        let is_good = matches!(self.credential, Credential::OfUser);
+        let expires = self.purse.as_ref().filter(|_| is_good).and_then(|purse| purse.expiry(token.as_ref()?));
         let identity = Identity { token, id_token: self.id_token.clone() };
         let carriers = self.purse.as_ref().map_or(&[][..], |purse| purse.carriers());
-        UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values)
+        let mut request = UpgradeRequest::new(&self.address, &self.conversation, carriers, &identity, values);
+        request.expires = expires;
+        request
     }
 }
 
@@ -235,5 +239,48 @@ mod tests {
         }
         let now = Instant::now();
         assert!(prober.accounts.of(0).next(now) > now && prober.accounts.of(1).next(now) == now);
+    }
+
+    /// A server on loopback that lets nobody in.
+    async fn refusing() -> Address {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        Address::new(&url::Url::parse(&url).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_socket_whose_own_token_has_expired_by_its_end_says_so() {
+        use super::super::dialogue::Dialogue;
+        use crate::config::SecretSource;
+        let file = FileConfig::parse("t", b"token: { tokens-env: A }\n").unwrap();
+        let mut lookup = Lookup::default();
+        // It expires at 1000.
+        let token = Secret::new("e30.eyJleHAiOjEwMDB9.c2ln");
+        lookup.insert(SecretSource::Environment("A".to_owned()), Ok(token.clone()));
+        let settings = merge(&Typed::default(), Some(&file), &lookup, Purpose::Rehearsal).unwrap().settings;
+        let address = refusing().await;
+        let socket = SocketSpec { number: 1, user: Some(0), nonce: "n".to_owned() };
+        for (started, expired) in [(1_001, Some(0)), (999, Some(1_000_000)), (1, None)] {
+            let at = (Redactor::default(), Instant::now(), started);
+            let prober = Prober::new(address.clone(), &settings, None, at.0, at.1, at.2);
+            let given = prober.carrying(Credential::Given(token.clone()));
+            for (prober, due) in [(&prober, expired), (&given, None)] {
+                let cut = CancellationToken::new();
+                let opened = Dialogue::open(prober, &socket, prober.timeouts.opening, &cut).await;
+                let seen = opened.err().expect("a refusal");
+                assert!(
+                    matches!(seen.opening, super::super::Opening::Refused { status: 401, .. }),
+                    "{seen:?}"
+                );
+                assert_eq!(seen.timeline.expired, due, "started at {started}");
+            }
+        }
     }
 }

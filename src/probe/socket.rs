@@ -16,7 +16,7 @@ use super::handshake::UpgradeRequest;
 use super::learned::Learned;
 use super::line::Line;
 use super::matcher::Matchers;
-use super::observation::{Observation, Opening, Phase, Timeline};
+use super::observation::{Observation, Opening, Phase, Timeline, in_microseconds};
 use super::platform::PlatformPage;
 use super::prober::Prober;
 use super::response::{NoResponse, read_body, read_response};
@@ -28,6 +28,9 @@ use crate::trust::Excerpt;
 
 /// Bytes that are read at once. All of them are in memory for every held socket, read or not.
 const READ_AT_ONCE: usize = 2 * 1024;
+/// So long before it expires a token may be taken for expired: the server's clock may be ahead of ours, and claims have
+/// whole seconds.
+const EXPIRY: Duration = Duration::from_secs(2);
 /// Largest message that is read.
 pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
@@ -51,6 +54,8 @@ pub(super) struct Life {
     pub(super) observation: Observation,
     pub(super) user: String,
     pub(super) nonce: String,
+    /// When the token that it carries expires, in microseconds since the start of the run.
+    expires: Option<u64>,
 }
 
 impl Life {
@@ -69,13 +74,22 @@ impl Life {
             instance: None,
             timeline: Timeline { began: prober.now(), ..Timeline::default() },
         };
-        Self { observation, user: user.to_owned(), nonce: spec.nonce.clone() }
+        Self { observation, user: user.to_owned(), nonce: spec.nonce.clone(), expires: None }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn end(&mut self, prober: &Prober) {
+        let ended = prober.now();
+        let late = in_microseconds(EXPIRY);
+        let times = &mut self.observation.timeline;
+        times.ended = ended;
+        times.expired = self.expires.filter(|expires| *expires < ended.saturating_add(late));
     }
 
     /// The observation of a socket that did not open.
     fn unopened(mut self, opening: Opening, prober: &Prober) -> Observation {
         self.observation.opening = opening;
-        self.observation.timeline.ended = prober.now();
+        self.end(prober);
         self.observation
     }
 
@@ -105,6 +119,7 @@ pub(super) async fn arm(
     let connecting = timeout_at(Instant::now() + opening_time, connecting);
     let result = cut.run_until_cancelled(connecting).await;
     let mut life = life;
+    life.expires = request.expires;
     life.observation.timeline = timeline;
     match result {
         None => Err(Box::new(life.cut(phase, prober))),

@@ -37,6 +37,8 @@ pub enum StopReason {
     Held,
     /// Single sockets were not served, so that more of them would show nothing.
     NotServed,
+    /// No socket that sends nothing opened, so that nobody knows what comes unasked.
+    Unheard,
     /// What came after a text was sent cannot be told from what comes unasked.
     AnswerUntold,
 }

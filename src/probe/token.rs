@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::config::{
-    Carrier, Escaping, MintSettings, ReadyTokens, Template, TokenOrigin, TokenSettings, Values, base64url,
+    self, Carrier, Escaping, MintSettings, ReadyTokens, Template, TokenOrigin, TokenSettings, Values,
+    base64url,
 };
 use crate::trust::{Redactor, Secret};
 
@@ -105,6 +106,12 @@ impl Purse {
     /// The wall clock, in seconds since 1970.
     pub(super) fn now(&self) -> i64 {
         self.epoch_seconds.saturating_add(seconds(self.epoch.elapsed()))
+    }
+
+    /// When a token expires by its own claim, in microseconds since the instant of the start; `None` where it does not say.
+    pub(super) fn expiry(&self, token: &Secret) -> Option<u64> {
+        let left = config::expiry(token)?.saturating_sub(self.epoch_seconds);
+        Some(u64::try_from(left).unwrap_or(0).saturating_mul(1_000_000))
     }
 
     /// The redactor learns tokens, and what is made of them for a subprotocol: a server may encode that again.
@@ -259,6 +266,8 @@ mod tests {
         assert_eq!(decoded["email"], "user-001@example.com");
         assert_eq!(decoded["nested"], json!({"of": ["user-001"]}));
         assert_eq!(decoded["exp"], 4_000_001_800_i64);
+        assert_eq!(purse.expiry(&token), Some(1_800_000_000), "microseconds since the start");
+        assert_eq!(purse.expiry(&Secret::new("opaque")), None);
         assert_eq!(redactor.redact(token.expose()), "[redacted]");
         assert_eq!(purse.token("user-001").unwrap(), token, "kept, not minted again");
     }

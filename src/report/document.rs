@@ -69,6 +69,9 @@ pub struct Document<'a> {
     pub seed: Option<u64>,
     /// True when the control plane was not Google's.
     pub rehearsed: bool,
+    /// True when nothing was to be opened; the first lines say so too.
+    #[serde(skip)]
+    pub dry_run: bool,
     /// The wall clock at the start.
     pub started_at: jiff::Timestamp,
     /// Milliseconds that each check took.
@@ -167,6 +170,7 @@ impl<'a> Document<'a> {
             took_ms: evidence.took_ms,
             seed: evidence.probing.as_ref().map(|probing| probing.plan.seed),
             rehearsed: target.rehearsed,
+            dry_run: evidence.dry_run,
             started_at: evidence.started_at,
             times: &evidence.times,
         }

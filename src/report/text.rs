@@ -212,6 +212,7 @@ fn ending(text: &mut String, document: &Document<'_>) {
     let word = document.verdict.word().to_uppercase();
     let what = one_line(document.revision.unwrap_or("this address"));
     let rest = match (document.verdict, document.previous_revision) {
+        _ if document.dry_run => " was not tried: a dry run says nothing of it".to_owned(),
         (Verdict::Approved, _) => " may take traffic".to_owned(),
         (_, Some(previous)) if Some(previous) != document.revision => {
             format!(" must not take traffic; {} keeps it", one_line(previous))

@@ -51,6 +51,7 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
         weakened.extend(weakened_race(&probing.plan.race));
         weakened.extend(probing.plan.harmless.then(|| "declared frames report no error".to_owned()));
     }
+    weakened.extend(passed_over(evidence));
     let trimmed = &evidence.configured.trimmed;
     weakened.extend(trimmed.iter().map(|trimmed| format!("{} with {}", trimmed.check, trimmed.words())));
     let entries = excused(evidence);
@@ -60,6 +61,16 @@ pub(super) fn weakened(evidence: &Evidence) -> Vec<String> {
     }
     weakened.extend(severity(evidence).map(|severity| format!("log entries below {severity} do not count")));
     weakened
+}
+
+/// Captured values that `isolation` might have looked for, where it could look for none of them.
+fn passed_over(evidence: &Evidence) -> Option<String> {
+    let seen = evidence.configured.agent.as_ref()?.isolation.as_ref()?;
+    let nothing = seen.passed_over > 0 && seen.captures == 0 && evidence.selection.runs(CheckName::Isolation);
+    nothing.then(|| {
+        "isolation looked for nothing that was captured: it is shorter than 4 characters, or numbers as a count gives them"
+            .to_owned()
+    })
 }
 
 /// What of the settings of a race makes an approval say less.

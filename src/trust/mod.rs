@@ -11,5 +11,5 @@ mod secret;
 pub(crate) use excerpt::is_unsafe;
 pub use excerpt::{Excerpt, escape, one_line};
 pub use redact::Redactor;
-pub(crate) use redact::base64_inside;
+pub(crate) use redact::{base64_inside, hexadecimal};
 pub use secret::Secret;

@@ -4,6 +4,8 @@
 //! what a secret looks like. The surprising rule: a text that was cut in the middle of a secret loses the head of the
 //! secret as well, since the cut made it unrecognisable.
 
+mod views;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
@@ -12,6 +14,7 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+use self::views::views;
 use super::Secret;
 
 /// What stands where a secret stood.
@@ -40,8 +43,9 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// From now on `secret` is taken out of every text, plain, percent-encoded, JSON-escaped, in hexadecimal and in
-    /// base64 (both alphabets, every alignment). Of a JWT, payload and signature are secrets of their own.
+    /// From now on `secret` is taken out of every text, plain, percent-encoded, JSON-escaped, in HTML entities, in
+    /// hexadecimal (also with blanks or colons between bytes) and in base64 (both alphabets, every alignment). Of a JWT,
+    /// payload and signature are secrets of their own.
     pub fn learn(&self, secret: &Secret) {
         self.learn_all(std::slice::from_ref(secret));
     }
@@ -70,9 +74,15 @@ impl Redactor {
         }
         // A matcher that could not be built finds nothing: then nothing is shown.
         let Some(matcher) = &known.matcher else { return MARK.to_owned() };
+        let mut hidden: Vec<Range<usize>> =
+            matcher.find_overlapping_iter(text).map(|found| found.range()).collect();
+        for view in views(text) {
+            let found = matcher.find_overlapping_iter(&view.text);
+            hidden.extend(found.map(|found| view.place(&found.range())));
+        }
         let mut clean = String::with_capacity(text.len());
         let mut shown = 0;
-        for hidden in joined(matcher.find_overlapping_iter(text).map(|found| found.range()).collect()) {
+        for hidden in joined(hidden) {
             clean.push_str(text.get(shown..hidden.start).unwrap_or_default());
             clean.push_str(MARK);
             shown = hidden.end;
@@ -84,9 +94,16 @@ impl Redactor {
     pub fn redact_cut(&self, text: &str) -> String {
         let mut clean = self.redact(text);
         let Ok(known) = self.known.read() else { return MARK.to_owned() };
-        let cut = known.needles.iter().filter_map(|needle| head_at_end(&clean, needle)).max();
-        if let Some(length) = cut {
-            clean.truncate(clean.len() - length);
+        let longest = |text: &str| known.needles.iter().filter_map(|needle| head_at_end(text, needle)).max();
+        let plain = longest(&clean).map(|length| clean.len() - length);
+        let read = views(&clean).filter_map(|view| {
+            let whole = [view.text.as_str(), view.uncut()];
+            let starts = whole.map(|text| longest(text).map(|length| text.len() - length));
+            let start = starts.into_iter().flatten().min()?;
+            Some(view.place(&(start..start + 1)).start)
+        });
+        if let Some(start) = plain.into_iter().chain(read).min() {
+            clean.truncate(start);
             clean.push_str(MARK);
         }
         clean
@@ -196,7 +213,8 @@ fn json_escaped(text: &str) -> Vec<String> {
     forms
 }
 
-fn hexadecimal(text: &str) -> String {
+/// The bytes of a text, each as two lower-case digits.
+pub(crate) fn hexadecimal(text: &str) -> String {
     text.bytes().fold(String::new(), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}");
         digits

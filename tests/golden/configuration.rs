@@ -155,6 +155,7 @@ fn mistakes_of_tokens() {
             "token: { claims: { aud: 5 } }",
             "token: { claims: { sub: 5 } }",
             "token: { lifetime: 1s }",
+            "token: { secret-env: KEY, lifetime: 20s }",
         ],
     );
 }
@@ -361,6 +362,10 @@ fn mistakes_of_flows() {
             "flows:\n  f:\n    steps:\n      - expect: { type: pong, repeat: 0 }",
             "flows:\n  f:\n    steps:\n      - any-order: [ { type: a }, { type: b, follows: c } ]",
             "agent: {}",
+            "flows:\n  mine: { steps: [ { expect: { type: a } } ] }\n  other: { steps: [ { expect: { type: a } } ] }\nagent: {}",
+            "flows:\n  f:\n    steps:\n      - wait: 40s\n      - expect: { type: a }\n      - wait: 20s\nagent: {}",
+            "flows:\n  f:\n    steps:\n      - expect: { type: a, within: 2m }\nagent: {}",
+            "agent: { flow: reference-agent, latency: { p99: 90s } }",
             "agent: { flow: reference_agent }",
             "agent: { flow: socket-io, runs: 50 }",
             "agent: { flow: socket-io, latency: { p95: fast } }",
@@ -370,6 +375,7 @@ fn mistakes_of_flows() {
             "isolation: { at-once: 1 }",
             "isolation: { shared: { pointer: users } }",
             "isolation: { captures: [id] }",
+            "isolation: {}",
         ],
     );
 }
@@ -403,6 +409,7 @@ fn secrets_that_cannot_be_had() {
                 &[("KEY", SECRET)],
             ),
             (&["check"], &[("REVGATE_HEADER", SECRET)]),
+            (&["check", "--header", "X-Tenant: a", "--header", "x-tenant: b"], &[]),
         ],
     );
 }

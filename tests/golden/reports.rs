@@ -1,5 +1,6 @@
 //! Every renderer on the same documents.
 
+use revgate::config::CheckName;
 use revgate::judge::{Evidence, Outcome, judge};
 use revgate::report::{Document, Style, outputs, render_json, render_markdown, render_text};
 
@@ -117,6 +118,23 @@ fn what_was_skipped_or_weakened_stands_first() {
         assert!(plain(&render_text(&document, Style::default())).starts_with("WEAKENED  "));
         let json: serde_json::Value = serde_json::from_str(&render_json(&document).unwrap()).unwrap();
         assert!(!json["weakened"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn captures_that_could_not_be_looked_for_are_said_first_where_no_other_could() {
+    for (captures, passed_over, said) in [(0, 2, true), (1, 2, false), (0, 0, false)] {
+        let mut evidence = configured::passing();
+        let isolation = evidence.configured.agent.as_mut().and_then(|seen| seen.isolation.as_mut()).unwrap();
+        (isolation.captures, isolation.passed_over) = (captures, passed_over);
+        let is_said = |evidence: &Evidence| {
+            let judgement = judge(evidence).unwrap();
+            let words = "isolation looked for nothing that was captured";
+            Document::new(evidence, &judgement).weakened.iter().any(|line| line.starts_with(words))
+        };
+        assert_eq!(is_said(&evidence), said, "{captures}, {passed_over}");
+        evidence.selection.skip.push(CheckName::Isolation);
+        assert!(!is_said(&evidence));
     }
 }
 

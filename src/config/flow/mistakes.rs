@@ -1,5 +1,6 @@
 //! Every mistake in flows, `agent:` and `isolation:`, and where it is shown.
 
+use super::super::typed::{Given, Origin};
 use super::super::{ConfigError, FileConfig, Lookup, Purpose, SecretSource, Typed, merge};
 use crate::trust::Secret;
 
@@ -151,6 +152,29 @@ const AROUND: &[(&str, &str)] = &[
     ("FLOW\nagent: { within: soon }", "3:18: agent.within: \"soon\" is not a duration"),
     ("FLOW\nagent: { latency: { p95: 0s } }", "3:26: agent.latency.p95: \"0s\" leaves no time"),
     ("FLOW\nagent: { latency: { p90: 1s } }", "3:21: agent.latency: there is no key \"p90\""),
+    ("FLOW\nagent: { latency: { p99: 61s } }", "3:26: agent.latency.p99: 61s are allowed here, and a run"),
+    (
+        "FLOW\nagent: { within: 10s, latency: { p50: 10s, p95: 11s } }",
+        "3:49: agent.latency.p95: 11s are allowed here, and a run is over after 10s",
+    ),
+    (
+        "flows: { f: { steps: [ { expect: { type: a, within: 61s } } ] } }\nagent: {}",
+        "2:53: flows.f.steps[0].expect.within: 61s are allowed here, and a run is over after 60s",
+    ),
+    (
+        "flows: { f: { steps: [ { any-order: [ { type: a }, { type: b, within: 6s } ] } ] } }\nagent: { within: 5s }",
+        "2:71: flows.f.steps[0].any-order[1].within: 6s are allowed here",
+    ),
+    (
+        "flows: { f: { steps: [ { any-order: { type: b, within: 6s } } ] } }\nisolation: { within: 5s }",
+        "2:56: flows.f.steps[0].any-order.within: 6s are allowed here",
+    ),
+    (
+        "flows: { f: { steps: [ { wait: 30s }, { expect: { type: a } }, { wait: 30s } ] } }\nagent: {}",
+        "2:72: flows.f.steps[2].wait: the waits take 60s up to here, and a run is over after 60s",
+    ),
+    ("isolation: {}", "2:12: isolation: there is one user, and isolation takes two"),
+    ("users: [a]\nisolation: {}", "2:8: users: there is one user, and isolation takes two"),
     ("FLOW\nagent: { runs: 46 }", "3:8: agent: 51 runs are asked for, and 50 are allowed"),
     ("limits: { agent-runs: 7 }\nFLOW\nagent: {}", "4:8: agent: 8 runs are asked for, and 7 are allowed"),
     ("limits: { agent-runs: 0 }", "2:23: limits.agent-runs: \"0\" is too small"),
@@ -211,4 +235,25 @@ fn a_secret_must_be_there_only_where_its_flow_is_used() {
     lookup.insert(variable.clone(), Ok(Secret::new("x".repeat(20_000))));
     let error = merge(&typed, Some(&file), &lookup, Purpose::Gate).unwrap_err().to_string();
     assert!(error.starts_with("deploy/revgate.yaml:3:26: flows.a.steps[0].send: "), "{error}");
+}
+
+#[test]
+fn what_can_come_to_an_end_is_not_refused() {
+    let file =
+        |text: &str| FileConfig::parse("revgate.yaml", format!("url: ws://h\n{text}").as_bytes()).unwrap();
+    let merged =
+        |text: &str, typed: &Typed| merge(typed, Some(&file(text)), &Lookup::default(), Purpose::Gate);
+    for text in [
+        "flows: { f: { steps: [ { wait: 59s }, { expect: { type: a, within: 60s } } ] } }\nagent: {}",
+        "flows: { f: { steps: [ { expect: { type: a } } ], cleanup: [ { wait: 90s } ] } }\nagent: {}",
+        "agent: { flow: reference-agent, within: 5s, latency: { p50: 5s } }",
+        "users: [a, b]\nisolation: {}",
+    ] {
+        assert!(merged(text, &Typed::default()).is_ok(), "{text}");
+    }
+    let skip = Given::new("skip", Origin::Flag, vec!["isolation".to_owned()]);
+    assert!(merged("isolation: {}", &Typed { skip: Some(skip), ..Typed::default() }).is_ok());
+    let user = Given::new("user", Origin::Flag, vec!["a".to_owned()]);
+    let refused = merged("users: [a, b]\nisolation: {}", &Typed { user: Some(user), ..Typed::default() });
+    assert!(refused.unwrap_err().to_string().starts_with("`--user` (flag): there is one user"));
 }

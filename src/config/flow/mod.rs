@@ -10,8 +10,10 @@ mod named;
 mod parse;
 mod pattern;
 mod settings;
+mod times;
 
 pub(crate) use model::{FlowModel, RuleModel};
-pub(crate) use named::{chosen, flows, names_of_ours, needed};
+pub(crate) use named::{chosen, flows, names, needed};
 pub(crate) use pattern::{Reading, based};
 pub use settings::{Answer, Flow, FramePattern, Holds, Message, Pointed, Rule, Step, Wanted};
+pub(crate) use times::refuse_longer;

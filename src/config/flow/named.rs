@@ -66,8 +66,7 @@ pub(crate) fn chosen(
     if let Some((_, text)) = OURS.iter().find(|(ours, _)| ours == name) {
         return ours(sources, name, text).map(Some);
     }
-    let known: Vec<&str> =
-        flows.iter().map(|flow| flow.name.as_str()).chain(OURS.iter().map(|(name, _)| *name)).collect();
+    let known = names(&flows);
     let guess =
         did_you_mean(name, &known).map_or_else(String::new, |guess| format!(", did you mean {guess}?"));
     let flaw = Flaw::new(format!("there is no flow {}{guess}", quoted(name)));
@@ -75,9 +74,9 @@ pub(crate) fn chosen(
     Err(sources.error(&Spot::File(path.clone()), flaw.help(help)))
 }
 
-/// The names of those that come with revgate.
-pub(crate) fn names_of_ours() -> String {
-    OURS.map(|(name, _)| name).join(", ")
+/// The names that can be chosen where a file has these flows: its own, then those that come with revgate.
+pub(crate) fn names(flows: &[Flow]) -> Vec<&str> {
+    flows.iter().map(|flow| flow.name.as_str()).chain(OURS.iter().map(|(name, _)| *name)).collect()
 }
 
 fn ours(sources: &Sources<'_>, name: &str, text: &str) -> Result<Flow, ConfigError> {

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::super::error::{ConfigError, Place};
 use super::super::file::FileConfig;
 use super::super::locate::KeyPath;
+use super::super::pointer;
 use super::super::scalars::{Several, Text};
 use super::super::secrets::{self, Lookup, SecretSource};
 use super::super::signing::LARGEST_SECRET;
 use super::super::sources::{Found, Sources, Spot};
 use super::super::template::{BadPlace, Captured, Escaping, Template, Values};
 use super::super::values::{self, Flaw, quoted};
-use super::super::wire;
 use super::model::{Conditions, RuleModel};
 use super::settings::{FramePattern, Holds, Pointed, Rule};
 
@@ -141,7 +141,7 @@ impl Reading<'_> {
     /// JSON pointers, at least one.
     pub(crate) fn pointers(&self, path: &KeyPath, texts: &Several<Text>) -> Result<Vec<String>, ConfigError> {
         let pointers =
-            each(path, texts, |path, text| wire::pointer(text).map_err(|flaw| self.error(path, flaw)))?;
+            each(path, texts, |path, text| pointer::parse(text).map_err(|flaw| self.error(path, flaw)))?;
         if pointers.is_empty() {
             return Err(self.error(path, Flaw::new("no pointer is named").help("write one as /data/run_id")));
         }

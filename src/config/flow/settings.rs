@@ -198,8 +198,14 @@ impl Flow {
 
     /// The names of all that it captures.
     pub fn captures(&self) -> impl Iterator<Item = &str> {
+        self.captured_at().map(|(name, _)| name)
+    }
+
+    /// The same, each with the pointers that it is taken from.
+    pub(crate) fn captured_at(&self) -> impl Iterator<Item = (&str, &[String])> {
         let of_steps = self.steps.iter().flat_map(Step::wanted);
-        self.welcome.iter().chain(of_steps).flat_map(|wanted| &wanted.capture).map(|(name, _)| name.as_str())
+        let captures = self.welcome.iter().chain(of_steps).flat_map(|wanted| &wanted.capture);
+        captures.map(|(name, pointers)| (name.as_str(), pointers.as_slice()))
     }
 }
 

@@ -255,6 +255,16 @@ fn a_secret_that_cannot_be_used_is_shown_where_it_was_named() {
         ),
         ("token: { tokens-env: A }", expired, "4:22: token.tokens-env: the token has expired 10 s ago"),
         (
+            "token: { secret-env: A, lifetime: 44s }",
+            "correct horse",
+            "4:35: token.lifetime: tokens live for 44s and may be sent when a third of that is over",
+        ),
+        (
+            "token: { secret-env: A }\ntimeouts: { first-contact: 25m }",
+            "correct horse",
+            "5:28: timeouts.first-contact: tokens live for 1800s",
+        ),
+        (
             "token: { tokens-env: A, lifetime: 5m }",
             "s3cret",
             "4:35: token.lifetime: this is for tokens that are minted",

@@ -305,7 +305,10 @@ fn an_odd_file_is_read_or_refused_as_a_whole() {
     assert!(merged(&service(), "", &Lookup::default()).is_ok());
     assert!(merged(&service(), "race:\n  # sockets: 5\n", &Lookup::default()).is_ok());
     let parsed = |bytes: &[u8]| FileConfig::parse("r.yaml", bytes).unwrap_err().to_string();
-    assert_eq!(parsed(&vec![b' '; 1 + (1 << 20)]), "r.yaml: the file is larger than 1 MiB");
+    assert_eq!(
+        parsed(&vec![b' '; 1 + (1 << 20)]),
+        "r.yaml: the file is larger than 1 MiB (1048576 bytes), the most that a configuration may have"
+    );
     assert_eq!(parsed(b"tag: a\nservice: \xff\n"), "r.yaml:2:10: the file is not UTF-8 text");
     assert!(parsed(b"tag: a\n---\ntag: b\n").contains("more than one YAML document"));
     assert!(parsed(b"- a\n").contains("a list where keys and values is due"));

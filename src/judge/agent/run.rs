@@ -31,9 +31,9 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
         closes: &[],
         platform_counts,
     };
-    let late_pong = || {
+    let our_own = || {
         let finding = classify(&run.observation, &rules);
-        (finding.kind == Kind::LatePong).then_some(finding.words)
+        matches!(finding.kind, Kind::LatePong | Kind::ExpiredToken).then_some(finding.words)
     };
     match &run.ending {
         Ending::Cut => Conclusion::Void("cut by us: the run was over".to_owned()),
@@ -52,7 +52,7 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
             Some(EndKind::CloseFrame { code, .. }) if !code.is_some_and(|code| FAILED.contains(&code)) => {
                 Conclusion::Completed
             }
-            _ => late_pong().map_or_else(|| failed(run), Conclusion::Void),
+            _ => our_own().map_or_else(|| failed(run), Conclusion::Void),
         },
         Ending::Ended { .. } => match run.observation.end.as_ref().map(|end| &end.kind) {
             Some(EndKind::CloseFrame { code: Some(code), reason })
@@ -60,7 +60,7 @@ pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
             {
                 Conclusion::Void(format!("{}{LIMIT}", close_words(Some(*code), reason.as_str())))
             }
-            _ => late_pong().map_or_else(|| failed(run), Conclusion::Void),
+            _ => our_own().map_or_else(|| failed(run), Conclusion::Void),
         },
         _ => failed(run),
     }

@@ -137,3 +137,14 @@ fn fewer_users_run_fewer_at_once() {
     };
     assert_eq!((asked.together(), asked.total()), (2, 7));
 }
+
+#[test]
+fn a_pass_says_what_it_leaves_open() {
+    let whole = run(Ending::Completed, close(1000), Phase::Closing);
+    let of = |clean: usize| Runs { completed: vec![&whole; clean], ..Runs::default() };
+    // 1 - 0.05^(1/n), rounded up.
+    for (clean, percent) in [(12, "22.1"), (3, "63.2"), (50, "5.9"), (1, "95")] {
+        let words = format!("up to {percent} % of runs failing is not excluded (95 %)");
+        assert_eq!(left_open(&of(clean)), words);
+    }
+}

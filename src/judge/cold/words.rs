@@ -119,6 +119,7 @@ fn stopped(probing: &Probing) -> (String, String) {
         }
         Some(StopReason::Interrupted) => ("the run was interrupted", "run it to its end"),
         Some(StopReason::Decided) => ("the run ended on another failure", "mend the failed check first"),
+        Some(StopReason::Unheard) => ("what comes unasked is not known", "see serves"),
         Some(StopReason::AnswerUntold) => ("an answer cannot be told from what comes unasked", "see serves"),
         Some(StopReason::NotServed) | None => ("no single socket was served", "see serves"),
     };

@@ -2,45 +2,47 @@
 //!
 //! Takes what came on every socket and what every conversation is known by; gives the leaks and how much was looked at.
 //! Pure. The surprising rule: a captured text that is the same in *every* conversation marks none of them; one that only
-//! some conversations of several users have in common is a leak by itself.
+//! some conversations of several users have in common is a leak by itself, unless it is a number that a sequence may give.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::observation::EndKind;
 use super::super::prober::Prober;
 use super::conversation::Held;
+use super::incoming::Incoming;
 use super::marks::{Lookout, Mark, is_short};
+use super::places::{Places, foreign};
 use super::seen::{Company, IsolationSeen, Leak};
-use super::transcript::Own;
+use super::transcript::{Own, around};
 use crate::config::{Flow, IsolationSettings};
-use crate::trust::Excerpt;
+use crate::trust::{Excerpt, Redactor};
 
 /// How many leaks are kept.
 const KEPT: usize = 16;
 
 /// True when a conversation's nonce reaches the server: only then can it come back.
-pub(super) fn nonce_is_sent(prober: &Prober, flow: &Flow) -> bool {
+fn nonce_is_sent(prober: &Prober, flow: &Flow) -> bool {
     prober.conversation.path.names_nonce() || flow.messages().any(|message| message.text.names_nonce())
 }
 
-/// Looks through everything that came.
+/// Looks through everything that came in conversations of these flows.
 pub(super) fn searched(
     prober: &Prober,
     settings: &IsolationSettings,
     held: &[Held],
-    nonce_sent: bool,
+    flows: &[&Flow],
 ) -> IsolationSeen {
     let mut seen = IsolationSeen {
-        conversations: u32::try_from(held.len()).unwrap_or(u32::MAX),
+        conversations: count(held.len()),
         at_once: at_once(held),
         ..IsolationSeen::default()
     };
     let users: BTreeSet<&str> = held.iter().map(|held| held.run.user.as_str()).collect();
-    seen.users = u32::try_from(users.len()).unwrap_or(u32::MAX);
-    let shown = |text: &str| Excerpt::new(&prober.redactor.redact_cut(text));
-    let marks = marks(settings, held, nonce_sent, &mut seen, &shown);
+    seen.users = count(users.len());
+    let mut marks = marks(held, flows.iter().all(|flow| nonce_is_sent(prober, flow)), &mut seen);
+    marks.extend(captures(settings, held, flows, &prober.redactor, &mut seen));
     let lookout = Lookout::new(marks);
-    seen.marks = u32::try_from(lookout.len()).unwrap_or(u32::MAX);
+    seen.marks += count(lookout.len());
     for held in held {
         seen.frames += held.transcript.seen;
         seen.shared += held.transcript.shared;
@@ -91,18 +93,11 @@ fn at_once(held: &[Held]) -> u32 {
         };
         batches.entry(batch).or_default().insert(&held.run.user);
     }
-    let most = batches.values().map(BTreeSet::len).max().unwrap_or(0);
-    u32::try_from(most).unwrap_or(u32::MAX)
+    count(batches.values().map(BTreeSet::len).max().unwrap_or(0))
 }
 
-/// What conversations are known by; what says nothing is counted instead.
-fn marks(
-    settings: &IsolationSettings,
-    held: &[Held],
-    nonce_sent: bool,
-    seen: &mut IsolationSeen,
-    shown: &impl Fn(&str) -> Excerpt,
-) -> Vec<Mark> {
+/// Nonces and users; what says nothing is counted instead.
+fn marks(held: &[Held], nonce_sent: bool, seen: &mut IsolationSeen) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut users = BTreeSet::new();
     for held in held {
@@ -121,21 +116,26 @@ fn marks(
             marks.push(mark(&run.user, "user"));
         }
     }
-    marks.extend(captures(settings, held, seen, shown));
     marks
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 /// True for a number that a sequence may give: others of that size stand in any frame, and mean something else.
 fn is_counted(text: &str) -> bool {
-    text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+    !is_short(text) && text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The captured texts that mark a conversation. Those of several users that are not everybody's are leaks.
+/// The captured texts that mark a conversation wherever they stand. Those of several users that are not everybody's are
+/// leaks. Numbers are looked for at once, at their places.
 fn captures(
     settings: &IsolationSettings,
     held: &[Held],
+    flows: &[&Flow],
+    redactor: &Redactor,
     seen: &mut IsolationSeen,
-    shown: &impl Fn(&str) -> Excerpt,
 ) -> Vec<Mark> {
     let wanted = |name: &String| settings.captures.as_ref().is_none_or(|names| names.contains(name));
     let mut of_name: BTreeMap<&str, Vec<(&str, &Held)>> = BTreeMap::new();
@@ -152,16 +152,16 @@ fn captures(
             seen.constant += 1;
             continue;
         }
-        for value in values {
-            if is_short(value) || is_counted(value) {
-                seen.short += 1;
-                continue;
-            }
+        let short = count(values.iter().filter(|value| is_short(value)).count());
+        seen.short += short;
+        seen.passed_over += short;
+        for value in values.into_iter().filter(|value| !is_short(value) && !is_counted(value)) {
             let mut holders = texts.iter().filter(|(text, _)| *text == value).map(|(_, held)| *held);
             let Some(first) = holders.next() else { continue };
             for other in holders.filter(|other| other.run.user != first.run.user) {
-                add(seen, common(name, shown(value), first, other));
+                add(seen, leak_of(name, Excerpt::new(&redactor.redact_cut(value)), first, other));
             }
+            seen.captures += 1;
             marks.push(Mark {
                 text: value.to_owned(),
                 run: first.run.number,
@@ -169,12 +169,68 @@ fn captures(
                 kind: name.to_owned(),
             });
         }
+        let pointers = flows.iter().flat_map(|flow| flow.captured_at()).filter(|(other, _)| *other == name);
+        let pointers: Vec<String> = pointers.flat_map(|(_, pointers)| pointers.to_vec()).collect();
+        at_places(Taken { name, texts: &texts, pointers: &pointers }, held, redactor, seen);
     }
     marks
 }
 
-/// A captured text that two users have in common.
-fn common(name: &str, text: Excerpt, first: &Held, other: &Held) -> Leak {
+/// What was captured under one name: the texts with their conversations, and the pointers.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    name: &'a str,
+    texts: &'a [(&'a str, &'a Held)],
+    pointers: &'a [String],
+}
+
+/// Looks for the numbers among captured values where such values stand; counts those that mark nobody there.
+fn at_places(taken: Taken<'_>, held: &[Held], redactor: &Redactor, seen: &mut IsolationSeen) {
+    let Taken { name, texts, pointers } = taken;
+    let numbers: BTreeSet<&str> =
+        texts.iter().map(|(text, _)| *text).filter(|text| is_counted(text)).collect();
+    if numbers.is_empty() {
+        return;
+    }
+    let mut first: BTreeMap<&str, &Held> = BTreeMap::new();
+    // Whoever counts for each user apart gives several users the same: then a number is nobody's.
+    let shared = texts.iter().any(|(text, held)| {
+        let of = first.entry(*text).or_insert(held);
+        numbers.contains(text) && of.run.user != held.run.user
+    });
+    let owners: BTreeMap<&str, &str> = first.iter().map(|(text, held)| (*text, &*held.run.user)).collect();
+    let sockets: Vec<(&str, Places)> =
+        held.iter().map(|held| (&*held.run.user, places(held, pointers))).collect();
+    let Some(found) = (!shared).then(|| foreign(&sockets, &owners)).flatten() else {
+        seen.short += count(numbers.len());
+        seen.passed_over += count(numbers.len());
+        return;
+    };
+    seen.marks += count(numbers.len());
+    seen.captures += count(numbers.len());
+    let mut known = BTreeSet::new();
+    for (socket, shown) in found {
+        let (Some(own), Some(of)) = (held.get(socket), first.get(&*shown.value)) else { continue };
+        if !numbers.contains(&*shown.value) || !known.insert((socket, &*shown.value)) {
+            continue;
+        }
+        let Some((at, payload)) = own.transcript.kept().get(shown.frame) else { continue };
+        let text = around(&String::from_utf8_lossy(payload), &shown.value, redactor);
+        add(seen, Leak { at: *at, ..leak_of(name, text, of, own) });
+    }
+}
+
+/// What a conversation's socket shows at the places of a captured value.
+fn places(held: &Held, pointers: &[String]) -> Places {
+    let mut places = Places::default();
+    for (index, (_, payload)) in held.transcript.kept().iter().enumerate() {
+        places.add(index, &Incoming::new(payload), pointers);
+    }
+    places
+}
+
+/// A captured text of the first that the other got too.
+fn leak_of(name: &str, text: Excerpt, first: &Held, other: &Held) -> Leak {
     Leak {
         run: other.run.number,
         user: other.run.user.clone(),

@@ -3,13 +3,13 @@
 //! Takes what every conversation is known by (its nonce, its user, what was captured in it) and what came on its socket;
 //! gives the leaks. Pure. The surprising rule: a mark counts only where no letter or digit touches it, and not inside a mark
 //! of the socket's own, so that `user-1` is neither found in `user-10` nor in one's own `user-1-b`. A nonce is nobody's word:
-//! it counts wherever it stands, in letters of either case, and in base64.
+//! it counts wherever it stands, in letters of either case, in hexadecimal, and in base64.
 
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use crate::trust::base64_inside;
+use crate::trust::{base64_inside, hexadecimal};
 
 /// The shortest mark that is looked for, in characters: a shorter one stands in any text by chance.
 const SHORTEST: usize = 4;
@@ -48,7 +48,7 @@ pub(super) struct Lookout {
     marks: Vec<Mark>,
     /// Every mark as a word, and nonces in base64.
     words: Patterns,
-    /// Nonces, in letters of either case.
+    /// Nonces, in letters of either case, and in hexadecimal.
     nonces: Patterns,
 }
 
@@ -82,7 +82,7 @@ impl Lookout {
         let (mut words, mut nonces) = (Vec::new(), Vec::new());
         for (index, mark) in marks.iter().enumerate() {
             if mark.is_nonce() {
-                nonces.push((index, mark.text.clone()));
+                nonces.extend([(index, mark.text.clone()), (index, hexadecimal(&mark.text))]);
                 let encoded = (0..3).flat_map(|alignment| base64_inside(&mark.text, alignment));
                 words.extend(encoded.map(|text| (index, text)));
                 continue;
@@ -100,6 +100,13 @@ impl Lookout {
     /// How many marks are looked for.
     pub(super) fn len(&self) -> usize {
         self.marks.len()
+    }
+
+    /// True where such a text of the same user is looked for.
+    pub(super) fn looks_for(&self, mark: &Mark) -> bool {
+        let alike =
+            |other: &Mark| (&other.text, &other.user, &other.kind) == (&mark.text, &mark.user, &mark.kind);
+        self.marks.iter().any(alike)
     }
 
     /// The marks of others in a text that came on a socket of `user`, each once.
@@ -190,6 +197,8 @@ mod tests {
         let marks = [mark(nonce, 5, "anna", "nonce"), mark(other, 50, "carl", "nonce")];
         let texts = |nonce: &str| {
             let mut texts = vec![format!("thread{nonce}9"), format!("<{}>", nonce.to_uppercase())];
+            let hex = nonce.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            texts.extend([format!("0x{hex}00"), hex.to_uppercase()]);
             for before in ["", "x", "xy"] {
                 let text = format!("{before}{nonce} and more");
                 texts.extend([STANDARD.encode(&text), format!("/a/{}", URL_SAFE_NO_PAD.encode(&text))]);

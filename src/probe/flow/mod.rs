@@ -10,6 +10,7 @@ mod conversation;
 mod incoming;
 mod isolation;
 mod marks;
+mod places;
 mod progress;
 mod runs;
 mod seen;

@@ -15,7 +15,7 @@ use super::super::spec::SocketSpec;
 use super::barrier;
 use super::condition::Condition;
 use super::conversation::{Errand, Held, Places, hold};
-use super::isolation::{nonce_is_sent, searched};
+use super::isolation::searched;
 use super::marks::{Lookout, Mark};
 use super::seen::{AgentAsked, AgentSeen, Company};
 use crate::config::{AgentSettings, Captured, Costs, Flow, IsolationSettings, Values};
@@ -66,8 +66,8 @@ pub async fn run_flows(
         runner.run(batch, series, cut).await;
     }
     let isolation = asked.isolation.map(|settings| {
-        let sent = batches.iter().all(|batch| nonce_is_sent(prober, batch.flow));
-        searched(prober, settings, &runner.held, sent)
+        let flows: Vec<&Flow> = batches.iter().map(|batch| batch.flow).collect();
+        searched(prober, settings, &runner.held, &flows)
     });
     let agent = asked.agent.filter(|_| asked.agent_counts).map(|agent| AgentAsked {
         flow: agent.flow.name.clone(),

@@ -245,6 +245,12 @@ pub struct IsolationSeen {
     pub cut: u32,
     /// Users and captures too short to be looked for, and captured numbers that a sequence may give.
     pub short: u32,
+    /// Captured values among the marks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub captures: u32,
+    /// Captured values that were not looked for; they are among the short ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: u32,
     /// Captures that were equal in every conversation, and so mark none.
     pub constant: u32,
     /// The first leaks.

@@ -83,6 +83,11 @@ impl Transcript {
         }
     }
 
+    /// The frames that are kept, in their order: when each came, and its payload.
+    pub(super) fn kept(&self) -> &[(u64, Bytes)] {
+        &self.frames
+    }
+
     /// All finds of marks of others on a socket of `user`.
     pub(super) fn foreign(&self, lookout: &Lookout, own: Own<'_>) -> Vec<Find> {
         let mut streams = Streams::default();
@@ -91,7 +96,9 @@ impl Transcript {
             let seams = streams.seams(&incoming);
             finds(*at, &incoming, &seams, lookout, own)
         });
-        frames.chain(self.late.iter().cloned()).collect()
+        // What was taken for a mark when it came may be everybody's, or a number.
+        let late = self.late.iter().filter(|find| lookout.looks_for(&find.mark));
+        frames.chain(late.cloned()).collect()
     }
 }
 
@@ -117,7 +124,7 @@ fn finds(at: u64, incoming: &Incoming<'_>, seams: &[String], lookout: &Lookout, 
 
 /// The part of a text around a mark in it, so that an excerpt shows the mark. Secrets go first: a part of a text may begin
 /// in the middle of one.
-fn around(text: &str, mark: &str, redactor: &Redactor) -> Excerpt {
+pub(super) fn around(text: &str, mark: &str, redactor: &Redactor) -> Excerpt {
     let text = redactor.redact_cut(text);
     let found = text.find(mark).or_else(|| text.to_ascii_lowercase().find(&mark.to_ascii_lowercase()));
     let Some(at) = found.filter(|_| text.len() > 300) else { return Excerpt::new(&text) };
@@ -168,6 +175,8 @@ mod tests {
         let found: Vec<String> =
             transcript.foreign(&known, own("a", &redactor)).into_iter().map(|find| find.mark.text).collect();
         assert_eq!(found, ["run-77", "nonce-2"]);
+        let fewer = Lookout::new(vec![mark("run-77")]);
+        assert_eq!(transcript.foreign(&fewer, own("a", &redactor)).len(), 1, "a mark no more");
         assert!(
             transcript.foreign(&known, own("b", &redactor)).iter().all(|find| find.mark.text == "nonce-2")
         );

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::super::seen::{Ending, FlowRun};
+use super::super::seen::{Ending, FlowRun, IsolationSeen};
 use super::*;
 use crate::config::{FileConfig, Lookup, Merged, Purpose, Typed, merge};
 use crate::probe::Address;
@@ -133,5 +133,70 @@ async fn a_strict_flow_passes_over_a_list_as_a_whole_or_each_of_its_events() {
             assert_eq!(run.is_whole(), passes, "{ignored}: {run:?}");
             assert_eq!(matches!(run.ending, Ending::Unexpected { .. }), !passes, "{ignored}: {run:?}");
         }
+    }
+}
+
+/// A server on loopback that answers whatever it is told with the frames of this user.
+async fn numbering(frames: fn(&str) -> Vec<String>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let Ok(mut socket) = accept_async(stream).await else { return };
+                while let Some(Ok(Message::Text(user))) = socket.next().await {
+                    for frame in frames(&user) {
+                        let _ = socket.send(Message::text(frame)).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+/// What two conversations at once show of each other; each sends its user, and captures the number of its run.
+async fn shown(frames: fn(&str) -> Vec<String>) -> IsolationSeen {
+    let flow = "flows: { f: { steps: [ { send: '{{user}}' }, { expect: { type: done, capture: { run: /run_id } } } ] } }\n";
+    let url = numbering(frames).await;
+    let merged = with_flow(&url, "anna, bert", "", flow);
+    let address = Address::new(&url::Url::parse(&url).unwrap()).unwrap();
+    let prober = Prober::new(address, &merged.settings, None, Redactor::default(), Instant::now(), 0);
+    let isolation = merged.settings.configured.isolation.as_ref();
+    let asked = FlowsAsked { agent: None, agent_counts: false, isolation, request_timeout: None };
+    let mut series = Series::after("run".to_owned(), 0);
+    let seen = run_flows(&prober, asked, &mut series, &CancellationToken::new()).await;
+    assert!(seen.runs.iter().all(FlowRun::is_whole), "{seen:?}");
+    seen.isolation.unwrap()
+}
+
+fn run_of(user: &str) -> u32 {
+    if user == "anna" { 4711 } else { 4712 }
+}
+
+fn done(user: &str, before: &str) -> Vec<String> {
+    vec![before.to_owned(), format!(r#"{{"type":"done","run_id":{}}}"#, run_of(user))]
+}
+
+#[tokio::test]
+async fn a_captured_number_is_looked_for_where_such_numbers_stand() {
+    let clean = shown(|user| done(user, r#"{"seq":4711,"left":[4712]}"#)).await;
+    assert_eq!((clean.leaks_total, clean.captures, clean.passed_over), (0, 2, 0), "{clean:?}");
+    let leaking = shown(|user| done(user, r#"{"data":{"run_id":"4711"}}"#)).await;
+    let [leak] = leaking.leaks.as_slice() else { panic!("{leaking:?}") };
+    assert_eq!((&*leak.user, &*leak.of_user, &*leak.mark), ("bert", "anna", "run"));
+    assert!(leak.text.as_str().contains("4711") && leaking.captures == 2, "{leaking:?}");
+}
+
+#[tokio::test]
+async fn numbers_that_count_and_short_ones_are_passed_over() {
+    let counts = |user: &str| {
+        let before = (4700..run_of(user)).map(|number| format!(r#"{{"type":"x","run_id":{number}}}"#));
+        before.chain(done(user, "{}")).collect()
+    };
+    let short = |user: &str| vec![format!(r#"{{"type":"done","run_id":{}}}"#, run_of(user) % 100)];
+    for frames in [counts as fn(&str) -> Vec<String>, short] {
+        let seen = shown(frames).await;
+        assert_eq!((seen.leaks_total, seen.captures, seen.passed_over), (0, 0, 2), "{seen:?}");
     }
 }
