@@ -184,9 +184,9 @@ impl Settings {
 
 /// Bad tokens, a good one before and after, and the controls of oversized ones.
 fn of_auth(auth: &AuthSettings) -> u32 {
-    let oversized = auth.kinds.contains(&BadToken::Oversized);
+    let oversized = auth.made().any(|kind| kind == BadToken::Oversized);
     let controls = if oversized { AuthSettings::CONTROLS } else { 0 };
-    count(auth.kinds.len()).saturating_add(controls).saturating_mul(auth.tries).saturating_add(2)
+    count(auth.made().count()).saturating_add(controls).saturating_mul(auth.tries).saturating_add(2)
 }
 
 /// Messages that a socket sends before anything is asked of it twice: its text, and its token where that goes first.
