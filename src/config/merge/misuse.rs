@@ -44,6 +44,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "6:19: frames.kinds[0]: there is no kind of frame \"binari\", did you mean binary?",
     ),
     ("frames: { kinds: [far-over] }", "6:18: frames.kinds: what is too large is not stated"),
+    ("frames: { tries: 0 }", "6:18: frames.tries: \"0\" is too small"),
     ("frames: { bystanders: 0 }", "6:23: frames.bystanders: \"0\" is too small"),
     (
         "frames: { bystanders: 3 }",
