@@ -28,7 +28,7 @@ isolation: {}
 auth: {}
 hold: { for: 5s, sockets: 3, ping-every: 1s, heartbeat: { expect: '{"type":"heartbeat"}', every: 1s } }
 api: { endpoints: [ { path: /health, json: { /status: healthy }, times: 3, at-once: 5 } ] }
-frames: {}
+frames: { tries: 2 }
 logs: {}
 "#;
 

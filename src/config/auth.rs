@@ -36,6 +36,8 @@ pub struct AuthSettings {
     pub tries: u32,
     /// The kinds, in the order of [`BadToken::ALL`].
     pub kinds: Vec<BadToken>,
+    /// Those of them that cannot be made of the good tokens, which are given ready.
+    pub unmade: Vec<BadToken>,
     /// Whom a token of a wrong audience is made out to.
     pub audience: String,
     /// How long a server may take to refuse a token once it was spoken to; `None`: as long as an answer may take. Default
@@ -183,28 +185,49 @@ pub(crate) fn auth(
             return at(&keys, flaw);
         }
     }
-    let signed = [BadToken::Expired, BadToken::NotYetValid, BadToken::WrongAudience];
-    if matches!(token.origin, TokenOrigin::Ready { .. } | TokenOrigin::Unread { is_ready: true, .. })
-        && let Some(kind) = signed.into_iter().find(|kind| names(*kind))
-    {
-        let flaw = Flaw::new(format!(
-            "a token that is {kind} must be signed, and tokens that are given ready have no key"
-        ))
-        .help("leave it out, or say how good ones are signed: token: { secret-env: NAME }");
-        return at(&["auth", "kinds"], flaw);
+    if let Some(kind) = SIGNED.into_iter().find(|kind| is_given_ready(&token.origin) && names(*kind)) {
+        return at(&["auth", "kinds"], without_key(kind));
     }
     let kinds = kinds.map_or_else(|| BadToken::ALL.to_vec(), |found| found.value);
     let waits = token.carriers.iter().any(|carrier| matches!(carrier, Carrier::FirstMessage(_)));
     let possible =
         |kind: &BadToken| kinds.contains(kind) && (has_audience || *kind != BadToken::WrongAudience);
+    let kinds: Vec<BadToken> = BadToken::ALL.into_iter().filter(possible).collect();
     Ok(Some(AuthSettings {
+        unmade: kinds.iter().copied().filter(|kind| !can_be_made(*kind, &token.origin)).collect(),
         refusals: refusals.map_or_else(|| DEFAULT_REFUSALS.to_vec(), |found| found.value),
         tries: tries.map_or(1, |found| found.value),
-        kinds: BadToken::ALL.into_iter().filter(possible).collect(),
+        kinds,
         audience: audience.map_or_else(|| OTHER_AUDIENCE.to_owned(), |found| found.value),
         patience: patience.map(|found| found.value).or(waits.then_some(FIRST_MESSAGE)),
         pace: limits.openings_per_second,
     }))
+}
+
+/// Kinds that must be signed with the key of good ones.
+const SIGNED: [BadToken; 3] = [BadToken::Expired, BadToken::NotYetValid, BadToken::WrongAudience];
+
+fn without_key(kind: BadToken) -> Flaw {
+    Flaw::new(format!("a token that is {kind} must be signed, and tokens that are given ready have no key"))
+        .help("leave it out, or say how good ones are signed: token: { secret-env: NAME }")
+}
+
+fn is_given_ready(origin: &TokenOrigin) -> bool {
+    matches!(origin, TokenOrigin::Ready { .. } | TokenOrigin::Unread { is_ready: true, .. })
+}
+
+/// Whether a kind can be made of good tokens of this origin; what no command has given yet is taken for JWTs.
+fn can_be_made(kind: BadToken, origin: &TokenOrigin) -> bool {
+    if is_given_ready(origin) && SIGNED.contains(&kind) {
+        return false;
+    }
+    let takes_parts = matches!(kind, BadToken::WrongKey | BadToken::AlgNone | BadToken::Oversized);
+    match origin {
+        TokenOrigin::Ready { tokens, .. } if takes_parts => {
+            tokens.all().any(|token| token.expose().split('.').count() == 3)
+        }
+        _ => true,
+    }
 }
 
 fn kind(text: &str) -> Result<BadToken, Flaw> {
@@ -236,13 +259,25 @@ impl AuthSettings {
     /// How often a good token beside a large header is tried at the most, for each oversized one without an answer.
     pub const CONTROLS: u32 = 5;
 
+    /// Kinds of which tokens can be made.
+    pub(crate) fn made(&self) -> impl Iterator<Item = BadToken> {
+        self.kinds.iter().copied().filter(|kind| !self.unmade.contains(kind))
+    }
+
     /// What it costs, in one line.
     pub(crate) fn words(&self) -> String {
-        let bad = self.kinds.len() * self.tries as usize;
+        let bad = self.made().count() * self.tries as usize;
+        let unmade: Vec<&str> = self.unmade.iter().map(|kind| kind.name()).collect();
+        let without = match unmade.join(", ") {
+            none if none.is_empty() => none,
+            names => format!("; {names} cannot be made of the tokens that are given"),
+        };
         let patience = self.patience.map_or_else(String::new, |patience| {
             format!(", each waited for up to {} s", patience.as_secs_f64())
         });
-        format!("auth: {bad} sockets with bad tokens, one after the other{patience}, and two with a good one")
+        format!(
+            "auth: {bad} sockets with bad tokens, one after the other{patience}, and two with a good one{without}"
+        )
     }
 }
 

@@ -21,6 +21,7 @@ use super::values::{self, Flaw, quoted};
 pub(crate) struct FramesModel {
     largest: Option<Text>,
     kinds: Option<Vec<Text>>,
+    tries: Option<Text>,
     bystanders: Option<Text>,
 }
 
@@ -31,12 +32,16 @@ pub struct FramesSettings {
     pub largest: Option<usize>,
     /// The kinds, in the order of [`BadFrame::ALL`].
     pub kinds: Vec<BadFrame>,
-    /// Sockets of other users that must not suffer. Default 2.
+    /// How often each kind is sent, each time on a socket of its own. Default 5.
+    pub tries: u32,
+    /// Sockets of other users, at a time, that must not suffer. Default 2.
     pub bystanders: u32,
     /// Pings within a second of the flood: inside the rate that the service states.
     pub pings: u32,
     /// What the bystanders say meanwhile, so that they are not taken for dead: the heartbeat of `hold`.
     pub own_heartbeat: Option<OwnHeartbeat>,
+    /// Messages of one user within any minute, at most.
+    pub messages_per_minute: Option<u32>,
     /// Openings a second, at most.
     pub pace: u32,
 }
@@ -115,6 +120,8 @@ impl fmt::Display for BadFrame {
 const MOST_PINGS: u32 = 60;
 /// Messages of the flood's socket besides its pings, which count with them: its token, and the next proper one.
 const BESIDES_PINGS: u32 = 2;
+/// The most tries with the same bystanders, which must not become as old as a revision lets requests become.
+const MOST_TOGETHER: u32 = 10;
 /// The largest size that may be stated: eight times as much is no more than what a far too large message may have.
 const LARGEST: usize = 16 << 20;
 
@@ -128,6 +135,7 @@ pub(crate) fn frames(
     let largest = sources.one(None, model.largest.as_ref(), &["frames", "largest"], size)?;
     let kinds = sources.many(None, model.kinds.as_ref(), &["frames", "kinds"], kind)?;
     let count = |text: &str| values::count(text, 1);
+    let tries = sources.one(None, model.tries.as_ref(), &["frames", "tries"], count)?;
     let given = sources.one(None, model.bystanders.as_ref(), &["frames", "bystanders"], count)?;
     let at = |keys: &[&str], flaw: Flaw| Err(sources.error(&Spot::of(None, keys), flaw));
     if let Some(found) = &kinds {
@@ -160,17 +168,23 @@ pub(crate) fn frames(
     Ok(Some(FramesSettings {
         kinds: BadFrame::ALL.into_iter().filter(possible).collect(),
         largest: largest.map(|found| found.value),
+        tries: tries.map_or(DEFAULT_TRIES, |found| found.value),
         bystanders,
         pings: limits
             .messages_per_minute
             .map_or(MOST_PINGS, |stated| stated.saturating_sub(BESIDES_PINGS).clamp(1, MOST_PINGS)),
         own_heartbeat: None,
+        messages_per_minute: limits.messages_per_minute,
         pace: limits.openings_per_second,
     }))
 }
 
 /// Bystanders where nothing is configured.
 const DEFAULT_BYSTANDERS: u32 = 2;
+/// Tries where nothing is configured: a frame that does harm one time in three is met in seven of eight runs (1 − 0.66⁵),
+/// where a single try would miss it in two of three. Eight would be sure (95 %) of it, and take minutes where messages are
+/// limited.
+const DEFAULT_TRIES: u32 = 5;
 
 /// How many users there are; sockets that do not tell theirs can be as many as one likes.
 #[derive(Debug, Clone, Copy)]
@@ -230,6 +244,34 @@ fn size(text: &str) -> Result<usize, Flaw> {
 }
 
 impl FramesSettings {
+    /// Sockets with a bad frame, of all kinds together.
+    fn bad(&self) -> u32 {
+        u32::try_from(self.kinds.len()).unwrap_or(u32::MAX).saturating_mul(self.tries)
+    }
+
+    /// Sockets of other users, of all kinds together.
+    fn others(&self) -> u32 {
+        let times = self.kinds.iter().map(|kind| self.tries.div_ceil(self.together(*kind)));
+        times.fold(0, u32::saturating_add).saturating_mul(self.bystanders)
+    }
+
+    /// All sockets: these, and a good one.
+    pub(crate) fn sockets(&self) -> u32 {
+        self.bad().saturating_add(self.others()).saturating_add(1)
+    }
+
+    /// How many tries of a kind have the same bystanders: as many as may be sent without waiting for another minute, and no
+    /// more than leave them young.
+    pub(crate) fn together(&self, kind: BadFrame) -> u32 {
+        let each = self.messages_of(kind).saturating_add(BESIDES_PINGS);
+        self.messages_per_minute.map_or(MOST_TOGETHER, |most| most / each).clamp(1, MOST_TOGETHER)
+    }
+
+    /// Whether bystanders are pinged after each try: where the messages of a user are limited, a service may count pings.
+    pub(crate) fn pings_bystanders(&self) -> bool {
+        self.messages_per_minute.is_none()
+    }
+
     /// Messages of a socket with such a frame, besides those of any socket.
     pub(crate) fn messages_of(&self, kind: BadFrame) -> u32 {
         match kind {
@@ -241,14 +283,26 @@ impl FramesSettings {
 
     /// What it costs, in one line.
     pub(crate) fn words(&self) -> String {
-        let kinds = self.kinds.len();
+        let kinds = if let [kind] = self.kinds[..] {
+            kind.to_string()
+        } else {
+            format!("{} kinds", self.kinds.len())
+        };
+        let tries = if self.tries == 1 { "once".to_owned() } else { format!("{} times", self.tries) };
+        let has = |kind| self.kinds.contains(&kind);
         let over = match self.largest {
-            Some(largest) => format!(", one of them {} KiB", BadFrame::far_over(largest) >> 10),
+            Some(largest) if has(BadFrame::FarOver) => {
+                format!(", the largest of {} KiB", BadFrame::far_over(largest) >> 10)
+            }
+            Some(_) => String::new(),
             None => ", none too large (frames.largest is not stated)".to_owned(),
         };
         format!(
-            "frames: {kinds} sockets with a bad frame each{over}, beside {} of other users",
-            self.bystanders
+            "frames: {} sockets with a bad frame each ({kinds}, each {tries}){over}, one after the other, beside {} \
+             of other users ({} in all)",
+            self.bad(),
+            self.bystanders,
+            self.others()
         )
     }
 }

@@ -97,15 +97,12 @@ impl ConfiguredChecks {
             let each = api.endpoints.iter().map(|endpoint| endpoint.times.saturating_add(endpoint.at_once));
             each.fold(0, u32::saturating_add)
         };
-        let frames = |frames: &super::FramesSettings| {
-            count(frames.kinds.len()).saturating_add(frames.bystanders).saturating_add(1)
-        };
         let all = [
             (CheckName::Isolation, own.map(|own| own.at_once.min(users))),
             (CheckName::Hold, self.hold.as_ref().map(|hold| hold.sockets)),
             (CheckName::Api, self.api.as_ref().map(requests)),
             (CheckName::Auth, self.auth.as_ref().map(of_auth)),
-            (CheckName::Frames, self.frames.as_ref().map(frames)),
+            (CheckName::Frames, self.frames.as_ref().map(super::FramesSettings::sockets)),
             (CheckName::Logs, self.logs.as_ref().map(|_| 1)),
         ];
         let agent = Some((CheckName::Agent, self.conversations(&runs, users))).filter(|(_, runs)| *runs > 0);
@@ -168,7 +165,8 @@ impl Settings {
         let hold = configured.hold.as_ref().map(|hold| each.saturating_add(hold.own_heartbeats()));
         let auth = configured.auth.as_ref().map(|auth| of_auth(auth).saturating_mul(each));
         let frames = configured.frames.as_ref().map(|frames| {
-            let one = |kind: &BadFrame| each.saturating_add(frames.messages_of(*kind));
+            let one =
+                |kind: &BadFrame| each.saturating_add(frames.messages_of(*kind)).saturating_mul(frames.tries);
             frames.kinds.iter().map(one).fold(each.saturating_add(1), u32::saturating_add)
         });
         let parts = [
@@ -184,9 +182,9 @@ impl Settings {
 
 /// Bad tokens, a good one before and after, and the controls of oversized ones.
 fn of_auth(auth: &AuthSettings) -> u32 {
-    let oversized = auth.kinds.contains(&BadToken::Oversized);
+    let oversized = auth.made().any(|kind| kind == BadToken::Oversized);
     let controls = if oversized { AuthSettings::CONTROLS } else { 0 };
-    count(auth.kinds.len()).saturating_add(controls).saturating_mul(auth.tries).saturating_add(2)
+    count(auth.made().count()).saturating_add(controls).saturating_mul(auth.tries).saturating_add(2)
 }
 
 /// Messages that a socket sends before anything is asked of it twice: its text, and its token where that goes first.
@@ -248,7 +246,7 @@ mod tests {
     fn all_that_is_opened_is_counted_and_what_does_not_run_is_not() {
         let settings = merged("").unwrap().settings;
         let sockets = |runs: fn(CheckName) -> bool, users| settings.configured.sockets(runs, users);
-        assert_eq!(sockets(|_| true, 6), (2 + 2 * 4) + 5 + (7 + 2) + (2 + 3 + 1) + 1);
+        assert_eq!(sockets(|_| true, 6), (2 + 2 * 4) + 5 + (7 + 2) + (2 * 5 + 2 * 3 + 1) + 1);
         assert_eq!(
             sockets(|check| check == CheckName::Agent, 3),
             2 + 2 * 3,
@@ -290,20 +288,25 @@ mod tests {
     #[test]
     fn what_does_not_fit_into_a_stated_limit_is_refused() {
         let refused = |more: &str| merged(more).unwrap_err().to_string();
-        let error = refused("limits: { sockets-per-run: 31 }\n");
-        let due = "limits.sockets-per-run: the configured checks open 31 sockets (agent 10, hold 5, api 9, frames 6, logs 1), and the \
-                   whole run, with its rounds, may open 31";
+        let error = refused("limits: { sockets-per-run: 42 }\n");
+        let due = "limits.sockets-per-run: the configured checks open 42 sockets (agent 10, hold 5, api 9, frames 17, logs 1), and the \
+                   whole run, with its rounds, may open 42";
         assert!(error.contains(due), "{error}");
-        assert!(merged("limits: { sockets-per-run: 32 }\n").is_ok());
+        assert!(merged("limits: { sockets-per-run: 43 }\n").is_ok());
         let few = "limits: { messages-per-minute: 3 }\n";
         let settings = merged(few).unwrap().settings;
         assert_eq!(settings.sockets_per_user(), 3);
         let words = settings.shares(&settings.configured).unwrap();
         assert!(
-            words.starts_with("limits: the configured checks open at most 31 of the 5000 sockets"),
+            words.starts_with("limits: the configured checks open at most 66 of the 5000 sockets"),
             "{words}"
         );
         assert!(words.contains(" messages in one user's name, 3 a minute, which takes "), "{words}");
+        let only = "checks: { only: [frames, serves] }\nlimits: { messages-per-minute: 10 }\n";
+        let settings = merged(only).unwrap().settings;
+        let words = settings.shares(&settings.configured).unwrap();
+        let due = "up to 22 messages in one user's name, 10 a minute, which takes 2 min or more";
+        assert!(words.ends_with(due) && words.contains("at most 23 of"), "{words}");
         let free = merged("").unwrap().settings;
         assert!(free.shares(&free.configured).unwrap().ends_with("its rounds the others"));
     }

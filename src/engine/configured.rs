@@ -114,7 +114,8 @@ impl Run<'_> {
                 }
                 _ => {
                     if let Some(frames) = frames {
-                        seen.frames = Some(send_bad_frames(prober, frames, learned, series, &cut).await);
+                        let sending = Box::pin(send_bad_frames(prober, frames, learned, series, &cut));
+                        seen.frames = Some(self.telling("frames", sending).await);
                     }
                 }
             }

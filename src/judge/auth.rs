@@ -103,8 +103,10 @@ fn counts(seen: &AuthSeen, fates: &[(BadToken, Fate)]) -> String {
     let unread = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Unread(_))).count();
     let mut counts = format!("{refused} of {} bad tokens refused", fates.len());
     if unread > 0 {
-        let words = "not answered, as no request with so large a header is, whoever sends it";
-        counts = format!("{counts}, {unread} oversized {words}");
+        let which =
+            if unread == 1 { "an oversized one".to_owned() } else { format!("{unread} oversized ones") };
+        counts =
+            format!("{counts}; {which} got no answer, and neither did a good token with a header as large");
     }
     counts.push_str(&left_out(seen));
     counts

@@ -4,6 +4,8 @@
 //! message was too large or we had said that nothing more comes, since a server that stops reading resets what is under way;
 //! everywhere else it is a crash.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::agent::not_run;
@@ -11,6 +13,7 @@ use super::check::{Check, Outcome};
 use super::classify::{Class, Kind, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
 use super::seen::classify;
+use super::statistics::clopper_pearson_upper;
 use crate::config::{BadFrame, CheckName};
 use crate::probe::{BadFrameSeen, Bystander, End, EndKind, FramesSeen, Opening, Phase};
 
@@ -34,23 +37,40 @@ pub(super) fn frames(evidence: &Evidence) -> Check {
     let learned = evidence.probing.as_ref().and_then(|probing| probing.learned.as_ref());
     let platform_counts = evidence.target.behind_front_end;
     let rules = Rules { declared: seen.declared, learned, closes: &seen.closes, platform_counts };
-    let kinds: Vec<(BadFrame, Fate)> =
-        seen.bad.iter().map(|bad| (bad.kind, of_frame(bad, seen, &rules))).collect();
+    let tried = tried(seen, &rules);
     let bystanders: Vec<Fate> = seen.bystanders.iter().map(|one| of_bystander(one, seen, &rules)).collect();
-    let numbers = numbers(seen, &kinds, &bystanders);
-    decide(seen, &kinds, &bystanders, &rules).with_evidence(numbers)
+    let numbers = numbers(seen, &tried, &bystanders);
+    decide(seen, &tried, &bystanders, &rules).with_evidence(numbers)
 }
 
-fn decide(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate], rules: &Rules<'_>) -> Check {
+/// One bad frame, and what became of it.
+struct Tried {
+    kind: BadFrame,
+    /// Of its kind, from 1 on.
+    number: u32,
+    fate: Fate,
+}
+
+fn tried(seen: &FramesSeen, rules: &Rules<'_>) -> Vec<Tried> {
+    let mut numbers: BTreeMap<BadFrame, u32> = BTreeMap::new();
+    let tried = seen.bad.iter().map(|bad| {
+        let number = numbers.entry(bad.kind).and_modify(|number| *number += 1).or_insert(1);
+        Tried { kind: bad.kind, number: *number, fate: of_frame(bad, seen, rules) }
+    });
+    tried.collect()
+}
+
+/// A bad frame as a report names it.
+fn name_of(kind: BadFrame, number: u32, seen: &FramesSeen) -> String {
+    match seen.tries {
+        0 | 1 => kind.name().to_owned(),
+        tries => format!("{kind} (try {number} of {tries})"),
+    }
+}
+
+fn decide(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate], rules: &Rules<'_>) -> Check {
     let bare = |outcome, summary: String| Check::bare(CheckName::Frames, outcome, summary);
-    let right = kinds.iter().filter(|(_, fate)| matches!(fate, Fate::Right(_))).count();
-    let alive = bystanders.iter().filter(|fate| matches!(fate, Fate::Right(_))).count();
-    let counts = format!(
-        "{right} of {} bad frames answered properly, {alive} of {} bystanders alive{}",
-        kinds.len(),
-        bystanders.len(),
-        left_out(seen)
-    );
+    let counts = counts(seen, tried, bystanders);
     let good = classify(&seen.good, rules);
     if good.class != Class::Ok {
         let summary = format!("a socket is not served to begin with: {}; {counts}", good.words);
@@ -60,46 +80,76 @@ fn decide(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate], ru
     let wrong = |fate: &Fate| if let Fate::Wrong(words) = fate { Some(words.clone()) } else { None };
     let mut failures: Vec<String> = bystanders.iter().filter_map(wrong).collect();
     let lost = !failures.is_empty();
-    let of_kinds = kinds.iter().filter_map(|(kind, fate)| Some(format!("{kind}: {}", wrong(fate)?)));
-    failures.extend(of_kinds);
+    let of_frames = tried
+        .iter()
+        .filter_map(|one| Some(format!("{}: {}", name_of(one.kind, one.number, seen), wrong(&one.fate)?)));
+    failures.extend(of_frames);
     if let Some(first) = failures.first() {
         let more = match failures.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        let check = bare(Outcome::Fail, format!("{first}{more}; {counts}"));
-        let check = if lost {
-            check.with_help(
-                "one user's frame must not end another's socket; if a healthy server closes sockets that say \
-                 nothing for so long, let them say the client's heartbeat (hold: { heartbeat: { send: ping } }), or declare \
-                 it: closes: [1000]",
-            )
-        } else {
-            check.with_help(
-                "catch what the handler raises: answer with an error, or close with 1003, 1007 or 1008",
-            )
-        };
-        return check.with_help("what it means: revgate explain frames");
+        return failed_help(bare(Outcome::Fail, format!("{first}{more}; {counts}")), lost);
     }
-    let void = kinds.iter().find_map(|(kind, fate)| match fate {
-        Fate::Void(words) => Some(format!("{kind}: {words}")),
-        _ => None,
-    });
-    let void = void.or_else(|| {
-        bystanders.iter().find_map(|fate| match fate {
-            Fate::Void(words) => Some(format!("a bystander: {words}")),
-            _ => None,
-        })
-    });
-    match void {
+    match void(seen, tried, bystanders) {
         Some(void) => bare(Outcome::Inconclusive, format!("{counts}; {void}"))
             .with_help("run the check again; see serves where single sockets fail too"),
-        None if kinds.is_empty() || bystanders.is_empty() => {
+        None if tried.is_empty() || bystanders.is_empty() => {
             bare(Outcome::Inconclusive, format!("too little was sent: {counts}"))
                 .with_help("name more kinds: frames: { kinds: [malformed-json, binary] }")
         }
-        None => bare(Outcome::Pass, counts),
+        None => bare(Outcome::Pass, format!("{counts}; {}", not_excluded(seen, tried))),
     }
+}
+
+/// The first of which nothing is known.
+fn void(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate]) -> Option<String> {
+    let frame = tried.iter().find_map(|one| match &one.fate {
+        Fate::Void(words) => Some(format!("{}: {words}", name_of(one.kind, one.number, seen))),
+        _ => None,
+    });
+    frame.or_else(|| {
+        bystanders.iter().find_map(|fate| match fate {
+            Fate::Void(words) => Some(format!("another user's socket: {words}")),
+            _ => None,
+        })
+    })
+}
+
+fn failed_help(check: Check, lost: bool) -> Check {
+    let check = if lost {
+        check.with_help(
+            "one user's frame must not end another's socket; if a healthy server closes sockets that say nothing for so long, let \
+             them say the client's heartbeat (hold: { heartbeat: { send: ping } }), or declare it: closes: [1000]",
+        )
+    } else {
+        check.with_help(
+            "catch what the handler raises: answer with an error, or close with 1003, 1007 or 1008",
+        )
+    };
+    check.with_help("what it means: revgate explain frames")
+}
+
+fn counts(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate]) -> String {
+    let right = tried.iter().filter(|one| matches!(one.fate, Fate::Right(_))).count();
+    let alive = bystanders.iter().filter(|fate| matches!(fate, Fate::Right(_))).count();
+    format!(
+        "{right} of {} bad frames answered properly, {alive} of {} sockets of other users alive{}",
+        tried.len(),
+        bystanders.len(),
+        left_out(seen)
+    )
+}
+
+/// What so many tries cannot show, where all went well.
+fn not_excluded(seen: &FramesSeen, tried: &[Tried]) -> String {
+    let sent = if seen.tries == 1 { "1 try".to_owned() } else { format!("{} tries", seen.tries) };
+    let most = clopper_pearson_upper(0, seen.tries, 0.95) * 100.0;
+    let words =
+        format!("{sent} of each kind cannot exclude one that does harm in up to {most:.0} % of tries");
+    // Only a socket that the front end keeps open is right and not tried again.
+    let kept = tried.iter().filter(|one| one.kind == BadFrame::HalfClose).count();
+    if kept == 1 && seen.tries > 1 { format!("{words} ({} once)", BadFrame::HalfClose) } else { words }
 }
 
 fn left_out(seen: &FramesSeen) -> String {
@@ -115,18 +165,18 @@ fn left_out(seen: &FramesSeen) -> String {
     words
 }
 
-fn numbers(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate]) -> Value {
+fn numbers(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate]) -> Value {
     let told = |fate: &Fate| match fate {
         Fate::Right(words) => ("right", words.clone()),
         Fate::Wrong(words) => ("wrong", words.clone()),
         Fate::Void(words) => ("void", words.clone()),
     };
-    let frames: Vec<Value> = kinds
+    let frames: Vec<Value> = tried
         .iter()
         .zip(&seen.bad)
-        .map(|((kind, fate), bad)| {
-            let (word, words) = told(fate);
-            json!({ "kind": kind, "fate": word, "words": words, "pongs": bad.pongs })
+        .map(|(one, bad)| {
+            let (word, words) = told(&one.fate);
+            json!({ "kind": one.kind, "try": one.number, "fate": word, "words": words, "pongs": bad.pongs })
         })
         .collect();
     let others: Vec<Value> = bystanders
@@ -136,7 +186,7 @@ fn numbers(seen: &FramesSeen, kinds: &[(BadFrame, Fate)], bystanders: &[Fate]) -
             json!({ "fate": word, "words": words })
         })
         .collect();
-    json!({ "frames": frames, "bystanders": others, "largest": seen.largest,
+    json!({ "frames": frames, "bystanders": others, "largest": seen.largest, "tries": seen.tries,
         "answers_again": seen.answers_again, "left_out": seen.left_out })
 }
 
@@ -209,13 +259,8 @@ fn of_end(kind: BadFrame, end: &EndKind, rules: &Rules<'_>) -> Fate {
         }
         EndKind::NoCloseFrame if kind == BadFrame::HalfClose => Fate::Right("ended".to_owned()),
         EndKind::Reset if forgiven => Fate::Right("cut while we were sending".to_owned()),
-        EndKind::NoCloseFrame => Fate::Wrong("TCP ended without a close frame (1006)".to_owned()),
-        EndKind::Reset => Fate::Wrong("TCP reset (1006)".to_owned()),
-        EndKind::TooLarge { limit } => {
-            Fate::Wrong(format!("a message larger than the {} MiB that are read", limit >> 20))
-        }
-        EndKind::Violation { what } => Fate::Wrong(format!("protocol violation \"{what}\"")),
-        EndKind::CutByUs => Fate::Void("cut by us".to_owned()),
+        EndKind::CutByUs => Fate::Void(end_words(end)),
+        _ => Fate::Wrong(end_words(end)),
     }
 }
 
@@ -242,8 +287,7 @@ fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> 
             return Fate::Void(format!("closed as declared while others were sent: {}", words.words));
         }
         let how = observation.end.as_ref().map_or_else(String::new, |end| end_words(&end.kind));
-        let during = seen.bad.iter().rev().find(|bad| bad.began <= at);
-        let during = during.map_or("before any bad frame", |bad| bad.kind.name());
+        let during = during(at, seen);
         return Fate::Wrong(format!("{during}: another user's socket was lost ({user}): {how}"));
     }
     if observation.timeline.cut.is_some() {
@@ -259,6 +303,10 @@ fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> 
             classify(observation, rules).words
         ));
     }
+    if let Some(at) = bystander.deaf {
+        let during = during(at, seen);
+        return Fate::Wrong(format!("{during}: another user's socket no longer answers pings ({user})"));
+    }
     match (bystander.pong, bystander.answered) {
         (Some(false), _) => Fate::Wrong(format!("another user's socket no longer answers pings ({user})")),
         (_, Some(false)) => Fate::Wrong(format!("another user's socket no longer answers ({user})")),
@@ -266,12 +314,21 @@ fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> 
     }
 }
 
+/// The bad frame behind which something happened to another's socket at this instant.
+fn during(at: u64, seen: &FramesSeen) -> String {
+    let before: Vec<&BadFrameSeen> = seen.bad.iter().take_while(|bad| bad.began <= at).collect();
+    let Some(last) = before.last() else { return "before any bad frame".to_owned() };
+    let number = before.iter().filter(|bad| bad.kind == last.kind).count();
+    name_of(last.kind, u32::try_from(number).unwrap_or(u32::MAX), seen)
+}
+
 fn end_words(end: &EndKind) -> String {
     match end {
         EndKind::CloseFrame { code, reason } => close_words(*code, reason.as_str()),
         EndKind::NoCloseFrame => "TCP ended without a close frame (1006)".to_owned(),
         EndKind::Reset => "TCP reset (1006)".to_owned(),
-        EndKind::TooLarge { .. } | EndKind::Violation { .. } => "it broke the protocol".to_owned(),
+        EndKind::TooLarge { limit } => format!("a message larger than the {} MiB that are read", limit >> 20),
+        EndKind::Violation { what } => format!("protocol violation \"{what}\""),
         EndKind::CutByUs => "cut by us".to_owned(),
     }
 }

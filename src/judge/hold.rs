@@ -54,7 +54,7 @@ pub(super) fn hold(evidence: &Evidence) -> Check {
 
 fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
     let bare = |outcome, summary: String| Check::bare(CheckName::Hold, outcome, summary);
-    let held = fates.iter().filter(|fate| **fate == Fate::Held).count();
+    let held = seen.sockets.iter().zip(fates).filter(|(socket, fate)| is_held(socket, fate)).count();
     let timed_out = fates.iter().filter(|fate| **fate == Fate::TimedOut).count();
     let mut counts = format!("{held} of {} sockets held {} s", fates.len(), seen.time_ms / 1000);
     if timed_out > 0 {
@@ -94,6 +94,15 @@ fn decide(seen: &HoldSeen, fates: &[Fate]) -> Check {
         None if fates.is_empty() => bare(Outcome::Inconclusive, "no socket was held".to_owned())
             .with_help("name more users, or raise limits.sockets-at-once"),
         None => bare(Outcome::Pass, counts),
+    }
+}
+
+/// True for a socket that was there to the end, whatever did not come on it.
+fn is_held(socket: &HeldSocket, fate: &Fate) -> bool {
+    match fate {
+        Fate::Held => true,
+        Fate::Wrong(_) => socket.served && !socket.lost,
+        Fate::TimedOut | Fate::Void(..) => false,
     }
 }
 

@@ -82,8 +82,7 @@ fn judged(read: &LogsRead, evidence: &Evidence) -> Check {
         Check::bare(CheckName::Logs, Outcome::Inconclusive, words)
             .with_help("let the application write less at this severity, or raise logs.severity")
     } else if clean < LEAST {
-        let words =
-            "badly behaved clients were there all the time, so what the application wrote shows nothing";
+        let words = "this run sent bad tokens or bad frames, or broke sockets off, all the time: what the application wrote shows nothing";
         Check::bare(CheckName::Logs, Outcome::Inconclusive, words)
             .with_help("leave out --pattern, so that the run has well-behaved clients alone for a while")
     } else {
@@ -151,10 +150,14 @@ fn passed_words(sorted: &Sorted<'_>, read: &LogsRead, clean: u64) -> String {
     );
     let counts = [
         (sorted.allowed, "excused by logs.allow"),
-        (sorted.in_windows, "while badly behaved clients were there"),
+        (
+            sorted.in_windows,
+            "not counted, written while this run sent bad tokens or bad frames, or broke sockets off",
+        ),
     ];
-    let counts =
-        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let entries = |count: usize| if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts = counts.map(|(count, what)| format!("{} {what}", entries(count)));
     let others = by_kind(&sorted.not_the_logs);
     let others = (!others.is_empty())
         .then(|| format!("not counted, for the checks that sent them judge them: {}", others.join(", ")));

@@ -4,6 +4,7 @@
 
 use revgate::config::CheckName;
 use revgate::judge::{ConfiguredEvidence, Evidence};
+use revgate::probe::FramesSeen;
 
 use crate::documents::approved;
 
@@ -24,9 +25,19 @@ pub(crate) fn failing() -> Evidence {
     with(FAILING)
 }
 
+/// Five tries of each kind where the record has one: it is the third, and the others are the correct server's.
+fn try_again(seen: &mut FramesSeen) {
+    let correct: ConfiguredEvidence = serde_json::from_str(PASSING).expect("a part of a record");
+    let correct = correct.frames.expect("bad frames").bad;
+    seen.tries = 5;
+    let tries = seen.bad.iter().zip(&correct).flat_map(|(own, right)| [right, right, own, right, right]);
+    seen.bad = tries.cloned().collect();
+}
+
 fn with(seen: &str) -> Evidence {
     let mut evidence = approved();
-    let configured: ConfiguredEvidence = serde_json::from_str(seen).expect("a part of a record");
+    let mut configured: ConfiguredEvidence = serde_json::from_str(seen).expect("a part of a record");
+    configured.frames.iter_mut().for_each(try_again);
     let took = configured.windows.iter().map(|window| (window.check, window.ended - window.began));
     evidence.times.extend(took.collect::<Vec<_>>());
     evidence.configured = configured;

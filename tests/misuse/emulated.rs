@@ -62,7 +62,12 @@ fn the_samples_misdeeds_are_blocked_each_by_its_own_check() {
         (", jwt_refusal: abort", auth, "auth", "missing: TCP ended without a close frame (1006)"),
         (", jwt_refusal: silence", auth, "auth", "missing: accepted, and silent"),
         (", jwt_refusal: accept", auth, "auth", "missing: accepted, and served like a good one"),
-        (", behaviour: binary-crash", frames, "frames", "binary: TCP ended without a close frame (1006)"),
+        (
+            ", behaviour: binary-crash",
+            frames,
+            "frames",
+            "binary (try 1 of 5): TCP ended without a close frame (1006)",
+        ),
         (", behaviour: heartbeat-never", hold, "hold", "heartbeat never sent"),
     ];
     side_by_side(&cases, |(candidate, asked, name, words)| {
@@ -98,8 +103,9 @@ fn a_plan_says_what_these_checks_cost_and_what_cannot_be() {
     for words in [
         "hold: 5 sockets for 600 s, a ping every 20 s, held for at most 300 s, which is the revision's request time-out",
         "auth: 8 sockets with bad tokens, one after the other, and two with a good one",
-        "limits: the configured checks open at most 32 of the 5000 sockets of the run, its rounds the others",
-        "frames: 9 sockets with a bad frame each, one of them 512 KiB, beside 2 of other users",
+        "limits: the configured checks open at most 84 of the 5000 sockets of the run, its rounds the others",
+        "frames: 45 sockets with a bad frame each (9 kinds, each 5 times), the largest of 512 KiB, one after the other, beside 2 of other \
+         users (18 in all)",
     ] {
         assert!(err.contains(words), "{words}\n{err}");
     }
@@ -115,7 +121,7 @@ fn no_more_than_half_of_what_the_revision_holds_is_taken_and_the_report_says_so(
         "hold with 2 at once instead of the 5 that were asked for: half of what the revision holds is 2",
         "frames with 1 at once instead of the 2 that were asked for: half of what the revision holds is 2",
         "2 of 2 sockets held 3 s; ",
-        "1 of 1 bystanders alive",
+        "1 of 1 sockets of other users alive",
     ] {
         assert!(out.contains(words), "{words}\n{out}{err}");
     }
@@ -132,10 +138,10 @@ fn what_the_configured_checks_open_is_taken_from_the_sockets_of_the_run() {
     let asked = "auth: {}\nframes: {}\nlimits: { openings-per-second: 200, sockets-per-run: 20 }";
     let (code, _, err) = check("", asked, &[]);
     assert_eq!(code, 2, "{err}");
-    let words = "limits.sockets-per-run: the configured checks open 25 sockets (auth 15, frames 10), and the whole run, with \
+    let words = "limits.sockets-per-run: the configured checks open 65 sockets (auth 15, frames 50), and the whole run, with \
                  its rounds, may open 20";
     assert!(err.contains(words), "{err}");
-    let (code, out, err) = check("", &asked.replace("per-run: 20", "per-run: 60"), &["--format", "json"]);
+    let (code, out, err) = check("", &asked.replace("per-run: 20", "per-run: 100"), &["--format", "json"]);
     assert_eq!(code, 11, "no room for enough rounds\n{out}{err}");
     let report: Value = serde_json::from_str(&out).unwrap();
     let of = |name: &str| {

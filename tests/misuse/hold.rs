@@ -113,7 +113,7 @@ race: { tolerated: 25%, noise: 1%, time-budget: 8s }
 limits: { openings-per-second: 200, messages-per-minute: 12 }
 hold: { for: 7s, sockets: 3, ping-every: 1s, heartbeat: { send: { type: heartbeat }, every: 5s } }
 auth: { kinds: [malformed] }
-frames: { kinds: [binary, empty], bystanders: 2 }
+frames: { kinds: [binary, empty], bystanders: 2, tries: 2 }
 "#;
 
 #[test]

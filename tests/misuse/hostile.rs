@@ -24,7 +24,7 @@ limits: { openings-per-second: 200 }
 agent: { flow: talk, runs: 1, at-once: 3, within: 3s }
 hold: { for: 3s, sockets: 2, ping-every: 1s }
 auth: { kinds: [missing, expired] }
-frames: { largest: 1MiB, bystanders: 1, kinds: [malformed-json, far-over, ping-flood] }
+frames: { largest: 1MiB, bystanders: 1, tries: 2, kinds: [malformed-json, far-over, ping-flood] }
 flows:
   talk:
     steps:

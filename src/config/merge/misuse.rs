@@ -44,6 +44,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "6:19: frames.kinds[0]: there is no kind of frame \"binari\", did you mean binary?",
     ),
     ("frames: { kinds: [far-over] }", "6:18: frames.kinds: what is too large is not stated"),
+    ("frames: { tries: 0 }", "6:18: frames.tries: \"0\" is too small"),
     ("frames: { bystanders: 0 }", "6:23: frames.bystanders: \"0\" is too small"),
     (
         "frames: { bystanders: 3 }",
@@ -156,13 +157,26 @@ fn a_token_in_the_first_message_is_waited_for_longer() {
 fn what_must_be_signed_is_not_made_of_ready_tokens() {
     let mut lookup = Lookup::default();
     lookup.insert(SecretSource::Environment("A".to_owned()), Ok(Secret::new("a-ready-token")));
-    let merged = |kinds: &str| {
+    let of = |lookup: &Lookup, kinds: &str| {
         let text = format!("{SERVICE}users: [u1, u2, u3]\ntoken: {{ tokens-env: A }}\nauth: {{{kinds}}}\n");
         let file = FileConfig::parse("revgate.yaml", text.as_bytes()).unwrap();
-        merge(&Typed::default(), Some(&file), &lookup, Purpose::Gate)
+        merge(&Typed::default(), Some(&file), lookup, Purpose::Gate)
     };
+    let merged = |kinds: &str| of(&lookup, kinds);
     let shown = merged(" kinds: [missing, expired] ").unwrap_err().to_string();
     let due = "revgate.yaml:6:16: auth.kinds: a token that is expired must be signed";
     assert!(shown.starts_with(due), "{shown}");
-    assert!(merged("").is_ok(), "what can be made of all kinds is");
+    let words = |merged: Merged| merged.settings.configured.words(|_| true, 3, None).concat();
+    let opaque = words(merged("").unwrap());
+    assert!(opaque.starts_with("auth: 3 sockets with bad tokens, "), "{opaque}");
+    lookup.insert(
+        SecretSource::Environment("A".to_owned()),
+        Ok(Secret::new("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSJ9.c2ln")),
+    );
+    let jwt = words(of(&lookup, "").unwrap());
+    assert!(
+        jwt.starts_with("auth: 6 sockets with bad tokens, ")
+            && jwt.ends_with("; expired, not-yet-valid cannot be made of the tokens that are given"),
+        "{jwt}"
+    );
 }

@@ -144,3 +144,36 @@ fn a_server_that_waits_for_a_first_message_has_served_nothing_and_refused_nothin
         "it waits for nothing"
     );
 }
+
+#[test]
+fn tokens_that_nobody_read_are_counted_apart() {
+    let seen = AuthSeen {
+        declared: Declared { send: true, expect: false },
+        closes: Vec::new(),
+        refusals: Vec::new(),
+        patience_ms: 3000,
+        first_message: false,
+        before: open(Vec::new(), None, None),
+        bad: Vec::new(),
+        after: None,
+        left_out: Vec::new(),
+    };
+    let fates = |unread: usize| {
+        let refused = (BadToken::Missing, Fate::Refused(String::new()));
+        let none = std::iter::repeat_n((BadToken::Oversized, Fate::Unread(String::new())), unread);
+        std::iter::once(refused).chain(none).collect::<Vec<_>>()
+    };
+    for (unread, due) in [
+        (0, "1 of 1 bad tokens refused"),
+        (
+            1,
+            "1 of 2 bad tokens refused; an oversized one got no answer, and neither did a good token with a header as large",
+        ),
+        (
+            2,
+            "1 of 3 bad tokens refused; 2 oversized ones got no answer, and neither did a good token with a header as large",
+        ),
+    ] {
+        assert_eq!(counts(&seen, &fates(unread)), due);
+    }
+}

@@ -151,3 +151,14 @@ fn a_hold_without_a_ping_shows_nothing_and_a_loss_says_what_may_be_asked_instead
     assert!(check.help[0].ends_with("hold: { for: 29s }") && check.help[1].contains("heartbeat: { send:"));
     assert_eq!(judged(&HoldSeen { sockets: Vec::new(), ..seen }).outcome, Outcome::Inconclusive);
 }
+
+#[test]
+fn a_socket_that_was_there_to_the_end_counts_as_held_whatever_was_missing_on_it() {
+    let mut seen = seen(None, Some(1000));
+    let gone = held(2000, Some(EndKind::NoCloseFrame));
+    seen.sockets = vec![held(60_000, None), held(60_000, None), gone];
+    let fates: Vec<Fate> = seen.sockets.iter().map(|socket| fate_of(socket, &seen)).collect();
+    let check = decide(&seen, &fates);
+    let due = "heartbeat never sent in 60 s, and 2 more; 2 of 3 sockets held 60 s; ";
+    assert!(check.outcome == Outcome::Fail && check.summary.starts_with(due), "{}", check.summary);
+}

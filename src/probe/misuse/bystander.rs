@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::learned::Learned;
-use super::super::observation::{Observation, Phase};
+use super::super::observation::{EndKind, Observation, Phase};
 use super::super::pace::Pace;
 use super::super::prober::Prober;
 use super::super::served::Came;
@@ -29,6 +29,9 @@ pub struct Bystander {
     pub served: bool,
     /// When the server ended it, in microseconds since the start of the run; `None` where it did not.
     pub lost: Option<u64>,
+    /// When it was sent the first ping that it did not answer, in microseconds since the start of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deaf: Option<u64>,
     /// Its ping was answered afterwards; `None` where it was lost before.
     pub pong: Option<bool>,
     /// Its message was answered afterwards; `None` where it was lost before, or no second message is ever answered.
@@ -39,8 +42,20 @@ pub struct Bystander {
 
 /// A socket that stands by.
 pub(super) enum Standing<'a> {
-    Open { dialogue: Box<Dialogue<'a>>, came: Came, prober: &'a Prober, lost: Option<u64>, pace: Pace },
+    Open(Box<Open<'a>>),
     Unopened(Box<Observation>),
+}
+
+/// One that was opened.
+pub(super) struct Open<'a> {
+    dialogue: Dialogue<'a>,
+    came: Came,
+    prober: &'a Prober,
+    lost: Option<u64>,
+    deaf: Option<u64>,
+    pace: Pace,
+    /// When its own heartbeat is due.
+    next_own: Option<Instant>,
 }
 
 /// Opens one after `delay`, and lets it be served.
@@ -58,7 +73,8 @@ pub(super) async fn stand_by<'a>(
         Err(unopened) => Standing::Unopened(unopened),
         Ok(mut dialogue) => {
             let came = dialogue.be_served(learned).await;
-            Standing::Open { dialogue: Box::new(dialogue), came, prober, lost: None, pace }
+            let (lost, deaf, next_own) = (None, None, None);
+            Standing::Open(Box::new(Open { dialogue, came, prober, lost, deaf, pace, next_own }))
         }
     }
 }
@@ -66,48 +82,44 @@ pub(super) async fn stand_by<'a>(
 impl Standing<'_> {
     /// Listens until the others are done with what they do, and says its heartbeat meanwhile, where it has one.
     pub(super) async fn stay(&mut self, over: &CancellationToken, own: Option<&OwnHeartbeat>) {
-        let Self::Open { dialogue, came: came @ Came::Far, prober, lost, pace } = self else { return };
-        let every = own.map_or(Duration::from_hours(24), |own| own.every);
-        let mut next = Instant::now() + every;
-        while let Some(heard) = over.run_until_cancelled(dialogue.hear(next)).await {
-            let heard = match (heard, own) {
-                (Heard::Nothing, Some(own)) if Instant::now() >= next && !dialogue.is_cut() => {
-                    next = pace.next(Instant::now() + every);
-                    pace.sent(Instant::now());
-                    let text = dialogue.filled(&own.text);
-                    dialogue.say(Message::text(text)).await.err().map(Heard::End)
-                }
-                (heard, _) => Some(heard),
-            };
-            match heard {
-                Some(Heard::End(kind)) => {
-                    *lost = Some(prober.now());
-                    *came = Came::End(kind);
-                    return;
-                }
-                Some(Heard::Nothing) => return,
-                _ => {}
-            }
+        if let Self::Open(open) = self
+            && open.came == Came::Far
+        {
+            open.stay(over, own).await;
+        }
+    }
+
+    /// Pings it, and remembers when, should it not answer.
+    pub(super) async fn look(&mut self) {
+        let Self::Open(open) = self else { return };
+        if open.came != Came::Far || open.deaf.is_some() || open.dialogue.is_cut() {
+            return;
+        }
+        let pinged = open.prober.now();
+        match open.dialogue.ping().await {
+            (Came::End(kind), _) => open.is_lost(kind),
+            (_, false) if !open.dialogue.is_cut() => open.deaf = Some(pinged),
+            _ => {}
         }
     }
 
     /// Whether it is still alive, and then goes.
     pub(super) async fn leave(self, learned: Option<&Learned>, again: bool) -> Bystander {
-        let (mut dialogue, mut came, lost) = match self {
+        let Open { mut dialogue, mut came, lost, deaf, .. } = match self {
             Self::Unopened(observation) => {
-                let observation = *observation;
-                return Bystander { served: false, lost: None, pong: None, answered: None, observation };
+                let (lost, deaf, pong, answered) = (None, None, None, None);
+                return Bystander { served: false, lost, deaf, pong, answered, observation: *observation };
             }
-            Self::Open { dialogue, came, lost, .. } => (dialogue, came, lost),
+            Self::Open(open) => *open,
         };
-        let (mut pong, mut answered) = (None, None);
+        let (mut pong, mut answered) = (deaf.map(|_| false), None);
         let served = lost.is_some() || came == Came::Far;
-        if came == Came::Far {
+        if came == Came::Far && deaf.is_none() {
             let (came_back, heard) = dialogue.ping().await;
             pong = Some(came_back == Came::Far && heard);
             came = came_back;
         }
-        if came == Came::Far && again {
+        if came == Came::Far && again && pong == Some(true) {
             came = match dialogue.ask().await {
                 Ok(()) => dialogue.be_answered(learned).await,
                 Err(kind) => Came::End(kind),
@@ -115,7 +127,36 @@ impl Standing<'_> {
             answered = Some(came == Came::Far);
         }
         let observation = dialogue.leave(came, Phase::Hold).await;
-        Bystander { served, lost, pong, answered, observation }
+        Bystander { served, lost, deaf, pong, answered, observation }
+    }
+}
+
+impl Open<'_> {
+    async fn stay(&mut self, over: &CancellationToken, own: Option<&OwnHeartbeat>) {
+        let every = own.map_or(Duration::from_hours(24), |own| own.every);
+        let mut next = *self.next_own.get_or_insert_with(|| Instant::now() + every);
+        while let Some(heard) = over.run_until_cancelled(self.dialogue.hear(next)).await {
+            let heard = match (heard, own) {
+                (Heard::Nothing, Some(own)) if Instant::now() >= next && !self.dialogue.is_cut() => {
+                    next = self.pace.next(Instant::now() + every);
+                    self.next_own = Some(next);
+                    self.pace.sent(Instant::now());
+                    let text = self.dialogue.filled(&own.text);
+                    self.dialogue.say(Message::text(text)).await.err().map(Heard::End)
+                }
+                (heard, _) => Some(heard),
+            };
+            match heard {
+                Some(Heard::End(kind)) => return self.is_lost(kind),
+                Some(Heard::Nothing) => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn is_lost(&mut self, kind: EndKind) {
+        self.lost = Some(self.prober.now());
+        self.came = Came::End(kind);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bad frames, one kind a socket, beside sockets of other users that must not suffer from them.
+//! Bad frames, one a socket and each kind several times, beside sockets of other users that must not suffer from them.
 //!
 //! Takes the settings and gives what was seen of each socket, with the times. It judges nothing. The surprising rule: one
 //! socket first shows whether a second message on it is answered at all, since a server that answers once may rightly be
@@ -22,12 +22,12 @@ use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::served::Came;
 use super::super::spec::SocketSpec;
-use super::bystander::{Bystander, PING, stand_by};
+use super::bystander::{Bystander, PING, Standing, stand_by};
 use crate::config::{BadFrame, FramesSettings};
 
 /// How long a server may take to react before the next proper message is sent.
 const REACTION_TIME: Duration = Duration::from_secs(1);
-/// Between two kinds, so that a bystander's end can be told to be of the one before.
+/// Between two tries, so that a bystander's end can be told to be of the one before.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What was seen of sockets with bad frames.
@@ -45,12 +45,20 @@ pub struct FramesSeen {
     pub good: Observation,
     /// Whether its second message was answered, too.
     pub answers_again: bool,
-    /// One for each kind, in their order.
+    /// How often each kind was to be sent.
+    #[serde(default = "once")]
+    pub tries: u32,
+    /// One for each try, kind after kind.
     pub bad: Vec<BadFrameSeen>,
-    /// The sockets of other users.
+    /// The sockets of other users, in their order: new ones for each kind.
     pub bystanders: Vec<Bystander>,
     /// Kinds that could not be sent: there is no usual message that could be cut into fragments.
     pub left_out: Vec<BadFrame>,
+}
+
+/// Records of before there was more than one try.
+fn once() -> u32 {
+    1
 }
 
 /// What was seen of one socket with a bad frame.
@@ -82,51 +90,167 @@ pub async fn send_bad_frames(
     series: &mut Series,
     cut: &CancellationToken,
 ) -> FramesSeen {
-    let pause = Duration::from_secs(1) / settings.pace.max(1);
     let (good, again) = reference(prober, &series.socket(Some(0)), learned, cut).await;
     // What bad frames do shows nothing where a good one is not served: the server is left in peace.
-    let (kinds, bystanders) = again.map_or((&[][..], 0), |_| (&settings.kinds[..], settings.bystanders));
+    let kinds = again.map_or(&[][..], |_| &settings.kinds[..]);
     let answers_again = again == Some(true);
-    let standing: Vec<SocketSpec> =
-        (0..bystanders as usize).map(|index| series.socket(Some(index + 1))).collect();
-    // The second message of each, in the end, has its place already.
-    prober.turn(&standing, prober.messages_of_socket() + 1, cut).await;
-    let standing =
-        standing.iter().zip(1..).map(|(spec, turn)| stand_by(prober, spec, learned, pause * turn, cut));
-    let mut standing = join_all(standing).await;
-    let over = CancellationToken::new();
-    let work = async {
-        let mut bad = Vec::new();
-        for kind in kinds.iter().filter(|kind| is_possible(**kind, prober)) {
-            if cut.is_cancelled() {
-                break;
-            }
-            let bystander = PAUSE.max(pause);
-            let spec = series.socket(Some(0));
-            let messages = prober.messages_of_socket() + settings.messages_of(*kind) as usize;
-            prober.turn(std::slice::from_ref(&spec), messages, cut).await;
-            let began = prober.now();
-            let seen = misbehave(prober, settings, *kind, &spec, learned, cut).await;
-            bad.push(BadFrameSeen { began, ..seen });
-            sleep(bystander).await;
+    let trying = Trying { prober, settings, learned, answers_again, cut };
+    let (mut bad, mut bystanders) = (Vec::new(), Vec::new());
+    for kind in kinds.iter().copied().filter(|kind| is_possible(*kind, prober)) {
+        let mut left = settings.tries;
+        while left > 0 && !cut.is_cancelled() {
+            let tries = settings.together(kind).min(left);
+            // Boxed, so that what is not under way takes no room.
+            let (seen, others) = Box::pin(trying.together(kind, tries, series)).await;
+            left = if seen.last().is_some_and(BadFrameSeen::has_shown_all) { 0 } else { left - tries };
+            bad.extend(seen);
+            bystanders.extend(others);
         }
-        over.cancel();
-        bad
-    };
-    let own = settings.own_heartbeat.as_ref();
-    let staying = join_all(standing.iter_mut().map(|standing| standing.stay(&over, own)));
-    let (bad, _) = tokio::join!(work, staying);
-    let leaving = standing.into_iter().map(|standing| standing.leave(learned, answers_again));
+    }
     FramesSeen {
         declared: prober.declared(),
         closes: prober.conversation.closes.clone(),
         patience_ms: u64::try_from(prober.timeouts.answer.as_millis()).unwrap_or(u64::MAX),
         largest: settings.largest.and_then(|largest| u64::try_from(largest).ok()),
+        tries: settings.tries,
         good,
         answers_again,
         bad,
-        bystanders: join_all(leaving).await,
+        bystanders,
         left_out: settings.kinds.iter().copied().filter(|kind| !is_possible(*kind, prober)).collect(),
+    }
+}
+
+/// What all tries have in common.
+#[derive(Clone, Copy)]
+struct Trying<'a> {
+    prober: &'a Prober,
+    settings: &'a FramesSettings,
+    learned: Option<&'a Learned>,
+    answers_again: bool,
+    cut: &'a CancellationToken,
+}
+
+impl<'a> Trying<'a> {
+    /// So many tries of a kind, beside the same sockets of other users.
+    async fn together(
+        self,
+        kind: BadFrame,
+        tries: u32,
+        series: &mut Series,
+    ) -> (Vec<BadFrameSeen>, Vec<Bystander>) {
+        let Self { prober, settings, learned, cut, .. } = self;
+        let others = settings.bystanders as usize;
+        let others: Vec<SocketSpec> = (0..others).map(|index| series.socket(Some(index + 1))).collect();
+        let tries: Vec<SocketSpec> = (0..tries).map(|_| series.socket(Some(0))).collect();
+        let messages = prober.messages_of_socket() + settings.messages_of(kind) as usize;
+        // A minute is waited for before there is anybody who would have to wait as well, and grow too old.
+        prober.room(&tries, messages, cut).await;
+        let mut standing = self.stand_by(&others).await;
+        let mut bad = Vec::new();
+        for spec in &tries {
+            if cut.is_cancelled() {
+                break;
+            }
+            let seen = Box::pin(self.beside(&mut standing, self.once(kind, spec, messages))).await;
+            let shown = seen.has_shown_all();
+            bad.push(seen);
+            if shown {
+                break;
+            }
+        }
+        let leaving = standing.into_iter().map(|standing| standing.leave(learned, self.answers_again));
+        (bad, join_all(leaving).await)
+    }
+
+    /// Opens sockets of other users, one after the other.
+    async fn stand_by(self, others: &[SocketSpec]) -> Vec<Standing<'a>> {
+        let Self { prober, learned, cut, .. } = self;
+        // The second message of each, in the end, has its place already.
+        prober.turn(others, prober.messages_of_socket() + 1, cut).await;
+        let apart = self.apart();
+        let standing =
+            others.iter().zip(1..).map(|(spec, turn)| stand_by(prober, spec, learned, apart * turn, cut));
+        let standing = join_all(standing).await;
+        sleep(apart).await;
+        standing
+    }
+
+    /// Does something while others are listened to, and then looks whether they are alive.
+    async fn beside<T>(self, standing: &mut [Standing<'_>], work: impl Future<Output = T>) -> T {
+        let over = CancellationToken::new();
+        let work = async {
+            let done = work.await;
+            over.cancel();
+            done
+        };
+        let own = self.settings.own_heartbeat.as_ref();
+        let staying = join_all(standing.iter_mut().map(|standing| standing.stay(&over, own)));
+        let (done, _) = tokio::join!(work, staying);
+        if self.settings.pings_bystanders() {
+            join_all(standing.iter_mut().map(Standing::look)).await;
+        }
+        done
+    }
+
+    /// One socket with a bad frame, on which so much is said; and the pause behind it.
+    async fn once(self, kind: BadFrame, spec: &SocketSpec, messages: usize) -> BadFrameSeen {
+        self.prober.turn(std::slice::from_ref(spec), messages, self.cut).await;
+        let began = self.prober.now();
+        let seen = self.misbehave(kind, spec).await;
+        sleep(PAUSE.max(self.apart())).await;
+        BadFrameSeen { began, ..seen }
+    }
+
+    /// Between two openings.
+    fn apart(self) -> Duration {
+        Duration::from_secs(1) / self.settings.pace.max(1)
+    }
+
+    /// One socket: greeted, then a bad frame, then a proper message.
+    async fn misbehave(self, kind: BadFrame, spec: &SocketSpec) -> BadFrameSeen {
+        let Self { prober, settings, learned, cut, .. } = self;
+        let seen = |sent, observation| BadFrameSeen {
+            kind,
+            sent,
+            reacted: false,
+            answered: false,
+            pongs: 0,
+            began: 0,
+            ended: prober.now(),
+            observation,
+        };
+        let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
+            Err(unopened) => return seen(false, *unopened),
+            Ok(dialogue) => dialogue,
+        };
+        let ready = match kind {
+            BadFrame::HalfClose => dialogue.be_served(learned).await,
+            _ => dialogue.be_greeted(learned).await,
+        };
+        if ready != Came::Far {
+            return seen(false, dialogue.leave(ready, Phase::Greeting).await);
+        }
+        let (mut reacted, mut pongs) = (false, 0);
+        let came = match dialogue.commit(kind, settings).await {
+            Err(end) => Came::End(end),
+            Ok(()) => react(&mut dialogue, kind, learned, &mut reacted, &mut pongs).await,
+        };
+        let answered = came == Came::Far;
+        // What is due after a half-close is the end, and no answer.
+        let phase = if answered { Phase::Hold } else { Phase::Answer };
+        let ended = prober.now();
+        let observation = dialogue.leave(came, phase).await;
+        BadFrameSeen { reacted, answered, pongs, ended, ..seen(true, observation) }
+    }
+}
+
+impl BadFrameSeen {
+    /// True for a try that need not be repeated: its socket never got so far, or neither answered nor ended within all the
+    /// patience, which takes long and is judged by itself.
+    fn has_shown_all(&self) -> bool {
+        let ended = self.observation.end.as_ref().is_some_and(|end| end.phase != Phase::Closing);
+        !self.sent || !(self.answered || ended)
     }
 }
 
@@ -214,49 +338,6 @@ fn padded(bytes: usize) -> Message {
     let mut text = format!("{head}{}{tail}", "x".repeat(padding));
     text.truncate(bytes);
     Message::text(text)
-}
-
-/// One socket: greeted, then a bad frame, then a proper message.
-async fn misbehave(
-    prober: &Prober,
-    settings: &FramesSettings,
-    kind: BadFrame,
-    spec: &SocketSpec,
-    learned: Option<&Learned>,
-    cut: &CancellationToken,
-) -> BadFrameSeen {
-    let seen = |sent, observation| BadFrameSeen {
-        kind,
-        sent,
-        reacted: false,
-        answered: false,
-        pongs: 0,
-        began: 0,
-        ended: prober.now(),
-        observation,
-    };
-    let mut dialogue = match Dialogue::open(prober, spec, prober.timeouts.opening, cut).await {
-        Err(unopened) => return seen(false, *unopened),
-        Ok(dialogue) => dialogue,
-    };
-    let ready = match kind {
-        BadFrame::HalfClose => dialogue.be_served(learned).await,
-        _ => dialogue.be_greeted(learned).await,
-    };
-    if ready != Came::Far {
-        return seen(false, dialogue.leave(ready, Phase::Greeting).await);
-    }
-    let (mut reacted, mut pongs) = (false, 0);
-    let came = match dialogue.commit(kind, settings).await {
-        Err(end) => Came::End(end),
-        Ok(()) => react(&mut dialogue, kind, learned, &mut reacted, &mut pongs).await,
-    };
-    let answered = came == Came::Far;
-    // What is due after a half-close is the end, and no answer.
-    let phase = if answered { Phase::Hold } else { Phase::Answer };
-    let ended = prober.now();
-    let observation = dialogue.leave(came, phase).await;
-    BadFrameSeen { reacted, answered, pongs, ended, ..seen(true, observation) }
 }
 
 /// What the server does about it, and then with a proper message.

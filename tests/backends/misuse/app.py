@@ -27,6 +27,7 @@ wrongly, with a bad frame:
 text-only             reads texts alone: a binary frame raises
 json-only             what is no JSON raises
 kills-everybody       what is no JSON ends the sockets of all users
+kills-third           each third text that is no JSON ends the socket of one other user
 hangs                 after what is no JSON nothing is ever answered
 half-close-kills      a connection that is not closed with 1000 ends the process
 
@@ -67,6 +68,7 @@ log = logging.getLogger("backend")
 app = FastAPI()
 sockets = set()
 poisoned = False
+bad_texts = 0
 
 
 class Refused(Exception):
@@ -189,6 +191,7 @@ async def messages(websocket):
 
 
 async def answer(websocket, text):
+    global bad_texts
     try:
         message = json.loads(text)
         if not isinstance(message, dict):
@@ -202,6 +205,11 @@ async def answer(websocket, text):
             return False
         if MODE == "hangs":
             return False
+        bad_texts += 1
+        if MODE == "kills-third" and bad_texts % 3 == 0:
+            others = sorted((other for other in sockets if other is not websocket), key=lambda other: other.state.user)
+            for other in others[:1]:
+                await other.close(1011, "internal error")
         await websocket.send_json({"type": "error", "error": "a message is a JSON object"})
         return True
     if message.get("type") == "heartbeat":
@@ -216,6 +224,7 @@ async def answer(websocket, text):
 
 async def converse(websocket, user):
     sockets.add(websocket)
+    websocket.state.user = user
     websocket.state.heard = asyncio.get_running_loop().time()
     beating = asyncio.create_task(heartbeats(websocket))
     limiting = asyncio.create_task(limits(websocket))

@@ -14,6 +14,8 @@
 // wrongly, with a bad frame:
 // json-only         what is no JSON destroys the connection
 // crash             what is no JSON ends the process
+// kills-third       each third text that is no JSON destroys the connection of one other user
+// deafens-third     the same, and that connection is read no more
 // hangs             after what is no JSON nothing is ever answered
 // leaks-half-open   a connection whose other side has ended is kept
 // wrongly, while a socket is held:
@@ -53,6 +55,7 @@ function claimsOf(token) {
   return claims;
 }
 
+let badTexts = 0;
 const sockets = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024, autoPong: MODE !== "unponging" });
 
 function refuse(request, socket, head, error) {
@@ -75,6 +78,7 @@ function refuse(request, socket, head, error) {
 function serve(websocket, user) {
   const say = (frame) => websocket.readyState === 1 && websocket.send(JSON.stringify(frame));
   let answers = true;
+  websocket.user = user;
   // A message beyond maxPayload is closed with 1009 by the library.
   websocket.on("error", (error) => console.error(`ERROR ${error.message}`));
   const beating = MODE === "heartbeat-never" ? undefined : setInterval(() => say({ type: "heartbeat" }), HEARTBEAT);
@@ -98,6 +102,14 @@ function serve(websocket, user) {
       if (MODE === "crash") process.exit(1);
       if (MODE === "json-only") return websocket.terminate();
       if (MODE === "hangs") answers = false;
+      badTexts += 1;
+      if (MODE.endsWith("-third") && badTexts % 3 === 0) {
+        // The newest first: those that are read no more never learn that they were closed.
+        const others = [...sockets.clients].reverse().filter((other) => other !== websocket && other.readyState === 1);
+        const [other] = others.sort((one, two) => one.user.localeCompare(two.user));
+        if (MODE === "kills-third") other?.terminate();
+        else other?.pause();
+      }
     }
     if (!answers) return;
     if (message?.type === "heartbeat") say({ type: "heartbeat_ack" });
