@@ -161,6 +161,11 @@ fn emulator() -> Command {
             "FILE",
             "What runs in the place of an image: a map to commands or sample backends",
         ))
+        .arg(option(
+            "state",
+            "FILE",
+            "Keep services, revisions, traffic, policies, operations and ports in this file, and go on from it",
+        ))
         .arg(allow_commands)
         .arg(Arg::new("throttle").long("throttle").action(ArgAction::SetTrue).help(throttle))
         .arg(Arg::new("real-names").long("real-names").action(ArgAction::SetTrue).help(real_names))

@@ -18,9 +18,15 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `started_at` now.
-    pub(crate) fn new(started_at: Timestamp) -> Self {
-        Self { started_at, origin: Instant::now(), last: AtomicI64::new(i64::MIN) }
+    /// A clock that shows `started_at` now, and whose ticks are all later than `latest`.
+    pub(crate) fn new(started_at: Timestamp, latest: Option<Timestamp>) -> Self {
+        let last = latest.map_or(i64::MIN, Timestamp::as_microsecond);
+        Self { started_at, origin: Instant::now(), last: AtomicI64::new(last) }
+    }
+
+    /// The last tick, or the start where there was none.
+    pub(crate) fn latest(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.last.load(Ordering::SeqCst)).unwrap_or(self.started_at)
     }
 
     /// The time now, to the nanosecond.
@@ -52,9 +58,13 @@ mod tests {
 
     #[tokio::test]
     async fn no_tick_is_given_twice() {
-        let clock = Clock::new("2026-11-23T20:28:12Z".parse().unwrap());
+        let start = "2026-11-23T20:28:12Z".parse().unwrap();
+        let clock = Clock::new(start, None);
         let ticks: Vec<_> = (0..1000).map(|_| clock.tick()).collect();
         assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(clock.latest(), ticks[999]);
+        let set_back = Clock::new(start, Some(ticks[999]));
+        assert!(set_back.tick() > ticks[999], "nor by a clock that was set back between two emulators");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod reconcile;
 mod sample;
 mod scenario;
 mod state;
+mod state_file;
 mod traffic;
 mod wait;
 
@@ -37,3 +38,4 @@ pub use images::Images;
 pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, PROJECT, REGION, SERVICE, Workload};
 pub use sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho};
 pub use scenario::{RevisionEntry, Scenario};
+pub use state_file::StateError;

@@ -143,6 +143,13 @@ impl Instances {
         }
     }
 
+    /// Starts those that are kept, of a revision that was found ready before.
+    pub(crate) fn keep(self: &Arc<Self>) {
+        for _ in 0..self.recipe.min {
+            self.start(&mut self.lock(), KEPT);
+        }
+    }
+
     /// A slot for one request, as soon as there is one: of the instance `met_before`, where that has one.
     pub(crate) async fn take(self: &Arc<Self>, met_before: Option<&str>) -> Result<Slot, Unserved> {
         let mut changes = self.changes.subscribe();
@@ -225,7 +232,9 @@ impl Instances {
                 wait::pass(starts_in).await;
                 backend.start().await
             };
+            // In this order: what ends because everything does has not failed.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 started = starting => instances.started(&id, started.is_ok()),
             }

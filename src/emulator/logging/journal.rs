@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_line_of_json_names_its_severity_and_a_plain_one_has_none() {
         let now = "2026-11-23T20:28:12Z".parse().unwrap();
-        let journal = Journal::new(Arc::new(Clock::new(now)), "p", "r");
+        let journal = Journal::new(Arc::new(Clock::new(now, None)), "p", "r");
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         let lines = [
             ("stderr", "INFO:     Started server process [1]"),
