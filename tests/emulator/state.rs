@@ -71,7 +71,7 @@ async fn a_revision_answers_again_under_the_same_urls_and_no_id_comes_twice() {
     let second = start(&options).await;
     assert_eq!(second.restored(), Some(1));
     assert_eq!((second.service_url().unwrap(), second.tag_url("gate").unwrap()), urls);
-    assert_eq!(frame(&mut open(&urls.1).await).await["type"], "welcome");
+    assert_eq!(frame(&mut open(&urls.1).await).await["type"], "handshake_validation");
     assert_eq!(second.logs("demo-a"), Vec::<String>::new(), "logs begin anew");
     second.deploy(Deployment::new(Workload::Sample(Default::default()))).await.unwrap();
     settled(&second).await;
@@ -168,12 +168,8 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
     let cases = [
         ("", "it is damaged: EOF while parsing a value at line 1", ".old"),
         (cut, "it is damaged: EOF", ".old"),
-        ("{\"format\": \"revgate emulator state\",}", "line 1 column 38", ".old"),
-        (
-            &unknown,
-            &format!("unknown field `generatoin`, expected one of"),
-            &format!("at line {line} column"),
-        ),
+        ("{\"format\": \"revgate emulator state\",}", "line 1 column 37", ".old"),
+        (&unknown, "unknown field `generatoin`, expected one of", &format!("at line {line} column")),
         (&twice, "there are two services demo", ".old"),
         ("[]", "it is no emulator's state", "--state FILE"),
         ("{\"version\": 1}", "it is no emulator's state", "--state FILE"),
@@ -201,8 +197,9 @@ async fn a_file_of_version_1_is_understood() {
     std::fs::write(&file, VERSION_1).unwrap();
     let emulator = start(&options).await;
     let service = get(&emulator, "services/demo").await;
-    assert_eq!(service["trafficStatuses"][1]["tag"], "gate");
-    assert_eq!(frame(&mut open(&emulator.tag_url("gate").unwrap()).await).await["type"], "welcome");
+    assert_eq!(service["trafficStatuses"][2]["tag"], "gate");
+    let health = reqwest::get(format!("{}/health", emulator.tag_url("gate").unwrap())).await.unwrap();
+    assert_eq!(health.headers()["x-revision"], "demo-b");
     settled(&emulator).await;
     end(emulator).await;
     let (mut before, mut after): (Value, Value) = (serde_json::from_str(VERSION_1).unwrap(), json_of(&file));
@@ -253,7 +250,10 @@ async fn a_port_that_is_taken_is_named_and_may_be_given_up() {
     std::fs::write(&file, given_up).unwrap();
     let second = start(&options).await;
     assert_ne!(second.tag_url("gate").unwrap(), url);
-    assert_eq!(frame(&mut open(&second.tag_url("gate").unwrap()).await).await["type"], "welcome");
+    assert_eq!(
+        frame(&mut open(&second.tag_url("gate").unwrap()).await).await["type"],
+        "handshake_validation"
+    );
     drop(taken);
     end(second).await;
 }
