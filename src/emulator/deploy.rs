@@ -74,7 +74,7 @@ pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<Stri
         state.services.insert(id.clone(), service);
     }
     let name = made?;
-    let operation = reconcile::begin(world, state, &id, Some(name.clone()));
+    let operation = reconcile::begin(world, state, &id, Some(&name));
     drop(guard);
     world.changed();
     debug_assert!(!operation.is_empty(), "every write has an operation");

@@ -36,7 +36,7 @@ impl Emulator {
     /// # Errors
     /// The port is taken; the state file cannot be used.
     pub async fn start(options: EmulatorOptions) -> Result<Self, EmulatorError> {
-        let (emulator, disk) = Self::open(options, &[]).await?;
+        let (emulator, disk) = Box::pin(Self::open(options, &[])).await?;
         emulator.keep(disk).await
     }
 
@@ -108,7 +108,7 @@ impl Emulator {
     /// The port is taken, a deployment is not possible, or the state file cannot be used.
     pub async fn play(scenario: &Scenario, options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let (last, earlier) = scenario.revisions.split_last().ok_or(EmulatorError::NoRevision)?;
-        let (emulator, disk) = Self::open(options, &scenario.commands()).await?;
+        let (emulator, disk) = Box::pin(Self::open(options, &scenario.commands())).await?;
         if emulator.restored.is_some() {
             emulator.set_faults(scenario.faults.clone());
             return emulator.keep(disk).await;

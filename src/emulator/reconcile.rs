@@ -28,12 +28,12 @@ const ABORTED: u32 = 10;
 pub(crate) const FOREIGNER: &str = "someone-else@example.com";
 
 /// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
-pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
+pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<&str>) -> String {
     let generation = state.services.get(service).map_or(0, |service| service.generation);
-    let id = open(world, state, service, Work::Write { generation, created: created.clone() });
+    let id = open(world, state, service, Work::Write { generation, created: created.map(str::to_owned) });
     if let Some(service) = state.services.get_mut(service) {
         service.operation = Some(id.clone());
-        let made = service.revisions.iter_mut().find(|revision| Some(&revision.name) == created.as_ref());
+        let made = service.revisions.iter_mut().find(|revision| Some(revision.name.as_str()) == created);
         if let Some(revision) = made {
             revision.operation = Some(id.clone());
         }
@@ -278,7 +278,7 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
     });
     service.written(FOREIGNER, world.clock.tick());
     state.services.insert(write.service.clone(), service);
-    begin(world, state, &write.service, made);
+    begin(world, state, &write.service, made.as_deref());
     drop(guard);
     world.changed();
 }

@@ -73,7 +73,7 @@ async fn a_revision_answers_again_under_the_same_urls_and_no_id_comes_twice() {
     assert_eq!((second.service_url().unwrap(), second.tag_url("gate").unwrap()), urls);
     assert_eq!(frame(&mut open(&urls.1).await).await["type"], "handshake_validation");
     assert_eq!(second.logs("demo-a"), Vec::<String>::new(), "logs begin anew");
-    second.deploy(Deployment::new(Workload::Sample(Default::default()))).await.unwrap();
+    second.deploy(sample(Behaviour::Fixed)).await.unwrap();
     settled(&second).await;
     let known = operations["operations"].as_array().unwrap();
     let now = get(&second, "operations").await;
@@ -185,8 +185,12 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
         assert!(said.contains(words) && said.contains(help), "{words}\n{help}\n{said}");
     }
     let folder = tempfile::tempdir().unwrap();
-    let options = EmulatorOptions { state: Some(folder.path().to_owned()), ..options() };
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let options = EmulatorOptions { state: Some(inner), ..options() };
     let error = Emulator::start(options).await.expect_err("a folder");
+    let beside = std::fs::read_dir(folder.path()).unwrap().count() - 1;
+    assert_eq!(beside, 0, "nothing is left beside what is none of ours");
     assert!(error.to_string().contains("it is no regular file"), "{error}");
 }
 

@@ -31,11 +31,13 @@ impl Disk {
     /// Takes a state file, which need not be there yet, for ourselves.
     ///
     /// # Errors
-    /// Another emulator has it; the place cannot be written.
+    /// Another emulator has it; the place cannot be written; what is there is no state that we know.
     pub(crate) fn open(named: &Path) -> Result<Self, EmulatorError> {
         // A link is followed: its target is to be replaced, and not the link.
         let path = fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
         let wrong = |reason| EmulatorError::State { file: named.to_owned(), reason };
+        // Before there is a lock: nothing is to be left beside a file that is not ours.
+        understood(&path).map_err(wrong)?;
         let lock = lock(&with_end(&path, ".lock")).map_err(wrong)?;
         Ok(Self { named: named.to_owned(), path, text: Mutex::default(), _lock: lock })
     }
@@ -45,12 +47,7 @@ impl Disk {
     /// # Errors
     /// It cannot be read, or it is no state that we know.
     pub(crate) fn read(&self) -> Result<Option<StateFile>, EmulatorError> {
-        let text = match read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(self.wrong(StateError::Unreadable { source })),
-        };
-        StateFile::parse(&text).map(Some).map_err(|reason| self.wrong(reason))
+        understood(&self.path).map_err(|reason| self.wrong(reason))
     }
 
     /// Replaces what stands in it, unless that is the same: when it returns, it is on disk.
@@ -97,6 +94,14 @@ fn lock(path: &Path) -> Result<File, StateError> {
     }
     let told = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     told.map(|()| file).map_err(unwritable)
+}
+
+fn understood(path: &Path) -> Result<Option<StateFile>, StateError> {
+    match read(path) {
+        Ok(text) => StateFile::parse(&text).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StateError::Unreadable { source }),
+    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
