@@ -13,6 +13,9 @@ mod emulator {
     mod masks;
     mod mishaps;
     mod names;
+    #[cfg(unix)]
+    mod restarts;
     mod scaling;
+    mod state;
     mod support;
 }

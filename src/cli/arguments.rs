@@ -116,14 +116,23 @@ fn exec(help: &'static str) -> Arg {
     Arg::new("exec").long("exec").value_name("CMD").help_heading("What is gated").help(help)
 }
 
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn environment() -> Command {
+    Command::new("env")
+        .about("Print what a shell needs for gcloud and revgate to reach the emulator")
+        .arg(switch("dotenv", "Print NAME=value lines, as for $GITHUB_ENV or an --env-file"))
+        .arg(switch("unset", "Print how to undo it"))
+        .after_help("Example:\n  eval \"$(revgate emulator env)\"")
+}
+
 fn emulator() -> Command {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", variable(name)))
     };
     let port = option("port", "N", "Port of the Admin API; default: 8790, or a free one where that is taken");
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     // It has no variable: it must stand where whoever reads the command sees it.
     let allow_commands =
         switch("allow-commands", "Run the command of an image exec:CMD that is deployed; no shell");
@@ -136,14 +145,9 @@ fn emulator() -> Command {
          through the Admin API as a proxy [env: {}]",
         variable("real-names")
     );
-    let environment = Command::new("env")
-        .about("Print what a shell needs for gcloud and revgate to reach the emulator")
-        .arg(switch("dotenv", "Print NAME=value lines, as for $GITHUB_ENV or an --env-file"))
-        .arg(switch("unset", "Print how to undo it"))
-        .after_help("Example:\n  eval \"$(revgate emulator env)\"");
     Command::new("emulator")
         .about("Cloud Run on loopback, until it is interrupted")
-        .subcommand(environment)
+        .subcommand(environment())
         .disable_help_subcommand(true)
         .arg(port.global(true))
         .arg(option("project", "ID", "Project; default: demo-project").global(true))
@@ -160,6 +164,11 @@ fn emulator() -> Command {
             "images",
             "FILE",
             "What runs in the place of an image: a map to commands or sample backends",
+        ))
+        .arg(option(
+            "state",
+            "FILE",
+            "Keep services, revisions, traffic, policies, operations and ports in this file, and go on from it",
         ))
         .arg(allow_commands)
         .arg(Arg::new("throttle").long("throttle").action(ArgAction::SetTrue).help(throttle))

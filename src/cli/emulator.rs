@@ -39,7 +39,9 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     };
     print(&told(&emulator, &scenario, certificate.as_deref()));
     signals.interrupt.token().cancelled().await;
-    emulator.shutdown().await;
+    if let Some(error) = emulator.shutdown().await {
+        return Err(error.into());
+    }
     Ok(signals.exit().unwrap_or(Exit::Success))
 }
 
@@ -61,6 +63,12 @@ fn told(emulator: &Emulator, scenario: &Scenario, certificate: Option<&str>) -> 
     let names = emulator.names().join(", ");
     let trust = certificate
         .map_or_else(String::new, |file| format!("TLS        on every port; trust {}\n", escape(file)));
+    let restored = emulator.restored().map_or_else(String::new, |services| {
+        let services = if services == 1 { "1 service".to_owned() } else { format!("{services} services") };
+        format!(
+            "state      as it was left, {services}: nothing was deployed from a scenario or its options\n"
+        )
+    });
     let candidate = scenario.revisions.last().filter(|candidate| candidate.exec.is_none());
     let path = candidate.map_or_else(String::new, |candidate| {
         format!(" --path {}", escape(candidate.path.as_deref().unwrap_or("/ws")))
@@ -69,7 +77,7 @@ fn told(emulator: &Emulator, scenario: &Scenario, certificate: Option<&str>) -> 
         "Admin API  {endpoint}\nservice    {}\nmeant for  revgate check --api-endpoint {endpoint} --project {} \
          --region {} --service {} --tag gate{path}\ngcloud     eval \"$(revgate emulator env{port})\" && gcloud run services \
          list\nnames      {names}: on every port, by Host, and through the \
-         Admin API as a proxy\n{trust}until Ctrl-C\n",
+         Admin API as a proxy\n{trust}{restored}until Ctrl-C\n",
         emulator.service_url().unwrap_or_default(),
         scenario.project.as_deref().unwrap_or(PROJECT),
         scenario.region.as_deref().unwrap_or(REGION),

@@ -7,6 +7,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
@@ -35,6 +36,7 @@ pub(super) fn surround(
     if let Some(images) = images(matches)? {
         options.images = images;
     }
+    options.state = input::text(matches, "state").map(PathBuf::from);
     if let Some(given) = input::given_text(matches, "tls") {
         let tls = Tls::new(&options.region, options.started_at).context("the emulator's certificate")?;
         std::fs::write(given.text(), tls.authority()).map_err(|error| {

@@ -113,7 +113,7 @@ pub(crate) fn apply(
     if let Some(template) = change.template {
         if makes == Makes::Revision {
             let deployment = images::deployment(&world.options, &template).map_err(Refusal::Workload)?;
-            let made = add_revision(world, state, service, template, &deployment.workload, &deployment);
+            let made = add_revision(world, state, service, template, &deployment);
             created = Some(made.map_err(Refusal::Workload)?);
         } else {
             service.template = template;

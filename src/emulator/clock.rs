@@ -27,9 +27,17 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `started_at` now and runs `speed` times as fast as a real one; 0 is taken for 1.
-    pub(crate) fn new(started_at: Timestamp, speed: u32) -> Self {
-        Self { started_at, origin: Instant::now(), speed: speed.max(1), last: AtomicI64::new(i64::MIN) }
+    /// A clock that shows `started_at` now, or `latest` where that is later, and runs `speed` times as fast as a real one (0
+    /// is taken for 1); its ticks are all later than `latest`.
+    pub(crate) fn new(started_at: Timestamp, speed: u32, latest: Option<Timestamp>) -> Self {
+        let last = AtomicI64::new(latest.map_or(i64::MIN, Timestamp::as_microsecond));
+        let started_at = latest.map_or(started_at, |latest| latest.max(started_at));
+        Self { started_at, origin: Instant::now(), speed: speed.max(1), last }
+    }
+
+    /// The last tick, or the start where there was none.
+    pub(crate) fn latest(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.last.load(Ordering::SeqCst)).unwrap_or(self.started_at)
     }
 
     /// How long an emulated wait really takes; [`wait::NEVER`] stays what it is.
@@ -76,9 +84,13 @@ mod tests {
 
     #[tokio::test]
     async fn no_tick_is_given_twice() {
-        let clock = Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1);
+        let start = "2026-11-23T20:28:12Z".parse().unwrap();
+        let clock = Clock::new(start, 1, None);
         let ticks: Vec<_> = (0..1000).map(|_| clock.tick()).collect();
         assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(clock.latest(), ticks[999]);
+        let set_back = Clock::new(start, 1, Some(ticks[999]));
+        assert!(set_back.tick() > ticks[999], "nor by a clock that was set back between two emulators");
     }
 
     #[test]

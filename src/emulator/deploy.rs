@@ -14,10 +14,10 @@ use super::{
     front::Entrance,
     instance::{Failure, Instances, Recipe, Specification},
     knative::{completed, named, unnamed},
-    model::{Policy, Progress, Readiness, Revision, Service, Target},
-    options::{Deployment, EmulatorOptions, Workload},
+    model::{BringUp, Policy, Progress, Readiness, Revision, Service, Target},
+    options::Deployment,
     reconcile,
-    state::{PROJECT_NUMBER, State, World},
+    state::{PROJECT_NUMBER, State, World, spawn},
     traffic,
 };
 
@@ -26,20 +26,10 @@ const IMAGE: &str = "us-docker.pkg.dev/cloudrun/container/hello";
 /// Who writes when nobody says so.
 pub(crate) const AUTHOR: &str = "dev@example.com";
 
-/// What happens to a new revision before it is ready.
-#[derive(Debug, Default)]
-pub(crate) struct BringUp {
-    pending_for: Duration,
-    fail: Option<String>,
-    /// It fails so long after it was ready; zero is never.
-    fails_after: Duration,
-}
-
 /// A service without revisions, and the port that stands for it.
 pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> io::Result<Service> {
     let port = state.ports.of(world, Entrance { service: name.to_owned(), tag: None })?;
     let now = world.clock.tick();
-    let EmulatorOptions { project, region, real_names, .. } = &world.options;
     Ok(Service {
         name: name.to_owned(),
         uid: state.uuid(),
@@ -63,7 +53,7 @@ pub(crate) fn new_service(world: &Arc<World>, state: &mut State, name: &str) -> 
         latest_created: None,
         latest_ready: None,
         latest_routed: None,
-        told_names: real_names.then(|| (project.clone(), region.clone())),
+        told_names: world.told_names(),
         port,
         tag_ports: BTreeMap::new(),
         tags: BTreeMap::new(),
@@ -84,7 +74,7 @@ pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<Stri
         state.services.insert(id.clone(), service);
     }
     let name = made?;
-    let operation = reconcile::begin(world, state, &id, Some(name.clone()));
+    let operation = reconcile::begin(world, state, &id, Some(&name));
     drop(guard);
     world.changed();
     debug_assert!(!operation.is_empty(), "every write has an operation");
@@ -114,7 +104,11 @@ fn deploy_to(
         template["metadata"]["name"] = json!(name);
     }
     let template = completed(&template, PROJECT_NUMBER);
-    let name = add_revision(world, state, service, template, &deployment.workload, deployment)?;
+    let name = add_revision(world, state, service, template, deployment)?;
+    // No image says what runs in it.
+    if let Some(revision) = service.revisions.last_mut() {
+        revision.deployment = Some(Box::new(deployment.clone()));
+    }
     service.written(AUTHOR, world.clock.tick());
     let mut targets = service.traffic.clone();
     if !first {
@@ -190,7 +184,6 @@ pub(crate) fn add_revision(
     state: &mut State,
     service: &mut Service,
     template: Value,
-    workload: &Workload,
     deployment: &Deployment,
 ) -> Result<String, EmulatorError> {
     let name = named(&template).map_or_else(|| next_name(state, service), str::to_owned);
@@ -199,10 +192,17 @@ pub(crate) fn add_revision(
         return Err(EmulatorError::Deployment { reason });
     }
     let specification = Specification::read(&template);
-    let recipe = Recipe::new(world, (&service.name, &name), workload, deployment, specification)?;
+    let recipe = Recipe::new(world, (&service.name, &name), deployment, specification)?;
     let instances = Instances::new(recipe);
     let digest = digest(state, &template);
     let created = world.clock.tick();
+    let bring_up = BringUp {
+        pending_for: Some(deployment.pending_for)
+            .filter(|wait| !wait.is_zero())
+            .unwrap_or(state.faults.pending_for),
+        fail: deployment.fail.clone().or_else(|| state.faults.fail_revision.clone()),
+        fails_after: state.faults.ready_then_failed_after,
+    };
     service.revisions.push(Revision {
         name: name.clone(),
         uid: state.uuid(),
@@ -213,19 +213,14 @@ pub(crate) fn add_revision(
         template: unnamed(&template),
         operation: None,
         stand_in: deployment.note.clone(),
+        deployment: None,
+        bring_up: bring_up.clone(),
         digest,
         instances: Arc::clone(&instances),
     });
     service.template = template;
     service.latest_created = Some(name.clone());
-    let plan = BringUp {
-        pending_for: Some(deployment.pending_for)
-            .filter(|wait| !wait.is_zero())
-            .unwrap_or(state.faults.pending_for),
-        fail: deployment.fail.clone().or_else(|| state.faults.fail_revision.clone()),
-        fails_after: state.faults.ready_then_failed_after,
-    };
-    spawn_bring_up(world, (service.name.clone(), name.clone()), instances, plan);
+    spawn_bring_up(world, (service.name.clone(), name.clone()), instances, bring_up);
     Ok(name)
 }
 
@@ -233,43 +228,63 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(time)
 }
 
-fn spawn_bring_up(world: &Arc<World>, names: (String, String), instances: Arc<Instances>, plan: BringUp) {
-    let owned = Arc::clone(world);
-    world.tasks.spawn(async move {
-        let stop = owned.stop.clone();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = bring_up(&owned, names, &instances, plan) => {}
+/// Takes up a revision that is older than this emulator, as far as it had come.
+pub(crate) fn wake(world: &Arc<World>, service: &str, revision: &Revision) {
+    let names = (service.to_owned(), revision.name.clone());
+    match revision.readiness {
+        Readiness::Pending => {
+            spawn_bring_up(world, names, Arc::clone(&revision.instances), revision.bring_up.clone());
         }
-    });
+        Readiness::Ready => {
+            revision.instances.keep();
+            let (after, instances) = (revision.bring_up.fails_after, Arc::clone(&revision.instances));
+            spawn(world, move |world| async move { fail_later(&world, &names, &instances, after).await });
+        }
+        Readiness::Failed(_) => {}
+    }
 }
 
-async fn bring_up(
-    world: &Arc<World>,
-    (service, name): (String, String),
-    instances: &Arc<Instances>,
-    plan: BringUp,
-) {
+fn spawn_bring_up(world: &Arc<World>, names: (String, String), instances: Arc<Instances>, plan: BringUp) {
+    spawn(world, move |world| async move { bring_up(&world, &names, &instances, plan).await });
+}
+
+async fn bring_up(world: &World, names: &(String, String), instances: &Arc<Instances>, plan: BringUp) {
     let started = instances.bring_up().await;
     world.clock.pass(plan.pending_for).await;
     let readiness = match (plan.fail, started) {
-        (Some(message), _) => Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR", message }),
+        (Some(message), _) => {
+            Readiness::Failed(Failure { reason: "HEALTH_CHECK_CONTAINER_ERROR".into(), message })
+        }
         (None, Err(failure)) => Readiness::Failed(failure),
         (None, Ok(())) => Readiness::Ready,
     };
-    let becomes = |readiness| {
-        let now = world.clock.tick();
-        if let Some(service) = world.lock().services.get_mut(&service) {
-            become_ready(service, (&name, instances), readiness, now);
-        }
-        world.changed();
-    };
     let is_ready = readiness == Readiness::Ready;
-    becomes(readiness);
-    if is_ready && !plan.fails_after.is_zero() {
-        world.clock.pass(plan.fails_after).await;
-        becomes(Readiness::Failed(instances.recipe().not_started()));
+    become_so(world, names, instances, readiness);
+    if is_ready {
+        fail_later(world, names, instances, plan.fails_after).await;
     }
+}
+
+/// The fault by which a revision that was ready fails.
+async fn fail_later(world: &World, names: &(String, String), instances: &Arc<Instances>, after: Duration) {
+    if after.is_zero() {
+        return;
+    }
+    world.clock.pass(after).await;
+    become_so(world, names, instances, Readiness::Failed(instances.recipe().not_started()));
+}
+
+fn become_so(
+    world: &World,
+    (service, name): &(String, String),
+    instances: &Arc<Instances>,
+    readiness: Readiness,
+) {
+    let now = world.clock.tick();
+    if let Some(service) = world.lock().services.get_mut(service) {
+        become_ready(service, (name, instances), readiness, now);
+    }
+    world.changed();
 }
 
 fn become_ready(

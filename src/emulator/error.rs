@@ -3,7 +3,9 @@
 //! Takes nothing, gives one error type for all of `emulator`. A revision that fails to start is *not* among these:
 //! that is an outcome, and it stands in the revision's conditions as it would on Cloud Run.
 
-use std::io;
+use std::{io, path::PathBuf};
+
+use super::state_file::StateError;
 
 /// Why the emulator, or something asked of it, could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,14 @@ pub enum EmulatorError {
         /// The refusal in the API's own words.
         reason: String,
     },
+    /// The file that the state is kept in cannot be used.
+    #[error("the state file {}: {reason}", file.display())]
+    State {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: StateError,
+    },
 }
 
 impl EmulatorError {
@@ -64,6 +74,7 @@ impl EmulatorError {
                 "write one line an image: \"us-docker.pkg.dev/demo/app/web:v1\": uvicorn app:app --port $PORT"
                     .to_owned()
             }
+            Self::State { file, reason } => reason.help(file),
             Self::Deployment { .. } => "see what is deployed: curl ADDRESS/__emulator/state".to_owned(),
         }
     }

@@ -16,7 +16,8 @@ use super::{
     model::Progress,
     options::{ApiRequest, Deployment, EmulatorOptions, LogLine},
     scenario::Scenario,
-    state::World,
+    state::{Past, World},
+    state_file::{self, Disk, StateError, StateFile},
 };
 
 /// A running emulator.
@@ -24,24 +25,67 @@ use super::{
 pub struct Emulator {
     world: Arc<World>,
     port: u16,
+    /// How many services it took from its file; `None` where there was none.
+    restored: Option<usize>,
 }
 
 impl Emulator {
-    /// Starts an emulator without any service; the first [`deploy`](Self::deploy) makes it.
+    /// Starts an emulator with the services of its state file, or without any: the first [`deploy`](Self::deploy) makes
+    /// it then.
     ///
     /// # Errors
-    /// The port is taken.
-    #[expect(
-        clippy::unused_async,
-        reason = "it needs a runtime to start its tasks on, and says so by being async"
-    )]
+    /// The port is taken; the state file cannot be used.
     pub async fn start(options: EmulatorOptions) -> Result<Self, EmulatorError> {
+        let (emulator, disk) = Box::pin(Self::open(options, &[])).await?;
+        emulator.keep(disk).await
+    }
+
+    /// Starts an emulator that does not write its file yet; `commands` of the file may be run.
+    async fn open(
+        options: EmulatorOptions,
+        commands: &[String],
+    ) -> Result<(Self, Option<Disk>), EmulatorError> {
         let port = options.port.unwrap_or(0);
-        let world = Arc::new(World::new(options));
-        let listening = front::listen_for_api(&world, port);
+        let disk = options.state.as_deref().map(Disk::open).transpose()?;
+        let kept = disk.as_ref().map(|disk| kept(disk, &options)).transpose()?.flatten();
+        let restored = kept.as_ref().map(StateFile::services);
+        let past = kept.as_ref().map_or_else(Past::default, StateFile::past);
+        let world = Arc::new(World::new(options, past));
+        let mut emulator = Self { world, port, restored };
+        match emulator.listen(disk.as_ref().zip(kept), commands) {
+            Ok(bound) => {
+                emulator.port = bound;
+                Ok((emulator, disk))
+            }
+            Err(error) => {
+                // Whoever tries again finds its ports and its file free.
+                emulator.end().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens all ports, first those that must be the same as before, and goes on with what was kept; gives the API's.
+    fn listen(&self, kept: Option<(&Disk, StateFile)>, commands: &[String]) -> Result<u16, EmulatorError> {
+        let (world, port) = (&self.world, self.port);
+        if let Some((disk, kept)) = kept {
+            state_file::restore(world, kept, commands).map_err(|reason| disk.wrong(reason))?;
+        }
+        let listening = front::listen_for_api(world, port);
         let (bound, clients) = listening.map_err(|source| EmulatorError::Listen { port, source })?;
-        world.tasks.spawn(api::serve(Arc::clone(&world), ApiListener(clients)));
-        Ok(Self { world, port: bound })
+        world.tasks.spawn(api::serve(Arc::clone(world), ApiListener(clients)));
+        state_file::resume(world);
+        Ok(bound)
+    }
+
+    /// Writes the state into its file from now on.
+    async fn keep(self, disk: Option<Disk>) -> Result<Self, EmulatorError> {
+        let Some(disk) = disk else { return Ok(self) };
+        if let Err(error) = state_file::keep(&self.world, disk).await {
+            self.end().await;
+            return Err(error);
+        }
+        Ok(self)
     }
 
     /// Starts an emulator and deploys the scenario's revisions, each ready before the next; the faults hold for the
@@ -57,13 +101,18 @@ impl Emulator {
         Self::play(scenario, scenario.options(port, started_at)).await
     }
 
-    /// The same with options of the caller's own, which [`Scenario::options`] gives to begin with.
+    /// The same with options of the caller's own, which [`Scenario::options`] gives to begin with. Where there is a state
+    /// file already nothing is deployed: the faults alone are the scenario's.
     ///
     /// # Errors
-    /// The port is taken, or a deployment is not possible.
+    /// The port is taken, a deployment is not possible, or the state file cannot be used.
     pub async fn play(scenario: &Scenario, options: EmulatorOptions) -> Result<Self, EmulatorError> {
         let (last, earlier) = scenario.revisions.split_last().ok_or(EmulatorError::NoRevision)?;
-        let emulator = Self::start(options).await?;
+        let (emulator, disk) = Box::pin(Self::open(options, &scenario.commands())).await?;
+        if emulator.restored.is_some() {
+            emulator.set_faults(scenario.faults.clone());
+            return emulator.keep(disk).await;
+        }
         for entry in earlier {
             emulator.deploy(entry.deployment()).await?;
             emulator.settled().await;
@@ -73,7 +122,13 @@ impl Emulator {
         if last.pending_for.is_zero() && scenario.faults.pending_for.is_zero() {
             emulator.settled().await;
         }
-        Ok(emulator)
+        // Not sooner: one that is killed in the midst of it begins anew, and not with half a scenario.
+        emulator.keep(disk).await
+    }
+
+    /// How many services it took from its state file; `None` where that was not there.
+    pub fn restored(&self) -> Option<usize> {
+        self.restored
     }
 
     /// Where the API listens: `http://127.0.0.1:PORT`.
@@ -155,11 +210,30 @@ impl Emulator {
         self.world.lock().requests.iter().cloned().collect()
     }
 
-    /// Ends everything, and waits until it has ended.
-    pub async fn shutdown(self) {
-        self.world.stop.cancel();
-        self.world.tasks.close();
-        self.world.tasks.wait().await;
+    /// Ends everything, and waits until it has ended and is in the state file. Gives why it is not there, if it is not.
+    pub async fn shutdown(self) -> Option<EmulatorError> {
+        self.end().await
+    }
+
+    async fn end(&self) -> Option<EmulatorError> {
+        let World { stop, tasks, written, options, .. } = &*self.world;
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        let problem = written.as_ref()?.borrow().problem.clone()?;
+        let reason = StateError::Unwritable { source: std::io::Error::other(problem) };
+        Some(EmulatorError::State { file: options.state.clone()?, reason })
+    }
+}
+
+/// What the file holds, if it is of this place.
+fn kept(disk: &Disk, options: &EmulatorOptions) -> Result<Option<StateFile>, EmulatorError> {
+    let kept = disk.read()?;
+    match kept {
+        Some(StateFile { project, region, .. }) if project != options.project || region != options.region => {
+            Err(disk.wrong(StateError::Elsewhere { project, region }))
+        }
+        kept => Ok(kept),
     }
 }
 

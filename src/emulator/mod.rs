@@ -27,6 +27,7 @@ mod sample;
 mod scenario;
 mod spread;
 mod state;
+mod state_file;
 mod traffic;
 mod wait;
 
@@ -38,3 +39,4 @@ pub use images::Images;
 pub use options::{ApiRequest, Deployment, EmulatorOptions, LogLine, PROJECT, REGION, SERVICE, Workload};
 pub use sample::{Behaviour, JwtRefusal, SampleBackend, SubprotocolEcho};
 pub use scenario::{RevisionEntry, Scenario};
+pub use state_file::StateError;

@@ -3,15 +3,17 @@
 //! Values and questions about them; no JSON, no clock, no network. `traffic` is what was asked for and `routed` what
 //! the front end does: they differ while a write is being reconciled, and for good after one that failed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 
 use super::{
     front::Zone,
     instance::{Failure, Instances},
+    options::Deployment,
+    wait,
 };
 
 /// A service.
@@ -72,7 +74,8 @@ pub(crate) struct Service {
 }
 
 /// An entry of the traffic.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     /// A revision's short name; `None` is the newest ready one.
     pub(crate) revision: Option<String>,
@@ -83,7 +86,8 @@ pub(crate) struct Target {
 }
 
 /// How far a write has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Progress {
     /// On its way.
     Reconciling,
@@ -94,18 +98,20 @@ pub(crate) enum Progress {
 }
 
 /// Why a write did not take effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Problem {
     /// The `google.rpc.Code` of the operation.
     pub(crate) code: u32,
     /// The message for people.
     pub(crate) message: String,
     /// The v2 reason of the revision that failed; `None` when the routing did.
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<Cow<'static, str>>,
 }
 
 /// An IAM policy.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
     /// The bindings, as they were sent.
     pub(crate) bindings: Vec<Value>,
@@ -114,14 +120,15 @@ pub(crate) struct Policy {
 }
 
 /// A tag's last move.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TagMove {
     /// Where it points.
     pub(crate) revision: String,
     /// Where it pointed before; `None` for a name never seen before.
     pub(crate) previous: Option<String>,
     /// Since when.
-    pub(crate) since: Instant,
+    pub(crate) since: Timestamp,
 }
 
 /// A revision.
@@ -145,14 +152,33 @@ pub(crate) struct Revision {
     pub(crate) operation: Option<String>,
     /// What runs in it, where that is not what its image names.
     pub(crate) stand_in: Option<String>,
+    /// How it was deployed; `None`: by an API write, so that its template and the map of images say everything.
+    pub(crate) deployment: Option<Box<Deployment>>,
+    /// What happens to it before it is ready.
+    pub(crate) bring_up: BringUp,
     /// `image@sha256:…`
     pub(crate) digest: String,
     /// What answers.
     pub(crate) instances: Arc<Instances>,
 }
 
+/// What happens to a new revision before it is ready, and what after that.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BringUp {
+    /// So long after its instances are up it is still pending.
+    #[serde(with = "wait")]
+    pub(crate) pending_for: Duration,
+    /// It fails, with this message.
+    pub(crate) fail: Option<String>,
+    /// It fails so long after it was ready; zero is never.
+    #[serde(with = "wait")]
+    pub(crate) fails_after: Duration,
+}
+
 /// Whether a revision can serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Readiness {
     /// Not yet known.
     Pending,
@@ -167,14 +193,33 @@ pub(crate) enum Readiness {
 pub(crate) struct Operation {
     /// The service it is about.
     pub(crate) service: String,
-    /// The revision it is about, for the deletion of one.
-    pub(crate) revision: Option<String>,
+    /// Which service of that name.
+    pub(crate) uid: String,
+    /// What it does.
+    pub(crate) work: Work,
     /// Whether it has ended.
     pub(crate) done: bool,
     /// Why it failed.
     pub(crate) error: Option<Problem>,
     /// The service as it was, once it or its revision is gone.
     pub(crate) last: Option<Box<Service>>,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Work {
+    /// It makes what was written take effect.
+    Write {
+        /// The generation of the service that the write made.
+        generation: u64,
+        /// The revision that it made.
+        created: Option<String>,
+    },
+    /// It deletes the service.
+    DeleteService,
+    /// It deletes this revision.
+    DeleteRevision(String),
 }
 
 /// Who may call a service when anybody may.
@@ -196,6 +241,16 @@ impl Policy {
             binding.get("role").and_then(Value::as_str) == Some(INVOKER)
                 && members.filter_map(Value::as_str).any(|member| member == EVERYBODY)
         })
+    }
+}
+
+impl Operation {
+    /// The revision it is about, for the deletion of one.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        match &self.work {
+            Work::DeleteRevision(name) => Some(name),
+            Work::Write { .. } | Work::DeleteService => None,
+        }
     }
 }
 

@@ -5,13 +5,15 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{faults::Faults, front::Tls, images::Images, sample::SampleBackend};
+use super::{faults::Faults, front::Tls, images::Images, sample::SampleBackend, wait};
 
 /// The project where nobody names one.
 pub const PROJECT: &str = "demo-project";
@@ -59,6 +61,8 @@ pub struct EmulatorOptions {
     pub faults: Faults,
     /// The seed for names, ids and draws.
     pub seed: u64,
+    /// The file that the state is kept in and taken from; `None` forgets it.
+    pub state: Option<PathBuf>,
 }
 
 impl EmulatorOptions {
@@ -87,12 +91,14 @@ impl EmulatorOptions {
             }),
             faults: Faults::default(),
             seed: 1,
+            state: None,
         }
     }
 }
 
 /// What runs in a revision.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Workload {
     /// The sample agent backend, inside this process.
     Sample(SampleBackend),
@@ -101,7 +107,8 @@ pub enum Workload {
 }
 
 /// One `gcloud run deploy`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deployment {
     /// The revision's name; `None` lets the service choose `SERVICE-00001-abc`.
     pub revision: Option<String>,
@@ -122,6 +129,7 @@ pub struct Deployment {
     /// Instances that are kept when nobody comes.
     pub min_instances: u32,
     /// How long a request may last; zero is five minutes, as on Cloud Run.
+    #[serde(with = "wait")]
     pub timeout: Duration,
     /// The container's variables, besides those of the platform.
     pub env: BTreeMap<String, String>,
@@ -130,14 +138,19 @@ pub struct Deployment {
     /// Whether a client is led to the instance that it met before.
     pub session_affinity: bool,
     /// How long an instance without a request stays; zero is 15 minutes, as on Cloud Run at the most.
+    #[serde(with = "wait")]
     pub idle_after: Duration,
     /// How long a request waits for a slot before the platform's 429; zero is 10 s.
+    #[serde(with = "wait")]
     pub queue_for: Duration,
     /// How long an instance takes before its container starts.
+    #[serde(with = "wait")]
     pub starts_in: Duration,
     /// How long before now it says it was created; zero for now.
+    #[serde(with = "wait")]
     pub created_ago: Duration,
     /// Overrides [`Faults::pending_for`] for this revision, when not zero.
+    #[serde(with = "wait")]
     pub pending_for: Duration,
     /// Overrides [`Faults::fail_revision`] for this revision.
     pub fail: Option<String>,

@@ -2,19 +2,20 @@
 //!
 //! Every write opens an operation and a task. The task waits for the pace, then for the revisions that the write
 //! needs, and then makes the routed traffic what was asked, or says why not. A write that a later one has overtaken
-//! ends its operation and leaves the state to the later one.
+//! ends its operation and leaves the state to the later one. All that the task needs is in the operation, so that one
+//! that the emulator's end cut short is carried on from its file.
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use super::{
     deploy::{AUTHOR, add_revision},
     front::Entrance,
     images,
-    model::{Problem, Progress, Readiness, Revision, Service, TagMove, Target},
+    model::{Operation, Problem, Progress, Readiness, Revision, Service, TagMove, Target, Work},
     spread::spread,
-    state::{Ports, State, World},
+    state::{Ports, State, World, spawn},
 };
 
 /// `google.rpc.Code` of a write that names a missing revision.
@@ -27,88 +28,95 @@ const ABORTED: u32 = 10;
 pub(crate) const FOREIGNER: &str = "someone-else@example.com";
 
 /// Opens an operation for the newest write of `service` and starts its reconciling; gives the operation's id.
-pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<String>) -> String {
-    let id = state.open_operation(service, None);
-    let (mut uid, mut generation) = (String::new(), 0);
+pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, created: Option<&str>) -> String {
+    let generation = state.services.get(service).map_or(0, |service| service.generation);
+    let id = open(world, state, service, Work::Write { generation, created: created.map(str::to_owned) });
     if let Some(service) = state.services.get_mut(service) {
-        (uid, generation) = (service.uid.clone(), service.generation);
         service.operation = Some(id.clone());
-        let made = service.revisions.iter_mut().find(|revision| Some(&revision.name) == created.as_ref());
+        let made = service.revisions.iter_mut().find(|revision| Some(revision.name.as_str()) == created);
         if let Some(revision) = made {
             revision.operation = Some(id.clone());
         }
     }
-    let write = Write { service: service.to_owned(), uid, generation, operation: id.clone(), created };
-    spawn(world, move |world| async move { run(&world, &write).await });
     id
+}
+
+/// Opens an operation on a service and starts its task; gives its id.
+fn open(world: &Arc<World>, state: &mut State, service: &str, work: Work) -> String {
+    let uid = state.services.get(service).map_or_else(String::new, |service| service.uid.clone());
+    let operation =
+        Operation { service: service.to_owned(), uid, work, done: false, error: None, last: None };
+    let id = state.open_operation(operation.clone());
+    carry_on(world, id.clone(), operation);
+    id
+}
+
+/// Starts the task of an operation that has not ended.
+pub(crate) fn carry_on(world: &Arc<World>, id: String, operation: Operation) {
+    let Operation { service, uid, work, .. } = operation;
+    spawn(world, move |world| async move {
+        match work {
+            Work::Write { generation, created } => {
+                run(&world, &Write { service, uid, generation, operation: id, created }).await;
+            }
+            Work::DeleteService => remove_service(&world, (&service, &uid), &id).await,
+            Work::DeleteRevision(name) => remove_revision(&world, (&service, &name), &id).await,
+        }
+    });
 }
 
 /// Begins to delete a service; gives the operation's id.
 pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) -> String {
-    let id = state.open_operation(name, None);
+    let id = open(world, state, name, Work::DeleteService);
     let now = world.clock.tick();
-    let mut uid = String::new();
     if let Some(service) = state.services.get_mut(name) {
         service.written(AUTHOR, now);
         service.deleted = Some(now);
         service.operation = Some(id.clone());
-        uid.clone_from(&service.uid);
     }
-    let (name, operation) = (name.to_owned(), id.clone());
-    spawn(world, move |world| async move {
-        world.clock.pass(world.options.pace).await;
-        let mut state = world.lock();
-        // A service of the same name that was made meanwhile is another one.
-        let is_it = state.services.get(&name).is_some_and(|service| service.uid == uid);
-        if let Some(service) = is_it.then(|| state.services.remove(&name)).flatten() {
-            service.revisions.iter().for_each(|revision| revision.instances.end());
-            state.end_operation(&operation, None, Some(service));
-        }
-        drop(state);
-        world.changed();
-    });
     id
+}
+
+async fn remove_service(world: &World, (name, uid): (&str, &str), operation: &str) {
+    world.clock.pass(world.options.pace).await;
+    let mut state = world.lock();
+    // A service of the same name that was made meanwhile is another one.
+    let is_it = state.services.get(name).is_some_and(|service| service.uid == uid);
+    if let Some(service) = is_it.then(|| state.services.remove(name)).flatten() {
+        service.revisions.iter().for_each(|revision| revision.instances.end());
+        state.end_operation(operation, None, Some(service));
+    }
+    drop(state);
+    world.changed();
 }
 
 /// Begins to delete a revision; gives the operation's id.
 pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &str, name: &str) -> String {
-    let id = state.open_operation(service, Some(name));
-    let (service, name, operation) = (service.to_owned(), name.to_owned(), id.clone());
-    spawn(world, move |world| async move {
-        world.clock.pass(world.options.pace).await;
-        let mut state = world.lock();
-        let last = state.services.get_mut(&service).map(|service| {
-            let last = service.clone();
-            for revision in service.revisions.extract_if(.., |revision| revision.name == name) {
-                revision.instances.end();
-            }
-            if service.latest_ready.as_ref() == Some(&name) {
-                let ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
-                service.latest_ready =
-                    service.revisions.iter().rfind(ready).map(|revision| revision.name.clone());
-            }
-            last
-        });
-        state.end_operation(&operation, None, last);
-        drop(state);
-        world.changed();
-    });
-    id
+    open(world, state, service, Work::DeleteRevision(name.to_owned()))
 }
 
-/// Runs something until it ends or the emulator does.
-fn spawn<F>(world: &Arc<World>, run: impl FnOnce(Arc<World>) -> F + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let owned = Arc::clone(world);
-    world.tasks.spawn(async move {
-        let stop = owned.stop.clone();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run(owned) => {}
+async fn remove_revision(world: &World, (service, name): (&str, &str), operation: &str) {
+    world.clock.pass(world.options.pace).await;
+    let mut state = world.lock();
+    let last = state.services.get_mut(service).map(|service| {
+        let mut last = service.clone();
+        if last.revision(name).is_some() {
+            // The operation shows this one only, and a thousand of them would keep a thousand copies of all others.
+            last.revisions.retain(|revision| revision.name == name);
         }
+        for revision in service.revisions.extract_if(.., |revision| revision.name == name) {
+            revision.instances.end();
+        }
+        if service.latest_ready.as_deref() == Some(name) {
+            let ready = |revision: &&Revision| revision.readiness == Readiness::Ready;
+            service.latest_ready =
+                service.revisions.iter().rfind(ready).map(|revision| revision.name.clone());
+        }
+        last
     });
+    state.end_operation(operation, None, last);
+    drop(state);
+    world.changed();
 }
 
 /// A write on its way.
@@ -163,7 +171,7 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         service.observed = service.generation;
         service.progress = error.clone().map_or(Progress::Done, Progress::Failed);
         if error.is_none() {
-            new_tags = apply(world, &mut state.ports, service);
+            new_tags = apply(world, &mut state.ports, service, now);
         }
     }
     state.end_operation(&write.operation, error, None);
@@ -195,14 +203,14 @@ fn problem(service: &Service, name: &str) -> Option<Problem> {
         Readiness::Failed(failure) => Some(Problem {
             code: FAILED_PRECONDITION,
             message: format!("Revision '{name}' is not ready and cannot serve traffic. {}", failure.message),
-            reason: Some(failure.reason),
+            reason: Some(failure.reason.clone()),
         }),
         _ => None,
     }
 }
 
 /// Makes the routed traffic what was asked; gives the tags that were never seen before.
-fn apply(world: &Arc<World>, ports: &mut Ports, service: &mut Service) -> Vec<String> {
+fn apply(world: &Arc<World>, ports: &mut Ports, service: &mut Service, now: Timestamp) -> Vec<String> {
     service.routed.clone_from(&service.traffic);
     service.latest_routed.clone_from(&service.latest_ready);
     let tagged: Vec<(String, Option<String>)> = service
@@ -221,7 +229,7 @@ fn apply(world: &Arc<World>, ports: &mut Ports, service: &mut Service) -> Vec<St
         if before.is_none() {
             new_tags.push(tag.clone());
         }
-        service.tags.insert(tag, TagMove { revision, previous: before, since: Instant::now() });
+        service.tags.insert(tag, TagMove { revision, previous: before, since: now });
     }
     spread(service);
     new_tags
@@ -267,11 +275,11 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
     let template = service.revision(ours).map(|revision| revision.template.clone());
     let made = template.and_then(|template| {
         let deployment = images::deployment(&world.options, &template).ok()?;
-        add_revision(world, state, &mut service, template, &deployment.workload, &deployment).ok()
+        add_revision(world, state, &mut service, template, &deployment).ok()
     });
     service.written(FOREIGNER, world.clock.tick());
     state.services.insert(write.service.clone(), service);
-    begin(world, state, &write.service, made);
+    begin(world, state, &write.service, made.as_deref());
     drop(guard);
     world.changed();
 }

@@ -145,6 +145,11 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The commands that its revisions run.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.revisions.iter().filter_map(|revision| revision.exec.clone()).collect()
+    }
+
     /// The emulator's options; the faults are left out, because they hold later.
     pub fn options(&self, port: Option<u16>, started_at: Timestamp) -> EmulatorOptions {
         let defaults = EmulatorOptions::new(started_at);

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
     sync::{broadcast, watch},
@@ -24,6 +25,7 @@ use super::{
     logging::Journal,
     model::{Operation, Problem, Service},
     options::{ApiRequest, EmulatorOptions, LogLine},
+    state_file::Written,
 };
 
 /// The number of the project, whatever its id.
@@ -52,6 +54,10 @@ pub(crate) struct World {
     pub(crate) journal: Arc<Journal>,
     /// Every log line.
     pub(crate) log_lines: broadcast::Sender<LogLine>,
+    /// What it knows of those before it.
+    pub(crate) past: Past,
+    /// How much of the state is in its file; `None` where it has none.
+    pub(crate) written: Option<watch::Sender<Written>>,
     state: Mutex<State>,
 }
 
@@ -81,23 +87,45 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Ports(BTreeMap<(String, Option<String>), u16>);
 
+/// What an emulator knows of those before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Past {
+    /// How many there were.
+    pub(crate) starts: u64,
+    /// The latest time that any of them has given; `None` without any.
+    pub(crate) latest: Option<Timestamp>,
+}
+
 impl Ports {
+    /// Opens the port that stood for an entrance; 0 opens a free one.
+    pub(crate) fn reopen(&mut self, world: &Arc<World>, entrance: Entrance, port: u16) -> io::Result<()> {
+        let key = (entrance.service.clone(), entrance.tag.clone());
+        self.0.insert(key, listen(world, entrance, port)?);
+        Ok(())
+    }
+
+    /// All of them, each with the service and the tag that it stands for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, Option<&str>, u16)> {
+        self.0.iter().map(|((service, tag), port)| (service.as_str(), tag.as_deref(), *port))
+    }
+
     /// The port that stands for an entrance, opened where there is none yet.
     pub(crate) fn of(&mut self, world: &Arc<World>, entrance: Entrance) -> io::Result<u16> {
         let key = (entrance.service.clone(), entrance.tag.clone());
         if let Some(port) = self.0.get(&key) {
             return Ok(*port);
         }
-        let port = listen(world, entrance)?;
+        let port = listen(world, entrance, 0)?;
         self.0.insert(key, port);
         Ok(port)
     }
 }
 
 impl World {
-    /// An empty world.
-    pub(crate) fn new(options: EmulatorOptions) -> Self {
-        let clock = Arc::new(Clock::new(options.started_at, options.speed));
+    /// An empty world, in which no time, id and draw of those before it comes again.
+    pub(crate) fn new(mut options: EmulatorOptions, past: Past) -> Self {
+        options.seed = options.seed.wrapping_add(past.starts);
+        let clock = Arc::new(Clock::new(options.started_at, options.speed, past.latest));
         let state = State {
             clock: Arc::clone(&clock),
             services: BTreeMap::new(),
@@ -112,6 +140,8 @@ impl World {
         Self {
             journal: Arc::new(Journal::new(Arc::clone(&clock), &options.project, &options.region)),
             clock,
+            past,
+            written: options.state.is_some().then(|| watch::Sender::new(Written::default())),
             options,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -136,10 +166,33 @@ impl World {
         self.lock().hex(32)
     }
 
+    /// The project and the region, where services say that they are at names of run.app.
+    pub(crate) fn told_names(&self) -> Option<(String, String)> {
+        let EmulatorOptions { project, region, real_names, .. } = &self.options;
+        real_names.then(|| (project.clone(), region.clone()))
+    }
+
     /// `projects/P/locations/L`
     pub(crate) fn location(&self) -> String {
         format!("projects/{}/locations/{}", self.options.project, self.options.region)
     }
+}
+
+/// Runs something until it ends or the emulator does.
+pub(crate) fn spawn<F>(world: &Arc<World>, run: impl FnOnce(Arc<World>) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let owned = Arc::clone(world);
+    world.tasks.spawn(async move {
+        let stop = owned.stop.clone();
+        // In this order: what comes of a process that ends because everything does is no news.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = run(owned) => {}
+        }
+    });
 }
 
 /// Draws true with this probability; what is no number is never, and all of it is always.
@@ -175,11 +228,9 @@ impl State {
         self.services.keys().filter_map(|name| self.shown(name))
     }
 
-    /// Opens an operation on a service, or on one of its revisions; gives its id.
-    pub(crate) fn open_operation(&mut self, service: &str, revision: Option<&str>) -> String {
+    /// Opens an operation; gives its id.
+    pub(crate) fn open_operation(&mut self, operation: Operation) -> String {
         let id = self.uuid();
-        let (service, revision) = (service.to_owned(), revision.map(str::to_owned));
-        let operation = Operation { service, revision, done: false, error: None, last: None };
         self.operations.insert(id.clone(), operation);
         id
     }
@@ -196,6 +247,20 @@ impl State {
         {
             self.operations.remove(&oldest);
         }
+    }
+
+    /// All operations with their ids: those that have ended in the order of their ends, then the others.
+    pub(crate) fn operations_in_order(&self) -> impl Iterator<Item = (&String, &Operation)> {
+        let ended = self.ended.iter().filter_map(|id| self.operations.get_key_value(id));
+        ended.chain(self.operations.iter().filter(|(_, operation)| !operation.done))
+    }
+
+    /// Puts an operation of an earlier emulator where it was: after all that came before it.
+    pub(crate) fn restore_operation(&mut self, id: String, operation: Operation) {
+        if operation.done {
+            self.ended.push_back(id.clone());
+        }
+        self.operations.insert(id, operation);
     }
 
     /// `digits` random hexadecimal digits.

@@ -11,10 +11,13 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error};
 /// A wait that does not end.
 pub(crate) const NEVER: Duration = Duration::MAX;
 
-/// Writes milliseconds, or `never`.
+/// Writes milliseconds, or nanoseconds where those say more, or `never`.
 pub(crate) fn serialize<S: Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     if *wait == NEVER {
         return serializer.serialize_str("never");
+    }
+    if !wait.subsec_nanos().is_multiple_of(1_000_000) {
+        return serializer.serialize_str(&format!("{}ns", wait.as_nanos()));
     }
     serializer.serialize_str(&format!("{}ms", wait.as_millis()))
 }
@@ -37,5 +40,22 @@ pub(crate) async fn pass(wait: Duration) {
     }
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Wait(#[serde(with = "super")] Duration);
+        let longest = Duration::from_secs(u64::from(u32::MAX)) + Duration::from_nanos(1);
+        for wait in [Duration::ZERO, Duration::from_micros(500), Duration::from_millis(1500), longest, NEVER]
+        {
+            let text = serde_json::to_string(&Wait(wait)).unwrap();
+            assert_eq!(serde_json::from_str::<Wait>(&text).unwrap().0, wait, "{text}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use revgate::cli::Failure;
 use revgate::cloudrun::{About, ApiError, CredentialError, TagError};
 use revgate::config::ServiceName;
-use revgate::emulator::EmulatorError;
+use revgate::emulator::{EmulatorError, StateError};
 use revgate::engine::EngineError;
 use revgate::judge::sequential::SettingsError;
 use revgate::probe::{self, CampaignError, TokenError};
@@ -347,8 +347,42 @@ fn of_the_emulator() {
         Images => [EmulatorError::Images { source: not_a_number() }],
         NoRevision => [EmulatorError::NoRevision],
         Deployment => [EmulatorError::Deployment { reason: "tag blue: it is another revision's".to_owned() }],
+        State => [in_file(StateError::Foreign)],
     );
     assert_errors("emulator", samples);
+}
+
+/// An error about a state file.
+fn in_file(reason: StateError) -> EmulatorError {
+    EmulatorError::State { file: "my cloud.json".into(), reason }
+}
+
+#[test]
+fn of_a_state_file() {
+    let taken_port = |port| StateError::Port {
+        port,
+        of: "tag gate of service checkout".to_owned(),
+        source: std::io::ErrorKind::AddrInUse.into(),
+    };
+    let samples = samples!(StateError:
+        Locked => [StateError::Locked { by: Some(4242) }, StateError::Locked { by: None }],
+        Unreadable => [StateError::Unreadable { source: std::io::ErrorKind::PermissionDenied.into() }],
+        Unwritable => [StateError::Unwritable { source: std::io::ErrorKind::StorageFull.into() }],
+        Damaged => [StateError::Damaged { reason: "missing field `uid` at line 12 column 5".to_owned() }],
+        Foreign => [StateError::Foreign],
+        Newer => [StateError::Newer { version: 2 }],
+        Elsewhere => [StateError::Elsewhere {
+            project: "other-project".to_owned(),
+            region: "europe-west1".to_owned(),
+        }],
+        Port => [taken_port(40001), taken_port(0)],
+        Revision => [StateError::Revision {
+            revision: CANDIDATE.to_owned(),
+            reason: "the file runs the command `./server` in it, and this start does not name it".to_owned(),
+        }],
+    );
+    let samples = samples.into_iter().map(|(variant, sample)| (variant, in_file(sample)));
+    assert_errors("state_file", samples.collect());
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn emulators_that_cannot_be_started() {
     place.write("unknown.yaml", "revisions:\n  - behaviour: fixd\n");
     place.write("broken.yaml", "revisions: [\n");
     place.write("key.yaml", "revisions:\n  - exce: ./server\n");
+    place.write("foreign.json", "{}\n");
     place.write("quote.yaml", "revisions:\n  - exec: \"./server 'a\"\n");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -148,6 +149,9 @@ fn emulators_that_cannot_be_started() {
             (&["emulator", "--tls", "missing/ca.pem"], &[]),
             (&["emulator"], &[("REVGATE_THROTTLE", "sometimes")]),
             (&["emulator", "--exec", "./server 'a"], &[]),
+            (&["emulator", "--state", "missing/cloud.json"], &[]),
+            (&["emulator", "--state", "none.yaml"], &[]),
+            (&["emulator"], &[("REVGATE_STATE", "foreign.json")]),
             (&["rehearse", "--exec", "./server 'a", "--progress", "none"], &[]),
         ],
     );

@@ -24,6 +24,7 @@ use super::{
 use crate::emulator::{
     options::ApiRequest,
     state::{PROJECT_NUMBER, World},
+    state_file::kept,
 };
 
 /// Query parameters, as sent.
@@ -65,7 +66,8 @@ async fn answer(
         return respond(Err(ApiError::invalid("Invalid JSON payload received.")));
     };
     if let Some(tail) = uri.path().strip_prefix("/__emulator/") {
-        return respond(control::answer(&world, &method, tail, body));
+        let answer = control::answer(&world, &method, tail, body);
+        return respond(once_kept(&world, answer).await);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     world.lock().remember(ApiRequest { method: method.to_string(), path, body: body.clone() });
@@ -80,9 +82,18 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
     };
+    let answer = once_kept(&world, answer).await;
     let latency = world.lock().faults.api_latency;
     world.clock.pass(latency).await;
     respond(answer)
+}
+
+/// The answer, as soon as all that it may show is in the file that keeps the state, where there is one.
+async fn once_kept(world: &World, answer: Result<Value, ApiError>) -> Result<Value, ApiError> {
+    match kept(world).await {
+        Ok(()) => answer,
+        Err(problem) => Err(ApiError::new(503, "UNAVAILABLE", problem)),
+    }
 }
 
 /// Whether a page is of this machine.

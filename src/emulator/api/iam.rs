@@ -65,7 +65,10 @@ pub(crate) fn set_policy(world: &World, call: &Call, name: &str, body: &Value) -
     if let Some(service) = state.services.get_mut(name) {
         service.policy = policy.clone();
     }
-    Ok(rendered(world, &state, &policy))
+    let answer = rendered(world, &state, &policy);
+    drop(state);
+    world.changed();
+    Ok(answer)
 }
 
 /// A member of a binding that is written as none can be.

@@ -42,6 +42,7 @@ pub(crate) fn list(world: &World, known: bool, query: &Query, api: Api) -> Resul
 /// DELETE operations/ID, which forgets it and stops nothing.
 pub(crate) fn delete(world: &World, id: &str) -> Result<Value, ApiError> {
     let known = world.lock().operations.remove(id);
+    world.changed();
     known.map(|_| json!({})).ok_or_else(not_found)
 }
 
@@ -103,7 +104,7 @@ fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Opt
         None => state.services.get(&operation.service)?,
     };
     // Also while it is on its way: clients decode the metadata at once, as what they asked to delete.
-    if let Some(revision) = operation.revision.as_ref().and_then(|name| service.revision(name)) {
+    if let Some(revision) = operation.revision().and_then(|name| service.revision(name)) {
         return Some(match api {
             Api::V1 => with_type(v1::revision::revision(world, service, revision), "v1.Revision"),
             Api::V2 => typed_revision(world, service, revision),

@@ -124,7 +124,7 @@ fn write(
     let created = made?;
     Ok(match preview {
         Some(preview) => Written::Preview(preview),
-        None => Written::Begun(reconcile::begin(world, state, &name, created)),
+        None => Written::Begun(reconcile::begin(world, state, &name, created.as_deref())),
     })
 }
 

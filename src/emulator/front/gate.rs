@@ -6,12 +6,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::Value;
 
 use super::{affinity, head::Head, identity, pages::Page};
 use crate::emulator::{
-    clock::Clock,
     faults::{Faults, Ingress},
     instance::Instances,
     model::{Readiness, Service},
@@ -66,7 +66,7 @@ pub(crate) fn route(world: &World, entrance: &Entrance, head: &Head) -> Result<R
         return Err(page.clone());
     }
     let mut name = match &entrance.tag {
-        Some(tag) => tagged(&world.clock, service, faults, tag)?,
+        Some(tag) => tagged(service, faults, (tag, world.clock.now()))?,
         None => remembered(service, head)
             .or_else(|| drawn(service, rng.random_range(0..100)))
             .ok_or(Page::NotAvailable)?,
@@ -121,11 +121,11 @@ fn keep_out(world: &World, service: &Service, faults: &Faults, head: &Head) -> R
 }
 
 /// The revision behind a tag, as far as the move has reached the front end.
-fn tagged(clock: &Clock, service: &Service, faults: &Faults, tag: &str) -> Result<String, Page> {
+fn tagged(service: &Service, faults: &Faults, (tag, now): (&str, Timestamp)) -> Result<String, Page> {
     let target = service.routed.iter().find(|target| target.tag.as_deref() == Some(tag));
     let current = target.and_then(|target| service.resolve(target)).ok_or(Page::UnknownHost)?;
     let Some(history) = service.tags.get(tag) else { return Ok(current) };
-    let age = clock.since(history.since);
+    let age = Duration::try_from(now.duration_since(history.since)).unwrap_or_default();
     match &history.previous {
         Some(previous) if age < faults.old_revision_behind_tag_for => Ok(previous.clone()),
         None if age < faults.new_tag_404_for => Err(Page::UnknownHost),

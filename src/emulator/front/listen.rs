@@ -49,9 +49,9 @@ enum Owner {
     Api(mpsc::Sender<Client>),
 }
 
-/// Opens a port for `entrance` and serves it until the emulator stops; gives the port.
-pub(crate) fn listen(world: &Arc<World>, entrance: Entrance) -> io::Result<u16> {
-    serve(world, 0, &Owner::Service(entrance))
+/// Opens a port for `entrance`, 0 for a free one, and serves it until the emulator stops; gives the port.
+pub(crate) fn listen(world: &Arc<World>, entrance: Entrance, port: u16) -> io::Result<u16> {
+    serve(world, port, &Owner::Service(entrance))
 }
 
 /// Opens the API's port; gives it with the connections whose first request is for the API.

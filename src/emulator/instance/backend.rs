@@ -1,6 +1,8 @@
 //! The two kinds of instance behind one name.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use super::Process;
 use crate::emulator::sample::Sample;
@@ -15,10 +17,11 @@ pub(crate) enum Backend {
 }
 
 /// Why a revision cannot serve, as its conditions say it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Failure {
     /// A value of `revisionReason`.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// The message for people.
     pub(crate) message: String,
 }

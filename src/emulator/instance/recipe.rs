@@ -84,13 +84,12 @@ impl Recipe {
     pub(crate) fn new(
         world: &World,
         (service, revision): (&str, &str),
-        workload: &Workload,
         deployment: &Deployment,
         specification: Specification,
     ) -> Result<Self, EmulatorError> {
         let Specification { port, environment, secrets, timeout, affinity, cpu_idle, .. } = specification;
         let probe = specification.probe.within(world.options.startup_deadline);
-        let what = match workload {
+        let what = match &deployment.workload {
             Workload::Sample(settings) => What::Sample(settings.clone()),
             Workload::Command(command) => {
                 let words =
@@ -170,7 +169,7 @@ impl Recipe {
             "failed the configured startup probe checks.".to_owned()
         };
         Failure {
-            reason: "HEALTH_CHECK_CONTAINER_ERROR",
+            reason: "HEALTH_CHECK_CONTAINER_ERROR".into(),
             message: format!(
                 "The user-provided container {what} Logs for this revision might contain more information.\n\n\
                  Logs URL: https://console.cloud.google.com/logs/viewer?project={project}&resource=cloud_run_revision\

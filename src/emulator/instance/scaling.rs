@@ -250,7 +250,9 @@ impl Instances {
                 instances.recipe.clock.pass(starts_in).await;
                 backend.start().await
             };
+            // In this order: what ends because everything does has not failed.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 started = starting => instances.started(&id, started.is_ok()),
             }
@@ -343,7 +345,7 @@ impl Instances {
     }
 
     /// Starts as many as are kept and are not there.
-    fn keep(self: &Arc<Self>) {
+    pub(crate) fn keep(self: &Arc<Self>) {
         let mut fleet = self.lock();
         while fleet.instances.len() < fleet.least {
             self.start(&mut fleet, KEPT);

@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_line_of_json_names_its_severity_and_a_plain_one_has_none() {
         let now = "2026-11-23T20:28:12Z".parse().unwrap();
-        let journal = Journal::new(Arc::new(Clock::new(now, 1)), "p", "r");
+        let journal = Journal::new(Arc::new(Clock::new(now, 1, None)), "p", "r");
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         let lines = [
             ("stderr", "INFO:     Started server process [1]"),
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn an_old_entry_reads_as_it_was_written() {
         let journal =
-            Journal::new(Arc::new(Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1)), "p", "r");
+            Journal::new(Arc::new(Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1, None)), "p", "r");
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         journal.line(&origin, "stdout", r#"{"z":1,"a":{"text":"\u00e9 \"quoted\"","none":null}}"#);
         let before = journal.seen(Duration::ZERO, Some(1)).next().unwrap();

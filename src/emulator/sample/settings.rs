@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::emulator::wait;
+
 /// What the sample backend does with the sockets that `rate` draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,13 +123,15 @@ pub enum JwtRefusal {
 }
 
 /// The settings of one sample backend.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SampleBackend {
     /// What it does wrong.
     pub behaviour: Behaviour,
     /// The share of sockets, 0.0 to 1.0, that meet the behaviour.
     pub rate: f64,
     /// The width of a race; zero takes the behaviour's own (start-up race 50 ms, the others 1 ms).
+    #[serde(with = "wait")]
     pub window: Duration,
     /// The path of the WebSocket.
     pub path: String,
@@ -142,10 +146,13 @@ pub struct SampleBackend {
     /// Which subprotocol is echoed.
     pub subprotocol_echo: SubprotocolEcho,
     /// Time between two application heartbeats.
+    #[serde(with = "wait")]
     pub heartbeat: Duration,
     /// Time between two agent events.
+    #[serde(with = "wait")]
     pub agent_step: Duration,
     /// When the agent of agent-dies dies; zero is 7 s.
+    #[serde(with = "wait")]
     pub agent_dies_after: Duration,
     /// The seed that decides which sockets `rate` draws.
     pub seed: u64,

@@ -69,7 +69,7 @@ pub(crate) fn conditions(service: &Service, revision: &Revision) -> Value {
             plain("ResourcesAvailable", "CONDITION_RECONCILING"),
         ]),
         Readiness::Failed(failure) => {
-            let why = [("message", failure.message.as_str()), ("revisionReason", failure.reason)];
+            let why = [("message", failure.message.as_str()), ("revisionReason", failure.reason.as_ref())];
             json!([
                 with(plain("Ready", "CONDITION_FAILED"), &why),
                 with(plain("ContainerHealthy", "CONDITION_FAILED"), &why),

@@ -115,7 +115,7 @@ pub(crate) fn condition(service: &Service, kind: &str, progress: &Progress) -> V
     });
     if let Progress::Failed(problem) = progress {
         condition["message"] = json!(problem.message);
-        if let Some(reason) = problem.reason {
+        if let Some(reason) = &problem.reason {
             condition["revisionReason"] = json!(reason);
         }
     }
