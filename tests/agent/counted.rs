@@ -15,7 +15,7 @@ fn numbers_that_count_are_no_leak_whatever_they_begin_with() {
         // Nonces and users are looked for; of the runs' numbers it is said that they are not.
         assert!(
             summary.contains(
-                "4 marks are shorter than 4 characters, or numbers that count, and were not looked for"
+                "4 marks are shorter than 4 characters, or numbers as a count gives them, and were not looked for"
             ),
             "{first}: {summary}"
         );
