@@ -73,12 +73,12 @@ pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<Stri
     if service.generation > 0 {
         state.services.insert(id.clone(), service);
     }
-    let name = made?;
-    let operation = reconcile::begin(world, state, &id, Some(&name));
-    drop(guard);
-    world.changed();
-    debug_assert!(!operation.is_empty(), "every write has an operation");
-    Ok(name)
+    if let Ok(name) = &made {
+        reconcile::begin(world, state, &id, Some(name));
+    }
+    // One that was refused may have left its revision.
+    world.changed(guard);
+    made
 }
 
 fn deploy_to(
@@ -281,10 +281,11 @@ fn become_so(
     readiness: Readiness,
 ) {
     let now = world.clock.tick();
-    if let Some(service) = world.lock().services.get_mut(service) {
+    let mut state = world.lock();
+    if let Some(service) = state.services.get_mut(service) {
         become_ready(service, (name, instances), readiness, now);
     }
-    world.changed();
+    world.changed(state);
 }
 
 fn become_ready(

@@ -86,8 +86,7 @@ async fn remove_service(world: &World, (name, uid): (&str, &str), operation: &st
         service.revisions.iter().for_each(|revision| revision.instances.end());
         state.end_operation(operation, None, Some(service));
     }
-    drop(state);
-    world.changed();
+    world.changed(state);
 }
 
 /// Begins to delete a revision; gives the operation's id.
@@ -115,8 +114,7 @@ async fn remove_revision(world: &World, (service, name): (&str, &str), operation
         last
     });
     state.end_operation(operation, None, last);
-    drop(state);
-    world.changed();
+    world.changed(state);
 }
 
 /// A write on its way.
@@ -137,7 +135,6 @@ async fn run(world: &Arc<World>, write: &Write) {
     loop {
         changes.mark_unchanged();
         if let Some(new_tags) = attempt(world, write) {
-            world.changed();
             tokio::join!(remove_tags(world, &write.service, new_tags), deploy_newer(world, write));
             return;
         }
@@ -155,6 +152,7 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
     let Some(service) = found.filter(|service| service.uid == write.uid) else {
         // Deleted meanwhile: whoever still waits for the write is told so.
         state.end_operation(&write.operation, Some(gone(&write.service)), None);
+        world.changed(guard);
         return Some(Vec::new());
     };
     let overtaken = service.generation != write.generation;
@@ -175,6 +173,7 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         }
     }
     state.end_operation(&write.operation, error, None);
+    world.changed(guard);
     Some(new_tags)
 }
 
@@ -280,8 +279,7 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
     service.written(FOREIGNER, world.clock.tick());
     state.services.insert(write.service.clone(), service);
     begin(world, state, &write.service, made.as_deref());
-    drop(guard);
-    world.changed();
+    world.changed(guard);
 }
 
 /// A write by somebody else.
@@ -294,8 +292,7 @@ pub(crate) fn foreign_write(world: &Arc<World>, service: &str, change: impl FnOn
     found.written(FOREIGNER, world.clock.tick());
     state.services.insert(service.to_owned(), found);
     begin(world, state, service, None);
-    drop(guard);
-    world.changed();
+    world.changed(guard);
 }
 
 /// Moves ten percent of traffic to another revision, or adds a tag where there is no other.

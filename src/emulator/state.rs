@@ -156,9 +156,11 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everybody who waits that something has changed.
-    pub(crate) fn changed(&self) {
+    /// Tells everybody who waits that the state has changed, and only then lets others see it: whoever sees a change finds
+    /// it counted, or an answer that shows it could leave before it is on disk.
+    pub(crate) fn changed(&self, state: MutexGuard<'_, State>) {
         self.changes.send_modify(|count| *count += 1);
+        drop(state);
     }
 
     /// 32 hexadecimal digits for a page of the platform.
@@ -282,5 +284,31 @@ impl State {
     pub(crate) fn suffix(&mut self) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz";
         (0..3).map(|_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len())])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sees_a_change_finds_it_counted() {
+        const CHANGES: u32 = 20_000;
+        let options = EmulatorOptions::new("2026-11-23T20:28:12Z".parse().unwrap());
+        let world = World::new(options, Past::default());
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for _ in 0..CHANGES {
+                    let mut state = world.lock();
+                    state.faults.lost_reply += 1;
+                    world.changed(state);
+                }
+            });
+            let mut seen = 0;
+            while seen < CHANGES {
+                seen = world.lock().faults.lost_reply;
+                assert!(*world.changes.borrow() >= u64::from(seen));
+            }
+        });
     }
 }

@@ -41,8 +41,9 @@ pub(crate) fn list(world: &World, known: bool, query: &Query, api: Api) -> Resul
 
 /// DELETE operations/ID, which forgets it and stops nothing.
 pub(crate) fn delete(world: &World, id: &str) -> Result<Value, ApiError> {
-    let known = world.lock().operations.remove(id);
-    world.changed();
+    let mut state = world.lock();
+    let known = state.operations.remove(id);
+    world.changed(state);
     known.map(|_| json!({})).ok_or_else(not_found)
 }
 
