@@ -13,6 +13,7 @@ mod emulator {
     mod masks;
     mod mishaps;
     mod names;
+    mod operations;
     #[cfg(unix)]
     mod restarts;
     mod scaling;

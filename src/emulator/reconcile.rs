@@ -44,8 +44,8 @@ pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, create
 /// Opens an operation on a service and starts its task; gives its id.
 fn open(world: &Arc<World>, state: &mut State, service: &str, work: Work) -> String {
     let uid = state.services.get(service).map_or_else(String::new, |service| service.uid.clone());
-    let operation =
-        Operation { service: service.to_owned(), uid, work, done: false, error: None, last: None };
+    let service = service.to_owned();
+    let operation = Operation { service, uid, work, done: false, error: None, last: None, forgotten: false };
     let id = state.open_operation(operation.clone());
     carry_on(world, id.clone(), operation);
     id
@@ -60,7 +60,7 @@ pub(crate) fn carry_on(world: &Arc<World>, id: String, operation: Operation) {
                 run(&world, &Write { service, uid, generation, operation: id, created }).await;
             }
             Work::DeleteService => remove_service(&world, (&service, &uid), &id).await,
-            Work::DeleteRevision(name) => remove_revision(&world, (&service, &name), &id).await,
+            Work::DeleteRevision(name) => remove_revision(&world, (&service, &uid), &name, &id).await,
         }
     });
 }
@@ -80,12 +80,12 @@ pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) 
 async fn remove_service(world: &World, (name, uid): (&str, &str), operation: &str) {
     world.clock.pass(world.options.pace).await;
     let mut state = world.lock();
-    // A service of the same name that was made meanwhile is another one.
+    // A service of the same name that was made meanwhile is another one; the one that was to go is gone then.
     let is_it = state.services.get(name).is_some_and(|service| service.uid == uid);
-    if let Some(service) = is_it.then(|| state.services.remove(name)).flatten() {
-        service.revisions.iter().for_each(|revision| revision.instances.end());
-        state.end_operation(operation, None, Some(service));
-    }
+    let last = is_it.then(|| state.services.remove(name)).flatten();
+    let revisions = last.iter().flat_map(|service| &service.revisions);
+    revisions.for_each(|revision| revision.instances.end());
+    state.end_operation(operation, None, last);
     world.changed(state);
 }
 
@@ -94,10 +94,10 @@ pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &s
     open(world, state, service, Work::DeleteRevision(name.to_owned()))
 }
 
-async fn remove_revision(world: &World, (service, name): (&str, &str), operation: &str) {
+async fn remove_revision(world: &World, (service, uid): (&str, &str), name: &str, operation: &str) {
     world.clock.pass(world.options.pace).await;
     let mut state = world.lock();
-    let last = state.services.get_mut(service).map(|service| {
+    let last = state.services.get_mut(service).filter(|service| service.uid == uid).map(|service| {
         let mut last = service.clone();
         if last.revision(name).is_some() {
             // The operation shows this one only, and a thousand of them would keep a thousand copies of all others.

@@ -240,6 +240,10 @@ impl State {
     /// Ends an operation, with why it failed and with what is gone by it.
     pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Service>) {
         let Some(operation) = self.operations.get_mut(id) else { return };
+        if operation.forgotten {
+            self.operations.remove(id);
+            return;
+        }
         operation.done = true;
         operation.error = error;
         operation.last = last.map(Box::new);
@@ -249,6 +253,25 @@ impl State {
         {
             self.operations.remove(&oldest);
         }
+    }
+
+    /// The operation of an id, as long as nobody has deleted it.
+    pub(crate) fn operation(&self, id: &str) -> Option<&Operation> {
+        self.operations.get(id).filter(|operation| !operation.forgotten)
+    }
+
+    /// Deletes an operation, which stops nothing: one that is on its way is kept until its end, or nobody would carry it on
+    /// after a restart. False where there is none.
+    pub(crate) fn forget_operation(&mut self, id: &str) -> bool {
+        let Some(operation) = self.operations.get_mut(id).filter(|operation| !operation.forgotten) else {
+            return false;
+        };
+        operation.forgotten = true;
+        if operation.done {
+            self.operations.remove(id);
+            self.ended.retain(|ended| ended != id);
+        }
+        true
     }
 
     /// All operations with their ids: those that have ended in the order of their ends, then the others.

@@ -16,7 +16,7 @@ use super::support::{
 };
 
 /// A state of version 1: whatever is written later, it must be understood.
-const VERSION_1: &str = include_str!("state_1.json");
+pub(crate) const VERSION_1: &str = include_str!("state_1.json");
 
 pub(crate) fn kept_in(folder: &tempfile::TempDir) -> (PathBuf, EmulatorOptions) {
     let file = folder.path().join("cloud.json");
@@ -24,7 +24,7 @@ pub(crate) fn kept_in(folder: &tempfile::TempDir) -> (PathBuf, EmulatorOptions) 
 }
 
 /// Starts once the ports of before are free: another test may have one of them for a while.
-async fn start(options: &EmulatorOptions) -> Emulator {
+pub(crate) async fn start(options: &EmulatorOptions) -> Emulator {
     let trying = async {
         loop {
             match Emulator::start(options.clone()).await {
@@ -38,7 +38,7 @@ async fn start(options: &EmulatorOptions) -> Emulator {
     tokio::time::timeout(DEADLINE, trying).await.expect("a start")
 }
 
-async fn end(emulator: Emulator) {
+pub(crate) async fn end(emulator: Emulator) {
     let problem = emulator.shutdown().await;
     assert!(problem.is_none(), "{problem:?}");
 }

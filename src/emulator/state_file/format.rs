@@ -123,6 +123,8 @@ pub(super) struct KeptOperation {
     pub(super) done: bool,
     pub(super) error: Option<Problem>,
     pub(super) last: Option<Box<KeptService>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) forgotten: bool,
 }
 
 impl StateFile {

@@ -176,11 +176,11 @@ fn revision(kept: KeptRevision, instances: Arc<Instances>) -> Revision {
 }
 
 fn operation(world: &Arc<World>, state: &mut State, kept: KeptOperation) -> Result<(), StateError> {
-    let KeptOperation { id, service: name, uid, work, done, error, last } = kept;
+    let KeptOperation { id, service: name, uid, work, done, error, last, forgotten } = kept;
     let last = last
         .map(|last| service(world, &mut state.ports, *last, |service, kept| gone(world, service, kept)))
         .transpose()?
         .map(Box::new);
-    state.restore_operation(id, Operation { service: name, uid, work, done, error, last });
+    state.restore_operation(id, Operation { service: name, uid, work, done, error, last, forgotten });
     Ok(())
 }
