@@ -167,18 +167,11 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
     let unknown = VERSION_1.replacen("\"generation\"", "\"generatoin\"", 1);
     let line = VERSION_1.lines().position(|line| line.contains("\"generation\"")).unwrap() + 1;
     let elsewhere = VERSION_1.replacen("\"demo-project\"", "\"other-project\"", 1);
-    let twice = {
-        let mut state: Value = serde_json::from_str(VERSION_1).unwrap();
-        let service = state["services"][0].clone();
-        state["services"].as_array_mut().unwrap().push(service);
-        state.to_string()
-    };
     let cases = [
         ("", "it is damaged: EOF while parsing a value at line 1", ".old"),
         (cut, "it is damaged: EOF", ".old"),
         ("{\"format\": \"revgate emulator state\",}", "line 1 column 37", ".old"),
         (&unknown, "unknown field `generatoin`, expected one of", &format!("at line {line} column")),
-        (&twice, "there are two services demo", ".old"),
         ("[]", "it is no emulator's state", "--state FILE"),
         ("{\"version\": 1}", "it is no emulator's state", "--state FILE"),
         (&newer, "it has version 2, and this revgate knows 1", "start the revgate that wrote it"),
@@ -200,6 +193,38 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
     let beside = std::fs::read_dir(folder.path()).unwrap().count() - 1;
     assert_eq!(beside, 0, "nothing is left beside what is none of ours");
     assert!(error.to_string().contains("it is no regular file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_state_that_no_emulator_can_have_is_refused() {
+    let twice = |list: &Value| {
+        let mut list = list.as_array().unwrap().clone();
+        list.push(list[0].clone());
+        Value::Array(list)
+    };
+    let right: Value = serde_json::from_str(VERSION_1).unwrap();
+    let revision = "/services/0/revisions/0";
+    let cases = [
+        ("/services", twice(&right["services"]), "two services have one name"),
+        ("/services/0/revisions", twice(&right["services"][0]["revisions"]), "two revisions have one name"),
+        ("/services/0/generation", json!(u64::MAX), "18446744073709551615 is no count"),
+        ("/services/0/generation", json!(0), "before its first write"),
+        ("/services/0/policy/writes", json!(u64::MAX), "is no count"),
+        ("/starts", json!(u64::MAX), "is no count"),
+        ("/services/0/traffic/0/percent", json!(u32::MAX), "must be 100, but is 4294967"),
+        ("/services/0/routed/0/percent", json!(1), "must be 100, but is"),
+        (&format!("{revision}/template"), json!([]), "service demo: a template is none"),
+        (&format!("{revision}/template/metadata"), json!("x"), "a template is none"),
+        (&format!("{revision}/template/metadata/annotations"), json!(7), "a template is none"),
+        (&format!("{revision}/template/spec/containers"), json!(["x"]), "a template is none"),
+        ("/services/0/template/spec/containers/0", json!([]), "a template is none"),
+    ];
+    for (place, value, words) in cases {
+        let mut state = right.clone();
+        *state.pointer_mut(place).unwrap() = value;
+        let said = refused(&state.to_string()).await;
+        assert!(said.contains("it is damaged") && said.contains(words), "{place}: {words}\n{said}");
+    }
 }
 
 #[tokio::test]
