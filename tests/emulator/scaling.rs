@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use revgate::emulator::{Behaviour, Deployment, Emulator, SampleBackend, Workload};
+use revgate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::Instant,
 };
 use tokio_tungstenite::tungstenite;
 
@@ -98,7 +99,7 @@ async fn beyond_the_most_instances_requests_queue_and_are_then_sent_away() {
     let first = instance(&url).await;
     let second = instance(&url).await;
     assert_eq!(status(open_with(&url, "/ws", &[]).await), 429);
-    let long = Deployment { queue_for: Duration::from_mins(1), ..scaled(echoing()) };
+    let long = Deployment { queue_for: Duration::MAX, ..scaled(echoing()) };
     drop((first, second));
     let long = Deployment { max_instances: Some(1), ..long };
     let emulator = with(options(), vec![long]).await;
@@ -130,6 +131,22 @@ async fn an_idle_instance_goes_and_a_kept_one_stays() {
             assert!(!again().await, "the one that is kept");
         }
     }
+}
+
+#[tokio::test]
+async fn a_kept_instance_that_dies_again_and_again_is_not_started_without_a_pause_however_fast_the_clock() {
+    let dying = r#"python3 -c '
+import os, socket, time
+socket.create_server(("127.0.0.1", int(os.environ["PORT"]))).accept()
+time.sleep(0.2)
+'"#;
+    let kept = Deployment { min_instances: 1, ..scaled(Workload::Command(dying.to_owned())) };
+    let emulator = with(EmulatorOptions { speed: 1000, ..options() }, vec![kept]).await;
+    let began = Instant::now();
+    let starts = || entries_with(&emulator, "Starting new instance");
+    eventually("some starts", || async { starts().await >= 4 }).await;
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(seconds >= 2.0, "four starts have three pauses of a second, but took {seconds} s");
 }
 
 #[tokio::test]

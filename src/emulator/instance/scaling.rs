@@ -24,9 +24,10 @@ use crate::emulator::wait;
 
 /// Hexadecimal digits of an instance's id behind its first two zeros.
 const DIGITS: usize = 32;
-/// The longest that a request waits for an instance that is starting; a clock cannot be set beyond its end.
+/// The longest that a request waits for a slot; a clock cannot be set beyond its end.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// From the end of a kept instance to the next one's start: what dies at once is not started without a pause.
+/// From the end of a kept instance to the next one's start: what dies at once is not started without a pause. In real time,
+/// since it is this machine that is spared.
 const RESTART: Duration = Duration::from_secs(1);
 /// Why the first instance of a revision starts, in Cloud Run's words.
 const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
@@ -192,11 +193,12 @@ impl Instances {
                 self.scale_out(&mut fleet);
                 let starting = fleet.instances.iter().any(|instance| !instance.ready);
                 // One that is starting ends by its own probe.
-                if starting {
-                    self.recipe.longest_start().saturating_mul(2).min(LONGEST_WAIT)
+                let patience = if starting {
+                    self.recipe.longest_start().saturating_mul(2)
                 } else {
                     self.recipe.queue_for
-                }
+                };
+                patience.min(LONGEST_WAIT)
             };
             match timeout_at(began + patience, changes.changed()).await {
                 Ok(Ok(())) => {}
@@ -338,7 +340,7 @@ impl Instances {
             backend.ended().await;
             Self::bury(&mut instances.lock());
             instances.changed();
-            instances.recipe.clock.pass(RESTART).await;
+            sleep(RESTART).await;
             instances.keep();
         };
         self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(replacing).await });
