@@ -20,7 +20,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Backend, Failure, Log, Recipe};
-use crate::emulator::wait;
 
 /// Hexadecimal digits of an instance's id behind its first two zeros.
 const DIGITS: usize = 32;
@@ -48,10 +47,10 @@ pub(crate) struct Instances {
 }
 
 #[derive(Debug)]
-struct Fleet {
-    instances: Vec<Instance>,
+pub(super) struct Fleet {
+    pub(super) instances: Vec<Instance>,
     /// Instances that are kept.
-    least: usize,
+    pub(super) least: usize,
     /// The most instances.
     most: usize,
     /// Requests without a slot.
@@ -62,14 +61,16 @@ struct Fleet {
 }
 
 #[derive(Debug)]
-struct Instance {
-    id: String,
+pub(super) struct Instance {
+    pub(super) id: String,
     backend: Backend,
-    ready: bool,
-    open: u32,
+    pub(super) ready: bool,
+    pub(super) open: u32,
     /// Since when nobody has been there.
-    idle_since: Instant,
-    stop: CancellationToken,
+    pub(super) idle_since: Instant,
+    /// Whether somebody waits for it to have been idle for long enough.
+    pub(super) watched: bool,
+    pub(super) stop: CancellationToken,
 }
 
 /// Why a request has no slot.
@@ -244,6 +245,7 @@ impl Instances {
             ready: false,
             open: 0,
             idle_since: Instant::now(),
+            watched: false,
             stop: stop.clone(),
         });
         let (instances, starts_in) = (Arc::clone(self), self.recipe.starts_in);
@@ -302,37 +304,6 @@ impl Instances {
         }
     }
 
-    /// Ends an instance when nobody has come to it for a while.
-    fn let_go_later(self: &Arc<Self>, id: String) {
-        let (after, stop) = (self.recipe.idle_after, self.recipe.stop.clone());
-        if after == wait::NEVER || stop.is_cancelled() {
-            return;
-        }
-        let instances = Arc::clone(self);
-        self.recipe.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep(after) => instances.let_go(&id, after),
-            }
-        });
-    }
-
-    fn let_go(&self, id: &str, after: Duration) {
-        let mut fleet = self.lock();
-        let more = fleet.instances.iter().filter(|instance| instance.ready).count() > fleet.least;
-        let idle = |instance: &Instance| {
-            instance.id == id
-                && instance.ready
-                && instance.open == 0
-                && instance.idle_since.elapsed() >= after
-        };
-        if let Some(at) = fleet.instances.iter().position(idle).filter(|_| more) {
-            fleet.instances.remove(at).stop.cancel();
-        }
-        drop(fleet);
-        self.changed();
-    }
-
     /// Takes an instance out as soon as it has ended by itself; where instances are kept, another one follows.
     fn replace_later(self: &Arc<Self>, backend: Backend, stop: CancellationToken) {
         let instances = Arc::clone(self);
@@ -359,11 +330,11 @@ impl Instances {
         fleet.instances.retain(|instance| !(instance.ready && instance.backend.has_ended()));
     }
 
-    fn changed(&self) {
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fleet> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
