@@ -266,6 +266,27 @@ async fn one_file_has_one_emulator() {
 }
 
 #[tokio::test]
+async fn what_was_taken_however_deep_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, options) = kept_in(&folder);
+    let first = start(&options).await;
+    first.deploy(sample(Behaviour::Fixed)).await.unwrap();
+    settled(&first).await;
+    let mut statuses = Vec::new();
+    for levels in [94, 123] {
+        let condition = (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
+        let binding = json!({"role": "r", "members": ["allUsers"], "condition": condition});
+        let body = json!({"policy": {"bindings": [binding]}});
+        statuses.push(call(&first, "POST", "services/demo:setIamPolicy", Some(body)).await.0);
+    }
+    assert_eq!(statuses, [200, 400], "as deep as Google's parser goes, and no deeper");
+    call(&first, "DELETE", "services/demo", None).await;
+    settled(&first).await;
+    end(first).await;
+    end(start(&options).await).await;
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named_and_may_be_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let (file, options) = kept_in(&folder);

@@ -13,7 +13,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::emulator::clock::{Clock, rfc3339};
+use crate::emulator::{
+    clock::{Clock, rfc3339},
+    nesting::{DEEPEST, is_deeper},
+};
 
 /// Entries that are kept; the oldest go first.
 const KEPT: usize = 50_000;
@@ -134,9 +137,10 @@ impl Journal {
             return self.system(origin, "WARNING", text);
         }
         let mut entry = self.entry(origin, stream, None, self.clock.now());
-        match serde_json::from_str::<Map<String, Value>>(text) {
-            Ok(object) => structured(&mut entry, object),
-            Err(_) => entry["textPayload"] = json!(text),
+        match serde_json::from_str::<Value>(text) {
+            Ok(value @ Value::Object(_)) if is_deeper(&value, DEEPEST) => entry["textPayload"] = json!(text),
+            Ok(Value::Object(object)) => structured(&mut entry, object),
+            _ => entry["textPayload"] = json!(text),
         }
         self.keep(entry);
     }
@@ -331,12 +335,17 @@ mod tests {
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         journal.line(&origin, "stdout", r#"{"z":1,"a":{"text":"\u00e9 \"quoted\"","none":null}}"#);
         let before = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
+        // As deep as a parser goes: inside an entry it would be too deep.
+        let deep = format!("{}1{}", "{\"a\":".repeat(127), "}".repeat(127));
+        journal.line(&origin, "stdout", &deep);
         for _ in 0..UNPACKED {
             journal.system(&origin, "INFO", "another");
         }
         assert!(matches!(journal.lock()[0].kept, Kept::Packed(_)));
-        assert!(matches!(journal.lock()[1].kept, Kept::Whole(_)));
-        let after = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
-        assert_eq!(after.to_string(), before.to_string());
+        assert!(matches!(journal.lock()[1].kept, Kept::Packed(_)));
+        assert!(matches!(journal.lock()[2].kept, Kept::Whole(_)));
+        let mut after = journal.seen(Duration::ZERO, Some(2));
+        assert_eq!(after.next().unwrap().to_string(), before.to_string());
+        assert_eq!(after.next().unwrap()["textPayload"], deep);
     }
 }
