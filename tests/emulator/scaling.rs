@@ -150,6 +150,30 @@ time.sleep(0.2)
 }
 
 #[tokio::test]
+async fn a_kept_instance_that_does_not_come_up_again_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first serves until it is asked, the second does not come up, the third does.
+    let command = format!(
+        r#"sh -c 'cd {}; echo >> starts; case $(wc -l < starts) in
+            2) exit 3;;
+            *) exec python3 -c "
+import os, socket, time
+listener = socket.create_server((\"127.0.0.1\", int(os.environ[\"PORT\"])))
+while not listener.accept()[0].recv(1): pass
+";;
+        esac'"#,
+        folder.path().display()
+    );
+    let kept = Deployment { min_instances: 1, ..scaled(Workload::Command(command)) };
+    let emulator = with(options(), vec![kept]).await;
+    reqwest::get(emulator.service_url().unwrap()).await.unwrap();
+    eventually("a third one", || async {
+        std::fs::read_to_string(folder.path().join("starts")).unwrap().lines().count() == 3
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_service_keeps_starts_at_once_and_its_most_is_a_limit() {
     let emulator =
         with(options(), vec![Deployment { queue_for: Duration::from_millis(50), ..scaled(echoing()) }]).await;

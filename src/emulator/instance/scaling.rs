@@ -53,6 +53,8 @@ pub(super) struct Fleet {
     pub(super) least: usize,
     /// The most instances.
     most: usize,
+    /// Whether one that does not come up is tried again: not before the revision is ready.
+    keeps: bool,
     /// Requests without a slot.
     waiting: usize,
     /// Starts that failed so far.
@@ -112,7 +114,7 @@ impl Instances {
     pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
         let ids = StdRng::seed_from_u64(recipe.seed);
         let (least, most) = (recipe.min, recipe.max);
-        let fleet = Fleet { instances: Vec::new(), least, most, waiting: 0, failed: 0, ids };
+        let fleet = Fleet { instances: Vec::new(), least, most, keeps: false, waiting: 0, failed: 0, ids };
         Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
     }
 
@@ -265,6 +267,7 @@ impl Instances {
 
     fn started(self: &Arc<Self>, id: &str, well: bool) {
         let mut fleet = self.lock();
+        let again = fleet.keeps && !well;
         if well {
             if let Some(instance) = fleet.instances.iter_mut().find(|instance| instance.id == id) {
                 instance.ready = true;
@@ -286,6 +289,9 @@ impl Instances {
         drop(fleet);
         self.changed();
         self.let_go_later(id.to_owned());
+        if again {
+            self.keep_again();
+        }
     }
 
     fn release(self: &Arc<Self>, id: &str) {
@@ -311,15 +317,25 @@ impl Instances {
             backend.ended().await;
             Self::bury(&mut instances.lock());
             instances.changed();
+            instances.keep_again();
+        };
+        self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(replacing).await });
+    }
+
+    /// Starts what is kept and has died, or did not come up, after a pause.
+    fn keep_again(self: &Arc<Self>) {
+        let (instances, stop) = (Arc::clone(self), self.recipe.stop.clone());
+        let keeping = async move {
             sleep(RESTART).await;
             instances.keep();
         };
-        self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(replacing).await });
+        self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(keeping).await });
     }
 
     /// Starts as many as are kept and are not there.
     pub(crate) fn keep(self: &Arc<Self>) {
         let mut fleet = self.lock();
+        fleet.keeps = true;
         while fleet.instances.len() < fleet.least {
             self.start(&mut fleet, KEPT);
         }
