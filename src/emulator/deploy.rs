@@ -69,14 +69,20 @@ pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<Stri
         Some(service) => service,
         None => new_service(world, state, &id).map_err(|source| EmulatorError::Listen { port: 0, source })?,
     };
+    let before = service.clone();
     let made = deploy_to(world, state, &mut service, deployment);
+    if made.is_err() {
+        // Nothing is left of one that was refused: no operation would ever end its write.
+        let begun = service.revisions.iter().skip(before.revisions.len());
+        begun.for_each(|revision| revision.instances.end());
+        service = before;
+    }
     if service.generation > 0 {
         state.services.insert(id.clone(), service);
     }
     if let Ok(name) = &made {
         reconcile::begin(world, state, &id, Some(name));
     }
-    // One that was refused may have left its revision.
     world.changed(guard);
     made
 }

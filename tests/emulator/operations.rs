@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use revgate::emulator::{Emulator, EmulatorOptions};
+use revgate::emulator::{Behaviour, Emulator, EmulatorOptions};
 use serde_json::{Value, json};
 
 use super::{
     state::{VERSION_1, end, kept_in, start},
-    support::{call, eventually, faults, get, options, settled, with},
+    support::{call, eventually, faults, get, named, options, sample, settled, tagged, two, with},
 };
 
 /// The path of an operation that a write was answered with.
@@ -80,4 +80,16 @@ async fn a_write_that_a_deletion_has_overtaken_does_not_end_as_its_successors() 
     let url = format!("{}/v1/projects/demo-project/locations/us-central1/{writing}", emulator.api_endpoint());
     let of_v1: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     assert_eq!(of_v1["error"]["message"], "Resource 'shop' was deleted.", "{of_v1}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_refused_leaves_nothing() {
+    let emulator = two().await;
+    let before = get(&emulator, "services/demo").await;
+    let refused = tagged("No Label", named("demo-c", sample(Behaviour::Fixed)));
+    let error = emulator.deploy(refused).await.unwrap_err();
+    assert!(error.to_string().contains("'No Label'"), "{error}");
+    assert_eq!(get(&emulator, "services/demo").await, before);
+    assert_eq!(call(&emulator, "GET", "services/demo/revisions/demo-c", None).await.0, 404);
+    settled(&emulator).await;
 }
