@@ -265,6 +265,24 @@ async fn one_file_has_one_emulator() {
     end(start(&options).await).await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_is_followed_also_to_a_file_that_is_yet_to_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, options) = kept_in(&folder);
+    let target = folder.path().join("target.json");
+    std::os::unix::fs::symlink("target.json", &file).unwrap();
+    for restored in [None, Some(0)] {
+        let emulator = start(&options).await;
+        assert_eq!(emulator.restored(), restored);
+        let direct = EmulatorOptions { state: Some(target.clone()), ..options.clone() };
+        let error = Emulator::start(direct).await.expect_err("it is locked by either name");
+        assert!(error.to_string().contains("another emulator has it"), "{error}");
+        end(emulator).await;
+        assert!(file.is_symlink() && target.is_file() && !target.is_symlink());
+    }
+}
+
 #[tokio::test]
 async fn what_was_taken_however_deep_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
