@@ -12,7 +12,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite;
 
 use super::support::{
-    Socket, call, entries_with, eventually, frame, named, open, open_with, options, settled, with,
+    DEADLINE, Socket, call, entries_with, eventually, frame, named, open, open_with, options, settled, with,
 };
 
 /// A WebSocket server is not needed to take a slot: it answers with its process id and keeps the connection.
@@ -110,6 +110,19 @@ async fn beyond_the_most_instances_requests_queue_and_are_then_sent_away() {
     assert!(!waiting.is_finished(), "it queues");
     drop(held);
     assert_eq!(waiting.await.unwrap(), id, "the slot that became free");
+}
+
+#[tokio::test]
+async fn a_request_that_queues_for_a_revision_is_sent_away_when_that_is_deleted() {
+    let one = Deployment { max_instances: Some(1), queue_for: Duration::MAX, ..scaled(echoing()) };
+    let emulator = with(options(), vec![one]).await;
+    let url = emulator.service_url().unwrap();
+    let _held = instance(&url).await;
+    let waiting = tokio::spawn(async move { status(open_with(&url, "/ws", &[]).await) });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished(), "it queues");
+    assert_eq!(call(&emulator, "DELETE", "services/demo", None).await.0, 200);
+    assert_eq!(tokio::time::timeout(DEADLINE, waiting).await.expect("an answer").unwrap(), 503);
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ impl Instances {
             match (failed, ready) {
                 (true, _) => return Err(self.recipe.not_started()),
                 (false, true) => return Ok(()),
-                (false, false) => changes.changed().await.map_err(|_| self.recipe.not_started())?,
+                (false, false) => self.next(&mut changes).await.ok_or_else(|| self.recipe.not_started())?,
             }
         }
     }
@@ -203,10 +203,19 @@ impl Instances {
                 };
                 patience.min(LONGEST_WAIT)
             };
-            match timeout_at(began + patience, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(Unserved::Full),
+            match timeout_at(began + patience, self.next(&mut changes)).await {
+                Ok(Some(())) => {}
+                Ok(None) => return Err(Unserved::NotStarted),
+                Err(_) => return Err(Unserved::Full),
             }
+        }
+    }
+
+    /// Waits for the next change; `None` when the revision is deleted, and nothing changes any more.
+    async fn next(&self, changes: &mut watch::Receiver<u64>) -> Option<()> {
+        tokio::select! {
+            changed = changes.changed() => changed.ok(),
+            () = self.recipe.stop.cancelled() => None,
         }
     }
 
