@@ -5,6 +5,7 @@
 mod emulator {
     mod api;
     mod behaviours;
+    mod clock;
     mod control;
     mod front;
     mod instances;

@@ -43,7 +43,7 @@ pub(crate) async fn end(emulator: Emulator) {
     assert!(problem.is_none(), "{problem:?}");
 }
 
-fn json_of(file: &Path) -> Value {
+pub(crate) fn json_of(file: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
