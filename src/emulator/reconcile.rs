@@ -149,8 +149,9 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
     let mut guard = world.lock();
     let state = &mut *guard;
     let found = state.services.get_mut(&write.service);
-    let Some(service) = found.filter(|service| service.uid == write.uid) else {
-        // Deleted meanwhile: whoever still waits for the write is told so.
+    let remains = |service: &&mut Service| service.uid == write.uid && service.deleted.is_none();
+    let Some(service) = found.filter(remains) else {
+        // Deleted meanwhile, or on its way out: whoever still waits for the write is told so.
         state.end_operation(&write.operation, Some(gone(&write.service)), None);
         world.changed(guard);
         return Some(Vec::new());
