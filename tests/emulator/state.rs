@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::SinkExt as _;
 use revgate::emulator::{
     Behaviour, Deployment, Emulator, EmulatorError, EmulatorOptions, StateError, Workload,
 };
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{
     DEADLINE, call, eventually, faults, frame, get, named, open, options, sample, settled, tagged,
@@ -246,6 +248,21 @@ async fn a_file_of_version_1_is_understood() {
         state["ports"] = Value::Null;
     }
     assert_eq!(before, after, "it is written as it was read");
+}
+
+#[tokio::test]
+async fn a_heartbeat_beyond_the_end_of_time_ends_no_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, options) = kept_in(&folder);
+    let mut state: Value = serde_json::from_str(VERSION_1).unwrap();
+    let sample = state.pointer_mut("/services/0/revisions/1/deployment/workload/sample").unwrap();
+    (sample["heartbeat"], sample["behaviour"]) = (json!("never"), json!("fixed"));
+    std::fs::write(&file, state.to_string()).unwrap();
+    let emulator = start(&options).await;
+    let mut socket = open(&emulator.tag_url("gate").unwrap()).await;
+    socket.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+    while frame(&mut socket).await["type"] != "pong" {}
+    end(emulator).await;
 }
 
 #[tokio::test]
