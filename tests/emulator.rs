@@ -5,6 +5,7 @@
 mod emulator {
     mod api;
     mod behaviours;
+    mod clock;
     mod control;
     mod front;
     mod instances;
@@ -13,6 +14,7 @@ mod emulator {
     mod masks;
     mod mishaps;
     mod names;
+    mod operations;
     #[cfg(unix)]
     mod restarts;
     mod scaling;

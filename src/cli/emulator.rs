@@ -29,20 +29,29 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     raise_descriptor_limit();
     let options = surround(matches, scenario.options(port.or(Some(USUAL_PORT)), clock.started_at))?;
     let certificate = input::text(matches, "tls");
-    let usual = Emulator::play(&scenario, options.clone()).await;
-    let emulator = match usual {
-        // Another emulator has it, most likely: any other port does as well.
-        Err(EmulatorError::Listen { .. }) if port.is_none() => {
-            Emulator::play(&scenario, EmulatorOptions { port: None, ..options }).await?
-        }
-        started => started?,
+    let interrupted = signals.interrupt.token();
+    // A command may take its minute until it is known not to listen; what was started ends with the future.
+    let started = interrupted.run_until_cancelled(start(&scenario, options, port.is_none())).await;
+    let Some(emulator) = started.transpose()? else {
+        return Ok(signals.exit().unwrap_or(Exit::Success));
     };
     print(&told(&emulator, &scenario, certificate.as_deref()));
-    signals.interrupt.token().cancelled().await;
+    interrupted.cancelled().await;
     if let Some(error) = emulator.shutdown().await {
         return Err(error.into());
     }
     Ok(signals.exit().unwrap_or(Exit::Success))
+}
+
+/// Starts an emulator; on another port where the usual one is taken and `any` will do.
+async fn start(scenario: &Scenario, options: EmulatorOptions, any: bool) -> Result<Emulator, EmulatorError> {
+    match Emulator::play(scenario, options.clone()).await {
+        // Another emulator has it, most likely.
+        Err(EmulatorError::Listen { .. }) if any => {
+            Emulator::play(scenario, EmulatorOptions { port: None, ..options }).await
+        }
+        started => started,
+    }
 }
 
 /// The port that was asked for.

@@ -4,7 +4,7 @@
 //! never reads the system's wall clock. `tick` never gives the same microsecond twice: versions and creation times are
 //! compared, and two writes in one microsecond would look like one. The surprising rule: what is the platform's (paces,
 //! lags, time-outs, idle instances, faults) goes by this clock; what runs in a container, and how long that may take to
-//! start, keeps real time, since no process runs faster for it.
+//! start, keeps real time, since no process runs faster for it; so does the expiry of tokens, which others make by theirs.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -19,6 +19,8 @@ use super::wait;
 /// The emulator's clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
+    /// What the wall clock showed.
+    wall: Timestamp,
     started_at: Timestamp,
     origin: Instant,
     /// Emulated seconds in a real one.
@@ -31,8 +33,9 @@ impl Clock {
     /// is taken for 1); its ticks are all later than `latest`.
     pub(crate) fn new(started_at: Timestamp, speed: u32, latest: Option<Timestamp>) -> Self {
         let last = AtomicI64::new(latest.map_or(i64::MIN, Timestamp::as_microsecond));
+        let wall = started_at;
         let started_at = latest.map_or(started_at, |latest| latest.max(started_at));
-        Self { started_at, origin: Instant::now(), speed: speed.max(1), last }
+        Self { wall, started_at, origin: Instant::now(), speed: speed.max(1), last }
     }
 
     /// The last tick, or the start where there was none.
@@ -53,6 +56,12 @@ impl Clock {
     /// Waits for as long as this clock takes; for [`wait::NEVER`] the future does not end.
     pub(crate) async fn pass(&self, emulated: Duration) {
         wait::pass(self.real(emulated)).await;
+    }
+
+    /// What everybody else's clock shows now.
+    pub(crate) fn wall(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.origin.elapsed()).unwrap_or(SignedDuration::ZERO);
+        self.wall.checked_add(elapsed).unwrap_or(self.wall)
     }
 
     /// The time now, to the nanosecond.

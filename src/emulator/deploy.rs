@@ -69,16 +69,22 @@ pub(crate) fn deploy(world: &Arc<World>, deployment: &Deployment) -> Result<Stri
         Some(service) => service,
         None => new_service(world, state, &id).map_err(|source| EmulatorError::Listen { port: 0, source })?,
     };
+    let before = service.clone();
     let made = deploy_to(world, state, &mut service, deployment);
+    if made.is_err() {
+        // Nothing is left of one that was refused: no operation would ever end its write.
+        let begun = service.revisions.iter().skip(before.revisions.len());
+        begun.for_each(|revision| revision.instances.end());
+        service = before;
+    }
     if service.generation > 0 {
         state.services.insert(id.clone(), service);
     }
-    let name = made?;
-    let operation = reconcile::begin(world, state, &id, Some(&name));
-    drop(guard);
-    world.changed();
-    debug_assert!(!operation.is_empty(), "every write has an operation");
-    Ok(name)
+    if let Ok(name) = &made {
+        reconcile::begin(world, state, &id, Some(name));
+    }
+    world.changed(guard);
+    made
 }
 
 fn deploy_to(
@@ -281,10 +287,11 @@ fn become_so(
     readiness: Readiness,
 ) {
     let now = world.clock.tick();
-    if let Some(service) = world.lock().services.get_mut(service) {
+    let mut state = world.lock();
+    if let Some(service) = state.services.get_mut(service) {
         become_ready(service, (name, instances), readiness, now);
     }
-    world.changed();
+    world.changed(state);
 }
 
 fn become_ready(

@@ -188,8 +188,9 @@ impl Emulator {
 
     /// Replaces the faults.
     pub fn set_faults(&self, faults: Faults) {
-        self.world.lock().faults = faults;
-        self.world.changed();
+        let mut state = self.world.lock();
+        state.faults = faults;
+        self.world.changed(state);
     }
 
     /// What a revision has written, oldest line first; empty for one that does not exist.

@@ -21,6 +21,7 @@ mod instance;
 mod knative;
 mod logging;
 mod model;
+mod nesting;
 mod options;
 mod reconcile;
 mod sample;

@@ -203,6 +203,8 @@ pub(crate) struct Operation {
     pub(crate) error: Option<Problem>,
     /// The service as it was, once it or its revision is gone.
     pub(crate) last: Option<Box<Service>>,
+    /// It was deleted before its end, and is no more to be seen.
+    pub(crate) forgotten: bool,
 }
 
 /// What an operation does.

@@ -44,8 +44,8 @@ pub(crate) fn begin(world: &Arc<World>, state: &mut State, service: &str, create
 /// Opens an operation on a service and starts its task; gives its id.
 fn open(world: &Arc<World>, state: &mut State, service: &str, work: Work) -> String {
     let uid = state.services.get(service).map_or_else(String::new, |service| service.uid.clone());
-    let operation =
-        Operation { service: service.to_owned(), uid, work, done: false, error: None, last: None };
+    let service = service.to_owned();
+    let operation = Operation { service, uid, work, done: false, error: None, last: None, forgotten: false };
     let id = state.open_operation(operation.clone());
     carry_on(world, id.clone(), operation);
     id
@@ -60,7 +60,7 @@ pub(crate) fn carry_on(world: &Arc<World>, id: String, operation: Operation) {
                 run(&world, &Write { service, uid, generation, operation: id, created }).await;
             }
             Work::DeleteService => remove_service(&world, (&service, &uid), &id).await,
-            Work::DeleteRevision(name) => remove_revision(&world, (&service, &name), &id).await,
+            Work::DeleteRevision(name) => remove_revision(&world, (&service, &uid), &name, &id).await,
         }
     });
 }
@@ -80,14 +80,13 @@ pub(crate) fn delete_service(world: &Arc<World>, state: &mut State, name: &str) 
 async fn remove_service(world: &World, (name, uid): (&str, &str), operation: &str) {
     world.clock.pass(world.options.pace).await;
     let mut state = world.lock();
-    // A service of the same name that was made meanwhile is another one.
+    // A service of the same name that was made meanwhile is another one; the one that was to go is gone then.
     let is_it = state.services.get(name).is_some_and(|service| service.uid == uid);
-    if let Some(service) = is_it.then(|| state.services.remove(name)).flatten() {
-        service.revisions.iter().for_each(|revision| revision.instances.end());
-        state.end_operation(operation, None, Some(service));
-    }
-    drop(state);
-    world.changed();
+    let last = is_it.then(|| state.services.remove(name)).flatten();
+    let revisions = last.iter().flat_map(|service| &service.revisions);
+    revisions.for_each(|revision| revision.instances.end());
+    state.end_operation(operation, None, last);
+    world.changed(state);
 }
 
 /// Begins to delete a revision; gives the operation's id.
@@ -95,10 +94,10 @@ pub(crate) fn delete_revision(world: &Arc<World>, state: &mut State, service: &s
     open(world, state, service, Work::DeleteRevision(name.to_owned()))
 }
 
-async fn remove_revision(world: &World, (service, name): (&str, &str), operation: &str) {
+async fn remove_revision(world: &World, (service, uid): (&str, &str), name: &str, operation: &str) {
     world.clock.pass(world.options.pace).await;
     let mut state = world.lock();
-    let last = state.services.get_mut(service).map(|service| {
+    let last = state.services.get_mut(service).filter(|service| service.uid == uid).map(|service| {
         let mut last = service.clone();
         if last.revision(name).is_some() {
             // The operation shows this one only, and a thousand of them would keep a thousand copies of all others.
@@ -115,8 +114,7 @@ async fn remove_revision(world: &World, (service, name): (&str, &str), operation
         last
     });
     state.end_operation(operation, None, last);
-    drop(state);
-    world.changed();
+    world.changed(state);
 }
 
 /// A write on its way.
@@ -137,7 +135,6 @@ async fn run(world: &Arc<World>, write: &Write) {
     loop {
         changes.mark_unchanged();
         if let Some(new_tags) = attempt(world, write) {
-            world.changed();
             tokio::join!(remove_tags(world, &write.service, new_tags), deploy_newer(world, write));
             return;
         }
@@ -152,9 +149,11 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
     let mut guard = world.lock();
     let state = &mut *guard;
     let found = state.services.get_mut(&write.service);
-    let Some(service) = found.filter(|service| service.uid == write.uid) else {
-        // Deleted meanwhile: whoever still waits for the write is told so.
+    let remains = |service: &&mut Service| service.uid == write.uid && service.deleted.is_none();
+    let Some(service) = found.filter(remains) else {
+        // Deleted meanwhile, or on its way out: whoever still waits for the write is told so.
         state.end_operation(&write.operation, Some(gone(&write.service)), None);
+        world.changed(guard);
         return Some(Vec::new());
     };
     let overtaken = service.generation != write.generation;
@@ -175,6 +174,7 @@ fn attempt(world: &Arc<World>, write: &Write) -> Option<Vec<String>> {
         }
     }
     state.end_operation(&write.operation, error, None);
+    world.changed(guard);
     Some(new_tags)
 }
 
@@ -280,8 +280,7 @@ async fn deploy_newer(world: &Arc<World>, write: &Write) {
     service.written(FOREIGNER, world.clock.tick());
     state.services.insert(write.service.clone(), service);
     begin(world, state, &write.service, made.as_deref());
-    drop(guard);
-    world.changed();
+    world.changed(guard);
 }
 
 /// A write by somebody else.
@@ -294,8 +293,7 @@ pub(crate) fn foreign_write(world: &Arc<World>, service: &str, change: impl FnOn
     found.written(FOREIGNER, world.clock.tick());
     state.services.insert(service.to_owned(), found);
     begin(world, state, service, None);
-    drop(guard);
-    world.changed();
+    world.changed(guard);
 }
 
 /// Moves ten percent of traffic to another revision, or adds a tag where there is no other.

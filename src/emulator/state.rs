@@ -156,9 +156,11 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everybody who waits that something has changed.
-    pub(crate) fn changed(&self) {
+    /// Tells everybody who waits that the state has changed, and only then lets others see it: whoever sees a change finds
+    /// it counted, or an answer that shows it could leave before it is on disk.
+    pub(crate) fn changed(&self, state: MutexGuard<'_, State>) {
         self.changes.send_modify(|count| *count += 1);
+        drop(state);
     }
 
     /// 32 hexadecimal digits for a page of the platform.
@@ -238,6 +240,10 @@ impl State {
     /// Ends an operation, with why it failed and with what is gone by it.
     pub(crate) fn end_operation(&mut self, id: &str, error: Option<Problem>, last: Option<Service>) {
         let Some(operation) = self.operations.get_mut(id) else { return };
+        if operation.forgotten {
+            self.operations.remove(id);
+            return;
+        }
         operation.done = true;
         operation.error = error;
         operation.last = last.map(Box::new);
@@ -247,6 +253,25 @@ impl State {
         {
             self.operations.remove(&oldest);
         }
+    }
+
+    /// The operation of an id, as long as nobody has deleted it.
+    pub(crate) fn operation(&self, id: &str) -> Option<&Operation> {
+        self.operations.get(id).filter(|operation| !operation.forgotten)
+    }
+
+    /// Deletes an operation, which stops nothing: one that is on its way is kept until its end, or nobody would carry it on
+    /// after a restart. False where there is none.
+    pub(crate) fn forget_operation(&mut self, id: &str) -> bool {
+        let Some(operation) = self.operations.get_mut(id).filter(|operation| !operation.forgotten) else {
+            return false;
+        };
+        operation.forgotten = true;
+        if operation.done {
+            self.operations.remove(id);
+            self.ended.retain(|ended| ended != id);
+        }
+        true
     }
 
     /// All operations with their ids: those that have ended in the order of their ends, then the others.
@@ -282,5 +307,31 @@ impl State {
     pub(crate) fn suffix(&mut self) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz";
         (0..3).map(|_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len())])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sees_a_change_finds_it_counted() {
+        const CHANGES: u32 = 20_000;
+        let options = EmulatorOptions::new("2026-11-23T20:28:12Z".parse().unwrap());
+        let world = World::new(options, Past::default());
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for _ in 0..CHANGES {
+                    let mut state = world.lock();
+                    state.faults.lost_reply += 1;
+                    world.changed(state);
+                }
+            });
+            let mut seen = 0;
+            while seen < CHANGES {
+                seen = world.lock().faults.lost_reply;
+                assert!(*world.changes.borrow() >= u64::from(seen));
+            }
+        });
     }
 }

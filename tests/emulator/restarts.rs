@@ -35,10 +35,7 @@ impl Cloud {
     }
 
     async fn once(folder: &Path) -> Result<Self, String> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_revgate"));
-        command.args(["emulator", "--port", "0", "--state", "cloud.json"]).current_dir(folder);
-        command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
+        let mut child = launched(folder, &[]);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut api = String::new();
         while let Some(line) = lines.next_line().await.unwrap() {
@@ -55,8 +52,7 @@ impl Cloud {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        send(&self.child, signal);
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
@@ -107,6 +103,18 @@ impl Cloud {
         }
         answers
     }
+}
+
+fn launched(folder: &Path, more: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_revgate"));
+    command.args(["emulator", "--port", "0", "--state", "cloud.json"]).args(more).current_dir(folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.env_clear().env("PATH", "/usr/bin:/bin").spawn().unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 async fn asked(
@@ -233,4 +241,19 @@ async fn what_was_acknowledged_survives_kill_9_in_the_midst_of_writes() {
             assert_eq!(ended["done"], true, "it is carried on: {ended}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_while_a_command_is_still_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let mut child = launched(folder.path(), &["--exec", "sh -c 'echo $$ > mark; exec sleep 600'"]);
+    eventually("the command runs", || async { mark.metadata().is_ok_and(|mark| mark.len() > 1) }).await;
+    send(&child, Signal::TERM);
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.expect("it does not wait for the command");
+    assert_eq!(ended.unwrap().code(), Some(143));
+    let process = std::fs::read_to_string(mark).unwrap();
+    let process = Path::new("/proc").join(process.trim());
+    eventually("nothing of it is left", || async { !process.exists() }).await;
+    assert!(!folder.path().join("cloud.json").exists(), "no half of a scenario is kept");
 }

@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use revgate::emulator::{Behaviour, Deployment, Emulator, SampleBackend, Workload};
+use revgate::emulator::{Behaviour, Deployment, Emulator, EmulatorOptions, SampleBackend, Workload};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::Instant,
 };
 use tokio_tungstenite::tungstenite;
 
 use super::support::{
-    Socket, call, entries_with, eventually, frame, named, open, open_with, options, settled, with,
+    DEADLINE, Socket, call, entries_with, eventually, frame, named, open, open_with, options, settled, with,
 };
 
 /// A WebSocket server is not needed to take a slot: it answers with its process id and keeps the connection.
@@ -98,7 +99,7 @@ async fn beyond_the_most_instances_requests_queue_and_are_then_sent_away() {
     let first = instance(&url).await;
     let second = instance(&url).await;
     assert_eq!(status(open_with(&url, "/ws", &[]).await), 429);
-    let long = Deployment { queue_for: Duration::from_mins(1), ..scaled(echoing()) };
+    let long = Deployment { queue_for: Duration::MAX, ..scaled(echoing()) };
     drop((first, second));
     let long = Deployment { max_instances: Some(1), ..long };
     let emulator = with(options(), vec![long]).await;
@@ -109,6 +110,19 @@ async fn beyond_the_most_instances_requests_queue_and_are_then_sent_away() {
     assert!(!waiting.is_finished(), "it queues");
     drop(held);
     assert_eq!(waiting.await.unwrap(), id, "the slot that became free");
+}
+
+#[tokio::test]
+async fn a_request_that_queues_for_a_revision_is_sent_away_when_that_is_deleted() {
+    let one = Deployment { max_instances: Some(1), queue_for: Duration::MAX, ..scaled(echoing()) };
+    let emulator = with(options(), vec![one]).await;
+    let url = emulator.service_url().unwrap();
+    let _held = instance(&url).await;
+    let waiting = tokio::spawn(async move { status(open_with(&url, "/ws", &[]).await) });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished(), "it queues");
+    assert_eq!(call(&emulator, "DELETE", "services/demo", None).await.0, 200);
+    assert_eq!(tokio::time::timeout(DEADLINE, waiting).await.expect("an answer").unwrap(), 503);
 }
 
 #[tokio::test]
@@ -130,6 +144,46 @@ async fn an_idle_instance_goes_and_a_kept_one_stays() {
             assert!(!again().await, "the one that is kept");
         }
     }
+}
+
+#[tokio::test]
+async fn a_kept_instance_that_dies_again_and_again_is_not_started_without_a_pause_however_fast_the_clock() {
+    let dying = r#"python3 -c '
+import os, socket, time
+socket.create_server(("127.0.0.1", int(os.environ["PORT"]))).accept()
+time.sleep(0.2)
+'"#;
+    let kept = Deployment { min_instances: 1, ..scaled(Workload::Command(dying.to_owned())) };
+    let emulator = with(EmulatorOptions { speed: 1000, ..options() }, vec![kept]).await;
+    let began = Instant::now();
+    let starts = || entries_with(&emulator, "Starting new instance");
+    eventually("some starts", || async { starts().await >= 4 }).await;
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(seconds >= 2.0, "four starts have three pauses of a second, but took {seconds} s");
+}
+
+#[tokio::test]
+async fn a_kept_instance_that_does_not_come_up_again_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first serves until it is asked, the second does not come up, the third does.
+    let command = format!(
+        r#"sh -c 'cd {}; echo >> starts; case $(wc -l < starts) in
+            2) exit 3;;
+            *) exec python3 -c "
+import os, socket, time
+listener = socket.create_server((\"127.0.0.1\", int(os.environ[\"PORT\"])))
+while not listener.accept()[0].recv(1): pass
+";;
+        esac'"#,
+        folder.path().display()
+    );
+    let kept = Deployment { min_instances: 1, ..scaled(Workload::Command(command)) };
+    let emulator = with(options(), vec![kept]).await;
+    reqwest::get(emulator.service_url().unwrap()).await.unwrap();
+    eventually("a third one", || async {
+        std::fs::read_to_string(folder.path().join("starts")).unwrap().lines().count() == 3
+    })
+    .await;
 }
 
 #[tokio::test]

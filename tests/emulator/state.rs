@@ -6,17 +6,19 @@ use std::{
     time::Duration,
 };
 
+use futures_util::SinkExt as _;
 use revgate::emulator::{
     Behaviour, Deployment, Emulator, EmulatorError, EmulatorOptions, StateError, Workload,
 };
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{
     DEADLINE, call, eventually, faults, frame, get, named, open, options, sample, settled, tagged,
 };
 
 /// A state of version 1: whatever is written later, it must be understood.
-const VERSION_1: &str = include_str!("state_1.json");
+pub(crate) const VERSION_1: &str = include_str!("state_1.json");
 
 pub(crate) fn kept_in(folder: &tempfile::TempDir) -> (PathBuf, EmulatorOptions) {
     let file = folder.path().join("cloud.json");
@@ -24,7 +26,7 @@ pub(crate) fn kept_in(folder: &tempfile::TempDir) -> (PathBuf, EmulatorOptions) 
 }
 
 /// Starts once the ports of before are free: another test may have one of them for a while.
-async fn start(options: &EmulatorOptions) -> Emulator {
+pub(crate) async fn start(options: &EmulatorOptions) -> Emulator {
     let trying = async {
         loop {
             match Emulator::start(options.clone()).await {
@@ -38,12 +40,12 @@ async fn start(options: &EmulatorOptions) -> Emulator {
     tokio::time::timeout(DEADLINE, trying).await.expect("a start")
 }
 
-async fn end(emulator: Emulator) {
+pub(crate) async fn end(emulator: Emulator) {
     let problem = emulator.shutdown().await;
     assert!(problem.is_none(), "{problem:?}");
 }
 
-fn json_of(file: &Path) -> Value {
+pub(crate) fn json_of(file: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
@@ -167,18 +169,11 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
     let unknown = VERSION_1.replacen("\"generation\"", "\"generatoin\"", 1);
     let line = VERSION_1.lines().position(|line| line.contains("\"generation\"")).unwrap() + 1;
     let elsewhere = VERSION_1.replacen("\"demo-project\"", "\"other-project\"", 1);
-    let twice = {
-        let mut state: Value = serde_json::from_str(VERSION_1).unwrap();
-        let service = state["services"][0].clone();
-        state["services"].as_array_mut().unwrap().push(service);
-        state.to_string()
-    };
     let cases = [
         ("", "it is damaged: EOF while parsing a value at line 1", ".old"),
         (cut, "it is damaged: EOF", ".old"),
         ("{\"format\": \"revgate emulator state\",}", "line 1 column 37", ".old"),
         (&unknown, "unknown field `generatoin`, expected one of", &format!("at line {line} column")),
-        (&twice, "there are two services demo", ".old"),
         ("[]", "it is no emulator's state", "--state FILE"),
         ("{\"version\": 1}", "it is no emulator's state", "--state FILE"),
         (&newer, "it has version 2, and this revgate knows 1", "start the revgate that wrote it"),
@@ -203,6 +198,38 @@ async fn a_file_that_is_not_understood_is_refused_and_kept() {
 }
 
 #[tokio::test]
+async fn a_state_that_no_emulator_can_have_is_refused() {
+    let twice = |list: &Value| {
+        let mut list = list.as_array().unwrap().clone();
+        list.push(list[0].clone());
+        Value::Array(list)
+    };
+    let right: Value = serde_json::from_str(VERSION_1).unwrap();
+    let revision = "/services/0/revisions/0";
+    let cases = [
+        ("/services", twice(&right["services"]), "two services have one name"),
+        ("/services/0/revisions", twice(&right["services"][0]["revisions"]), "two revisions have one name"),
+        ("/services/0/generation", json!(u64::MAX), "18446744073709551615 is no count"),
+        ("/services/0/generation", json!(0), "before its first write"),
+        ("/services/0/policy/writes", json!(u64::MAX), "is no count"),
+        ("/starts", json!(u64::MAX), "is no count"),
+        ("/services/0/traffic/0/percent", json!(u32::MAX), "must be 100, but is 4294967"),
+        ("/services/0/routed/0/percent", json!(1), "must be 100, but is"),
+        (&format!("{revision}/template"), json!([]), "service demo: a template is none"),
+        (&format!("{revision}/template/metadata"), json!("x"), "a template is none"),
+        (&format!("{revision}/template/metadata/annotations"), json!(7), "a template is none"),
+        (&format!("{revision}/template/spec/containers"), json!(["x"]), "a template is none"),
+        ("/services/0/template/spec/containers/0", json!([]), "a template is none"),
+    ];
+    for (place, value, words) in cases {
+        let mut state = right.clone();
+        *state.pointer_mut(place).unwrap() = value;
+        let said = refused(&state.to_string()).await;
+        assert!(said.contains("it is damaged") && said.contains(words), "{place}: {words}\n{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_version_1_is_understood() {
     let folder = tempfile::tempdir().unwrap();
     let (file, options) = kept_in(&folder);
@@ -224,6 +251,21 @@ async fn a_file_of_version_1_is_understood() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_beyond_the_end_of_time_ends_no_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, options) = kept_in(&folder);
+    let mut state: Value = serde_json::from_str(VERSION_1).unwrap();
+    let sample = state.pointer_mut("/services/0/revisions/1/deployment/workload/sample").unwrap();
+    (sample["heartbeat"], sample["behaviour"]) = (json!("never"), json!("fixed"));
+    std::fs::write(&file, state.to_string()).unwrap();
+    let emulator = start(&options).await;
+    let mut socket = open(&emulator.tag_url("gate").unwrap()).await;
+    socket.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+    while frame(&mut socket).await["type"] != "pong" {}
+    end(emulator).await;
+}
+
+#[tokio::test]
 async fn one_file_has_one_emulator() {
     let folder = tempfile::tempdir().unwrap();
     let (file, options) = kept_in(&folder);
@@ -236,6 +278,45 @@ async fn one_file_has_one_emulator() {
     );
     assert!(error.help().contains(&format!("kill {pid}")), "{}", error.help());
     get(&first, "services").await;
+    end(first).await;
+    end(start(&options).await).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_is_followed_also_to_a_file_that_is_yet_to_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, options) = kept_in(&folder);
+    let target = folder.path().join("target.json");
+    std::os::unix::fs::symlink("target.json", &file).unwrap();
+    for restored in [None, Some(0)] {
+        let emulator = start(&options).await;
+        assert_eq!(emulator.restored(), restored);
+        let direct = EmulatorOptions { state: Some(target.clone()), ..options.clone() };
+        let error = Emulator::start(direct).await.expect_err("it is locked by either name");
+        assert!(error.to_string().contains("another emulator has it"), "{error}");
+        end(emulator).await;
+        assert!(file.is_symlink() && target.is_file() && !target.is_symlink());
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_however_deep_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, options) = kept_in(&folder);
+    let first = start(&options).await;
+    first.deploy(sample(Behaviour::Fixed)).await.unwrap();
+    settled(&first).await;
+    let mut statuses = Vec::new();
+    for levels in [94, 123] {
+        let condition = (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
+        let binding = json!({"role": "r", "members": ["allUsers"], "condition": condition});
+        let body = json!({"policy": {"bindings": [binding]}});
+        statuses.push(call(&first, "POST", "services/demo:setIamPolicy", Some(body)).await.0);
+    }
+    assert_eq!(statuses, [200, 400], "as deep as Google's parser goes, and no deeper");
+    call(&first, "DELETE", "services/demo", None).await;
+    settled(&first).await;
     end(first).await;
     end(start(&options).await).await;
 }

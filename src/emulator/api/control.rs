@@ -32,8 +32,9 @@ pub(crate) fn answer(
         }
         ("POST", "faults") => {
             let faults: Faults = read(body)?;
-            world.lock().faults = faults;
-            world.changed();
+            let mut state = world.lock();
+            state.faults = faults;
+            world.changed(state);
             Ok(json!({}))
         }
         ("GET", "state") => Ok(state(world)),

@@ -22,6 +22,7 @@ use super::{
     v2::{self, mask::camel},
 };
 use crate::emulator::{
+    nesting::{DEEPEST, is_deeper},
     options::ApiRequest,
     state::{PROJECT_NUMBER, World},
     state_file::kept,
@@ -65,6 +66,10 @@ async fn answer(
     let Ok(body) = text else {
         return respond(Err(ApiError::invalid("Invalid JSON payload received.")));
     };
+    if is_deeper(&body, DEEPEST) {
+        let message = "Invalid JSON payload received. Message too deep. Max recursion depth reached.";
+        return respond(Err(ApiError::invalid(message)));
+    }
     if let Some(tail) = uri.path().strip_prefix("/__emulator/") {
         let answer = control::answer(&world, &method, tail, body);
         return respond(once_kept(&world, answer).await);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
@@ -40,29 +41,29 @@ pub(crate) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
             _ => return Err(ApiError::invalid("Invalid value at 'page_size'.")),
         },
     };
-    // Later pages look at no more entries than the first did, or one that came meanwhile would move all the others.
-    let (start, known) = match text(body, "pageToken") {
-        "" => (0, None),
-        token => {
-            let (start, known) = decode(token).ok_or_else(|| ApiError::invalid("page_token is invalid"))?;
-            (start, Some(known))
-        }
+    let after = match text(body, "pageToken") {
+        "" => None,
+        token => Some(Place::decode(token).ok_or_else(|| ApiError::invalid("page_token is invalid"))?),
     };
     let (lag, missing) = {
         let faults = &world.lock().faults;
         (faults.log_lag, faults.log_missing)
     };
-    let seen = world.journal.seen(lag, known);
-    let total = seen.len();
+    let (until, seen) = world.journal.seen(lag, after.as_ref().map(|after| after.until));
     let mut found: Vec<Arc<Value>> =
         seen.filter(|entry| !is_missing(entry, missing) && filter.admits(entry)).collect();
     found.sort_by_cached_key(|entry| {
-        (text(entry, "timestamp").to_owned(), text(entry, "insertId").to_owned())
+        let (timestamp, id) = order(entry);
+        (timestamp.to_owned(), id.to_owned())
     });
     if newest_first {
         found.reverse();
     }
-    Ok(page(&found, start, size, total))
+    let begun = after.map_or(0, |after| {
+        let last = (after.timestamp.as_str(), after.insert_id.as_str());
+        found.partition_point(|entry| if newest_first { order(entry) >= last } else { order(entry) <= last })
+    });
+    Ok(page(&found[begun..], size, until))
 }
 
 /// What every entry of a written batch has where it does not say it itself.
@@ -99,7 +100,7 @@ pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
 pub(crate) fn logs(world: &World) -> Value {
     let lag = world.lock().faults.log_lag;
     let names: BTreeSet<String> =
-        world.journal.seen(lag, None).map(|entry| text(&entry, "logName").to_owned()).collect();
+        world.journal.seen(lag, None).1.map(|entry| text(&entry, "logName").to_owned()).collect();
     if names.is_empty() { json!({}) } else { json!({"logNames": names}) }
 }
 
@@ -115,25 +116,83 @@ fn may_read(world: &World, body: &Value) -> Result<(), ApiError> {
     }
 }
 
-fn page(found: &[Arc<Value>], start: usize, size: usize, total: usize) -> Value {
+/// By what entries are ordered; two that have both alike are one and the same to Google's API.
+fn order(entry: &Value) -> (&str, &str) {
+    (text(entry, "timestamp"), text(entry, "insertId"))
+}
+
+/// Behind which entry a page begins. Not a number of entries: old ones go and new ones come from one page to the next.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    /// How many entries there ever were when the first page was asked for: later ones are on no page.
+    until: usize,
+    timestamp: String,
+    insert_id: String,
+}
+
+impl Place {
+    fn encode(&self) -> String {
+        STANDARD.encode(json!(self).to_string())
+    }
+
+    fn decode(token: &str) -> Option<Self> {
+        serde_json::from_slice(&STANDARD.decode(token).ok()?).ok()
+    }
+}
+
+fn page(found: &[Arc<Value>], size: usize, until: usize) -> Value {
     let mut answer = Map::new();
-    let page: Vec<Value> = found.iter().skip(start).take(size).map(|entry| entry.as_ref().clone()).collect();
+    let page: Vec<Value> = found.iter().take(size).map(|entry| entry.as_ref().clone()).collect();
+    if let Some(last) = page.last().filter(|_| size < found.len()) {
+        let (timestamp, insert_id) = order(last);
+        let place = Place { until, timestamp: timestamp.to_owned(), insert_id: insert_id.to_owned() };
+        answer.insert("nextPageToken".to_owned(), json!(place.encode()));
+    }
     if !page.is_empty() {
         answer.insert("entries".to_owned(), Value::Array(page));
-    }
-    if start + size < found.len() {
-        let token = STANDARD.encode(format!("entries/{}/{total}", start + size));
-        answer.insert("nextPageToken".to_owned(), json!(token));
     }
     Value::Object(answer)
 }
 
-fn decode(token: &str) -> Option<(usize, usize)> {
-    let text = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
-    let (start, known) = text.strip_prefix("entries/")?.split_once('/')?;
-    Some((start.parse().ok()?, known.parse().ok()?))
-}
-
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::{logging::KEPT, options::EmulatorOptions, state::Past};
+
+    #[test]
+    fn no_entry_is_passed_over_between_two_pages_of_a_full_log() {
+        let world =
+            World::new(EmulatorOptions::new("2026-11-23T20:28:12Z".parse().unwrap()), Past::default());
+        let mut written = 0;
+        let mut write = |many: usize| {
+            for _ in 0..many {
+                let entry = json!({"logName": "l", "timestamp": time_of(written), "textPayload": written.to_string()});
+                world.journal.write(entry.as_object().unwrap().clone());
+                written += 1;
+            }
+        };
+        write(KEPT);
+        for order in ["timestamp asc", "timestamp desc"] {
+            let mut body =
+                json!({"resourceNames": ["projects/demo-project"], "orderBy": order, "pageSize": 10});
+            let first = list(&world, &body).unwrap();
+            // Old ones go, and as many new ones come.
+            write(5);
+            body["pageToken"] = first["nextPageToken"].clone();
+            let second = list(&world, &body).unwrap();
+            let number = |page: &Value, at: usize| -> i64 {
+                page["entries"][at]["textPayload"].as_str().unwrap().parse().unwrap()
+            };
+            assert_eq!((number(&second, 0) - number(&first, 9)).abs(), 1, "{order}: {first}\n{second}");
+        }
+    }
+
+    /// A later time for each.
+    fn time_of(number: usize) -> String {
+        format!("2026-11-23T20:28:12.{number:06}Z")
+    }
 }

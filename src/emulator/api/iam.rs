@@ -66,8 +66,7 @@ pub(crate) fn set_policy(world: &World, call: &Call, name: &str, body: &Value) -
         service.policy = policy.clone();
     }
     let answer = rendered(world, &state, &policy);
-    drop(state);
-    world.changed();
+    world.changed(state);
     Ok(answer)
 }
 

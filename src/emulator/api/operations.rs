@@ -25,7 +25,8 @@ pub(crate) fn list(world: &World, known: bool, query: &Query, api: Api) -> Resul
     let state = world.lock();
     let page =
         Page::parse(parameter(query, "pageSize"), parameter(query, "pageToken"), world.options.page_size)?;
-    let (ids, token) = page.of(state.operations.keys().filter(|_| known).collect());
+    let known = state.operations.iter().filter(|(_, operation)| known && !operation.forgotten);
+    let (ids, token) = page.of(known.map(|(id, _)| id).collect());
     let operations: Result<Vec<Value>, ApiError> =
         ids.into_iter().map(|id| render(world, &state, id, api)).collect();
     let mut answer = json!({});
@@ -41,9 +42,10 @@ pub(crate) fn list(world: &World, known: bool, query: &Query, api: Api) -> Resul
 
 /// DELETE operations/ID, which forgets it and stops nothing.
 pub(crate) fn delete(world: &World, id: &str) -> Result<Value, ApiError> {
-    let known = world.lock().operations.remove(id);
-    world.changed();
-    known.map(|_| json!({})).ok_or_else(not_found)
+    let mut state = world.lock();
+    let known = state.forget_operation(id);
+    world.changed(state);
+    if known { Ok(json!({})) } else { Err(not_found()) }
 }
 
 /// GET operations/ID
@@ -61,7 +63,7 @@ pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value, api: Api) -
     let ended = async {
         loop {
             changes.mark_unchanged();
-            let done = world.lock().operations.get(id).is_none_or(|operation| operation.done);
+            let done = world.lock().operation(id).is_none_or(|operation| operation.done);
             if done || changes.changed().await.is_err() {
                 return;
             }
@@ -75,7 +77,7 @@ pub(crate) async fn wait(world: &Arc<World>, id: &str, body: &Value, api: Api) -
 
 /// An operation as JSON.
 pub(crate) fn render(world: &World, state: &State, id: &str, api: Api) -> Result<Value, ApiError> {
-    let operation = state.operations.get(id).ok_or_else(not_found)?;
+    let operation = state.operation(id).ok_or_else(not_found)?;
     let subject = subject(world, state, operation, api);
     let mut answer = json!({"name": format!("{}/operations/{id}", world.location())});
     if let Some(subject) = &subject {
@@ -101,7 +103,8 @@ fn not_found() -> ApiError {
 fn subject(world: &World, state: &State, operation: &Operation, api: Api) -> Option<Value> {
     let service = match &operation.last {
         Some(last) => last,
-        None => state.services.get(&operation.service)?,
+        // One of the same name may have been made since.
+        None => state.services.get(&operation.service).filter(|service| service.uid == operation.uid)?,
     };
     // Also while it is on its way: clients decode the metadata at once, as what they asked to delete.
     if let Some(revision) = operation.revision().and_then(|name| service.revision(name)) {

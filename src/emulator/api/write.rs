@@ -54,9 +54,8 @@ pub(crate) fn update(
     let place = (world.options.project.as_str(), world.options.region.as_str());
     let service = state.services.remove(name).ok_or_else(|| ApiError::not_found("SERVICE", name, place))?;
     let written = write(world, state, service, how, change);
-    drop(guard);
-    // A write that is refused has changed nothing, but another writer's may have come before it.
-    let written = written.inspect_err(|_| world.changed())?;
+    world.changed(guard);
+    let written = written?;
     let after = moves_traffic && take(&mut world.lock().faults.foreign_writer_after);
     if after {
         reconcile::foreign_write(world, name, reconcile::move_some_traffic);
@@ -88,7 +87,7 @@ pub(crate) fn create(
         .map_err(|error| ApiError::new(500, "INTERNAL", format!("no port for the service: {error}")))?;
     service.policy = Policy::default();
     let written = write(world, state, service, how, change);
-    drop(guard);
+    world.changed(guard);
     let written = written?;
     finish(world, how, cut);
     Ok(written)
@@ -129,13 +128,9 @@ fn write(
 }
 
 fn finish(world: &World, how: How, cut: &Cut) {
-    if how.dry {
-        return;
-    }
-    if take(&mut world.lock().faults.lost_reply) {
+    if !how.dry && take(&mut world.lock().faults.lost_reply) {
         cut.cut();
     }
-    world.changed();
 }
 
 /// Begins to delete a service; gives the operation's id, or nothing where it was only to be checked.
@@ -152,8 +147,7 @@ pub(crate) fn delete_service(
     let change = Change { version, ..Change::default() };
     change::check(service, &change).map_err(|refusal| ApiError::refused(name, refusal))?;
     let begun = (!dry).then(|| reconcile::delete_service(world, state, name));
-    drop(guard);
-    world.changed();
+    world.changed(guard);
     Ok(begun)
 }
 
@@ -177,8 +171,7 @@ pub(crate) fn delete_revision(
         "it is the latest revision of its service"
     } else {
         let begun = (!dry).then(|| reconcile::delete_revision(world, state, service, name));
-        drop(guard);
-        world.changed();
+        world.changed(guard);
         return Ok(begun);
     };
     let message = format!("Revision '{name}' of service '{service}' cannot be deleted: {why}.");

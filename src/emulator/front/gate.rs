@@ -111,7 +111,7 @@ fn keep_out(world: &World, service: &Service, faults: &Faults, head: &Head) -> R
     let name = if head.field(name).is_some() { name } else { "authorization" };
     let admitted = |token: &str| match faults.id_token.as_deref() {
         Some(known) => token == known,
-        None => identity::is_for(token, &identity::audiences(world, service), world.clock.now()),
+        None => identity::is_for(token, &identity::audiences(world, service), world.clock.wall()),
     };
     match head.bearer(name) {
         None => Err(Page::Forbidden),

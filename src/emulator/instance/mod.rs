@@ -5,6 +5,7 @@
 //! its own and never outlives the emulator. It never touches the routing.
 
 mod backend;
+mod idle;
 mod log;
 mod probe;
 mod process;

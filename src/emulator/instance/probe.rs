@@ -21,6 +21,9 @@ const CONNECT_EVERY: Duration = Duration::from_millis(20);
 /// The times of Cloud Run's default probe.
 const DEFAULT: Duration = Duration::from_mins(4);
 
+/// The longest time that is believed; a clock cannot be set beyond its end.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// A start-up probe.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StartupProbe {
@@ -61,7 +64,7 @@ impl StartupProbe {
     /// Reads a `startupProbe` of either API.
     pub(crate) fn read(probe: &Value) -> Self {
         let field = |name: &str| probe.get(name).and_then(number::<u64>).filter(|value| *value > 0);
-        let seconds = |name: &str, default| Duration::from_secs(field(name).unwrap_or(default));
+        let seconds = |name: &str, default| Duration::from_secs(field(name).unwrap_or(default)).min(LONGEST);
         let read = Self {
             kind: kind(probe),
             initial_delay: seconds("initialDelaySeconds", 0),
@@ -198,6 +201,13 @@ mod tests {
             StartupProbe::default().said(Ok(1), 80),
             "Default STARTUP TCP probe succeeded after 1 attempt for container \"app-1\" on port 80."
         );
+    }
+
+    #[tokio::test]
+    async fn a_period_beyond_the_end_of_time_is_no_panic() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let probe = StartupProbe::read(&json!({"tcpSocket": {}, "periodSeconds": u64::MAX}));
+        assert_eq!(probe.ask(listener.local_addr().unwrap().port()).await, Ok(1));
     }
 
     #[tokio::test]

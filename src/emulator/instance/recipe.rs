@@ -183,7 +183,7 @@ impl Recipe {
     pub(crate) fn make(&self, log: InstanceLog, stop: CancellationToken) -> Backend {
         match &self.what {
             What::Sample(settings) => {
-                Backend::Sample(Arc::new(Sample::new(settings.clone(), log, self.clock.now())))
+                Backend::Sample(Arc::new(Sample::new(settings.clone(), log, self.clock.wall())))
             }
             What::Command(container) => {
                 Backend::Process(Arc::new(Process::new(Arc::clone(container), log, stop, self.tasks.clone())))

@@ -20,13 +20,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Backend, Failure, Log, Recipe};
-use crate::emulator::wait;
 
 /// Hexadecimal digits of an instance's id behind its first two zeros.
 const DIGITS: usize = 32;
-/// The longest that a request waits for an instance that is starting; a clock cannot be set beyond its end.
+/// The longest that a request waits for a slot; a clock cannot be set beyond its end.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// From the end of a kept instance to the next one's start: what dies at once is not started without a pause.
+/// From the end of a kept instance to the next one's start: what dies at once is not started without a pause. In real time,
+/// since it is this machine that is spared.
 const RESTART: Duration = Duration::from_secs(1);
 /// Why the first instance of a revision starts, in Cloud Run's words.
 const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
@@ -47,12 +47,14 @@ pub(crate) struct Instances {
 }
 
 #[derive(Debug)]
-struct Fleet {
-    instances: Vec<Instance>,
+pub(super) struct Fleet {
+    pub(super) instances: Vec<Instance>,
     /// Instances that are kept.
-    least: usize,
+    pub(super) least: usize,
     /// The most instances.
     most: usize,
+    /// Whether one that does not come up is tried again: not before the revision is ready.
+    keeps: bool,
     /// Requests without a slot.
     waiting: usize,
     /// Starts that failed so far.
@@ -61,14 +63,16 @@ struct Fleet {
 }
 
 #[derive(Debug)]
-struct Instance {
-    id: String,
+pub(super) struct Instance {
+    pub(super) id: String,
     backend: Backend,
-    ready: bool,
-    open: u32,
+    pub(super) ready: bool,
+    pub(super) open: u32,
     /// Since when nobody has been there.
-    idle_since: Instant,
-    stop: CancellationToken,
+    pub(super) idle_since: Instant,
+    /// Whether somebody waits for it to have been idle for long enough.
+    pub(super) watched: bool,
+    pub(super) stop: CancellationToken,
 }
 
 /// Why a request has no slot.
@@ -110,7 +114,7 @@ impl Instances {
     pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
         let ids = StdRng::seed_from_u64(recipe.seed);
         let (least, most) = (recipe.min, recipe.max);
-        let fleet = Fleet { instances: Vec::new(), least, most, waiting: 0, failed: 0, ids };
+        let fleet = Fleet { instances: Vec::new(), least, most, keeps: false, waiting: 0, failed: 0, ids };
         Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
     }
 
@@ -163,7 +167,7 @@ impl Instances {
             match (failed, ready) {
                 (true, _) => return Err(self.recipe.not_started()),
                 (false, true) => return Ok(()),
-                (false, false) => changes.changed().await.map_err(|_| self.recipe.not_started())?,
+                (false, false) => self.next(&mut changes).await.ok_or_else(|| self.recipe.not_started())?,
             }
         }
     }
@@ -192,16 +196,26 @@ impl Instances {
                 self.scale_out(&mut fleet);
                 let starting = fleet.instances.iter().any(|instance| !instance.ready);
                 // One that is starting ends by its own probe.
-                if starting {
-                    self.recipe.longest_start().saturating_mul(2).min(LONGEST_WAIT)
+                let patience = if starting {
+                    self.recipe.longest_start().saturating_mul(2)
                 } else {
                     self.recipe.queue_for
-                }
+                };
+                patience.min(LONGEST_WAIT)
             };
-            match timeout_at(began + patience, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(Unserved::Full),
+            match timeout_at(began + patience, self.next(&mut changes)).await {
+                Ok(Some(())) => {}
+                Ok(None) => return Err(Unserved::NotStarted),
+                Err(_) => return Err(Unserved::Full),
             }
+        }
+    }
+
+    /// Waits for the next change; `None` when the revision is deleted, and nothing changes any more.
+    async fn next(&self, changes: &mut watch::Receiver<u64>) -> Option<()> {
+        tokio::select! {
+            changed = changes.changed() => changed.ok(),
+            () = self.recipe.stop.cancelled() => None,
         }
     }
 
@@ -242,6 +256,7 @@ impl Instances {
             ready: false,
             open: 0,
             idle_since: Instant::now(),
+            watched: false,
             stop: stop.clone(),
         });
         let (instances, starts_in) = (Arc::clone(self), self.recipe.starts_in);
@@ -261,6 +276,7 @@ impl Instances {
 
     fn started(self: &Arc<Self>, id: &str, well: bool) {
         let mut fleet = self.lock();
+        let again = fleet.keeps && !well;
         if well {
             if let Some(instance) = fleet.instances.iter_mut().find(|instance| instance.id == id) {
                 instance.ready = true;
@@ -282,6 +298,9 @@ impl Instances {
         drop(fleet);
         self.changed();
         self.let_go_later(id.to_owned());
+        if again {
+            self.keep_again();
+        }
     }
 
     fn release(self: &Arc<Self>, id: &str) {
@@ -300,37 +319,6 @@ impl Instances {
         }
     }
 
-    /// Ends an instance when nobody has come to it for a while.
-    fn let_go_later(self: &Arc<Self>, id: String) {
-        let (after, stop) = (self.recipe.idle_after, self.recipe.stop.clone());
-        if after == wait::NEVER || stop.is_cancelled() {
-            return;
-        }
-        let instances = Arc::clone(self);
-        self.recipe.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep(after) => instances.let_go(&id, after),
-            }
-        });
-    }
-
-    fn let_go(&self, id: &str, after: Duration) {
-        let mut fleet = self.lock();
-        let more = fleet.instances.iter().filter(|instance| instance.ready).count() > fleet.least;
-        let idle = |instance: &Instance| {
-            instance.id == id
-                && instance.ready
-                && instance.open == 0
-                && instance.idle_since.elapsed() >= after
-        };
-        if let Some(at) = fleet.instances.iter().position(idle).filter(|_| more) {
-            fleet.instances.remove(at).stop.cancel();
-        }
-        drop(fleet);
-        self.changed();
-    }
-
     /// Takes an instance out as soon as it has ended by itself; where instances are kept, another one follows.
     fn replace_later(self: &Arc<Self>, backend: Backend, stop: CancellationToken) {
         let instances = Arc::clone(self);
@@ -338,15 +326,25 @@ impl Instances {
             backend.ended().await;
             Self::bury(&mut instances.lock());
             instances.changed();
-            instances.recipe.clock.pass(RESTART).await;
-            instances.keep();
+            instances.keep_again();
         };
         self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(replacing).await });
+    }
+
+    /// Starts what is kept and has died, or did not come up, after a pause.
+    fn keep_again(self: &Arc<Self>) {
+        let (instances, stop) = (Arc::clone(self), self.recipe.stop.clone());
+        let keeping = async move {
+            sleep(RESTART).await;
+            instances.keep();
+        };
+        self.recipe.tasks.spawn(async move { stop.run_until_cancelled_owned(keeping).await });
     }
 
     /// Starts as many as are kept and are not there.
     pub(crate) fn keep(self: &Arc<Self>) {
         let mut fleet = self.lock();
+        fleet.keeps = true;
         while fleet.instances.len() < fleet.least {
             self.start(&mut fleet, KEPT);
         }
@@ -357,11 +355,11 @@ impl Instances {
         fleet.instances.retain(|instance| !(instance.ready && instance.backend.has_ended()));
     }
 
-    fn changed(&self) {
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fleet> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

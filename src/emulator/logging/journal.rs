@@ -13,10 +13,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::emulator::clock::{Clock, rfc3339};
+use crate::emulator::{
+    clock::{Clock, rfc3339},
+    nesting::{DEEPEST, is_deeper},
+};
 
 /// Entries that are kept; the oldest go first.
-const KEPT: usize = 50_000;
+pub(crate) const KEPT: usize = 50_000;
 /// The newest of them stay as they are; a request's entry takes nine kilobytes so, and one as text.
 const UNPACKED: usize = 5_000;
 /// An odd number, so that no product with a counter comes twice: ids that do not look like a count.
@@ -43,8 +46,16 @@ pub(crate) struct Journal {
     clock: Arc<Clock>,
     project: String,
     region: String,
-    entries: Mutex<VecDeque<Entry>>,
+    entries: Mutex<Entries>,
     written: AtomicU64,
+}
+
+/// The entries that are kept, in the order of their writing.
+#[derive(Debug, Default)]
+struct Entries {
+    kept: VecDeque<Entry>,
+    /// How many there were before them.
+    gone: usize,
 }
 
 /// One entry, and when it was written.
@@ -134,9 +145,10 @@ impl Journal {
             return self.system(origin, "WARNING", text);
         }
         let mut entry = self.entry(origin, stream, None, self.clock.now());
-        match serde_json::from_str::<Map<String, Value>>(text) {
-            Ok(object) => structured(&mut entry, object),
-            Err(_) => entry["textPayload"] = json!(text),
+        match serde_json::from_str::<Value>(text) {
+            Ok(value @ Value::Object(_)) if is_deeper(&value, DEEPEST) => entry["textPayload"] = json!(text),
+            Ok(Value::Object(object)) => structured(&mut entry, object),
+            _ => entry["textPayload"] = json!(text),
         }
         self.keep(entry);
     }
@@ -192,19 +204,22 @@ impl Journal {
         self.keep(Value::Object(entry));
     }
 
-    /// The first `limit` entries in the order of their writing that were written at least `lag` ago.
+    /// The entries in the order of their writing that were written at least `lag` ago, and how many there ever were up to
+    /// the last of them; none that was written after the first `until` of all.
     pub(crate) fn seen(
         &self,
         lag: Duration,
-        limit: Option<usize>,
-    ) -> impl ExactSizeIterator<Item = Arc<Value>> + use<> {
-        let seen: Vec<Kept> = {
+        until: Option<usize>,
+    ) -> (usize, impl Iterator<Item = Arc<Value>> + use<>) {
+        let (gone, seen) = {
             let entries = self.lock();
-            let seen = entries.iter().take_while(|entry| self.clock.since(entry.at) >= lag);
-            seen.take(limit.unwrap_or(usize::MAX)).map(|entry| entry.kept.clone()).collect()
+            let most = until.map_or(usize::MAX, |until| until.saturating_sub(entries.gone));
+            let seen = entries.kept.iter().take_while(|entry| self.clock.since(entry.at) >= lag);
+            let seen: Vec<Kept> = seen.take(most).map(|entry| entry.kept.clone()).collect();
+            (entries.gone, seen)
         };
         // One after the other, and without the lock: whoever writes does not wait for whoever reads.
-        seen.into_iter().map(Kept::unpacked)
+        (gone + seen.len(), seen.into_iter().map(Kept::unpacked))
     }
 
     fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
@@ -239,18 +254,20 @@ impl Journal {
     }
 
     fn keep(&self, value: Value) {
-        let mut entries = self.lock();
-        if entries.len() == KEPT {
-            entries.pop_front();
+        let mut guard = self.lock();
+        let Entries { kept, gone } = &mut *guard;
+        if kept.len() == KEPT {
+            kept.pop_front();
+            *gone += 1;
         }
-        entries.push_back(Entry { at: Instant::now(), kept: Kept::Whole(Arc::new(value)) });
-        let cold = entries.len().checked_sub(UNPACKED + 1);
-        if let Some(entry) = cold.and_then(|cold| entries.get_mut(cold)) {
+        kept.push_back(Entry { at: Instant::now(), kept: Kept::Whole(Arc::new(value)) });
+        let cold = kept.len().checked_sub(UNPACKED + 1);
+        if let Some(entry) = cold.and_then(|cold| kept.get_mut(cold)) {
             entry.kept = entry.kept.packed();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -312,7 +329,7 @@ mod tests {
         for (stream, text) in lines {
             journal.line(&origin, stream, text);
         }
-        let seen: Vec<_> = journal.seen(Duration::ZERO, None).collect();
+        let seen: Vec<_> = journal.seen(Duration::ZERO, None).1.collect();
         assert_eq!(seen[0].get("severity"), None);
         assert_eq!(seen[0]["textPayload"], "INFO:     Started server process [1]");
         assert_eq!(seen[1]["severity"], "ERROR");
@@ -330,13 +347,18 @@ mod tests {
             Journal::new(Arc::new(Clock::new("2026-11-23T20:28:12Z".parse().unwrap(), 1, None)), "p", "r");
         let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: Some("00ab".into()) };
         journal.line(&origin, "stdout", r#"{"z":1,"a":{"text":"\u00e9 \"quoted\"","none":null}}"#);
-        let before = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
+        let before = journal.seen(Duration::ZERO, Some(1)).1.next().unwrap();
+        // As deep as a parser goes: inside an entry it would be too deep.
+        let deep = format!("{}1{}", "{\"a\":".repeat(127), "}".repeat(127));
+        journal.line(&origin, "stdout", &deep);
         for _ in 0..UNPACKED {
             journal.system(&origin, "INFO", "another");
         }
-        assert!(matches!(journal.lock()[0].kept, Kept::Packed(_)));
-        assert!(matches!(journal.lock()[1].kept, Kept::Whole(_)));
-        let after = journal.seen(Duration::ZERO, Some(1)).next().unwrap();
-        assert_eq!(after.to_string(), before.to_string());
+        assert!(matches!(journal.lock().kept[0].kept, Kept::Packed(_)));
+        assert!(matches!(journal.lock().kept[1].kept, Kept::Packed(_)));
+        assert!(matches!(journal.lock().kept[2].kept, Kept::Whole(_)));
+        let (_, mut after) = journal.seen(Duration::ZERO, Some(2));
+        assert_eq!(after.next().unwrap().to_string(), before.to_string());
+        assert_eq!(after.next().unwrap()["textPayload"], deep);
     }
 }

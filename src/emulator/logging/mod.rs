@@ -9,4 +9,6 @@ mod filter;
 mod journal;
 
 pub(crate) use filter::Filter;
+#[cfg(test)]
+pub(crate) use journal::KEPT;
 pub(crate) use journal::{Journal, Origin, Request, is_missing};

@@ -119,7 +119,8 @@ async fn healthy(socket: &mut Socket<'_>, user: &str) -> End {
             return End::Left;
         }
     }
-    let every = socket.sample.settings.heartbeat.max(Duration::from_millis(1));
+    // A clock cannot be set beyond its end, and a state file may say anything.
+    let every = socket.sample.settings.heartbeat.clamp(Duration::from_millis(1), Duration::from_hours(24));
     let mut heartbeat = interval_at(Instant::now() + every, every);
     let doomed = socket.behaviour == Behaviour::PongThen1011;
     let mut doom = Instant::now() + PATIENCE;

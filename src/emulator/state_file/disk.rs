@@ -33,8 +33,7 @@ impl Disk {
     /// # Errors
     /// Another emulator has it; the place cannot be written; what is there is no state that we know.
     pub(crate) fn open(named: &Path) -> Result<Self, EmulatorError> {
-        // A link is followed: its target is to be replaced, and not the link.
-        let path = fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
+        let path = target(named);
         let wrong = |reason| EmulatorError::State { file: named.to_owned(), reason };
         // Before there is a lock: nothing is to be left beside a file that is not ours.
         understood(&path).map_err(wrong)?;
@@ -76,6 +75,12 @@ impl Disk {
     pub(crate) fn wrong(&self, reason: StateError) -> EmulatorError {
         EmulatorError::State { file: self.named.clone(), reason }
     }
+}
+
+/// Where a link leads, also one to a file that is yet to be made: its target is to be replaced, and not the link.
+fn target(named: &Path) -> PathBuf {
+    let yet_to_be_made = || Some(named.parent()?.join(fs::read_link(named).ok()?));
+    fs::canonicalize(named).ok().or_else(yet_to_be_made).unwrap_or_else(|| named.to_owned())
 }
 
 /// Locks a file, and writes into it who has it.

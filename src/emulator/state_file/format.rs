@@ -123,13 +123,16 @@ pub(super) struct KeptOperation {
     pub(super) done: bool,
     pub(super) error: Option<Problem>,
     pub(super) last: Option<Box<KeptService>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) forgotten: bool,
 }
 
 impl StateFile {
     /// Reads a file's text.
     ///
     /// # Errors
-    /// No JSON, something else, a newer version, a member that is missing, unknown or wrong, with line and column.
+    /// No JSON, something else, a newer version, a member that is missing, unknown or wrong, with line and column; a state
+    /// that no emulator can have.
     pub(super) fn parse(text: &[u8]) -> Result<Self, StateError> {
         let damaged = |error: serde_json::Error| StateError::Damaged { reason: error.to_string() };
         let head: Head = serde_json::from_slice(text).map_err(|error| match error.classify() {
@@ -138,7 +141,7 @@ impl StateFile {
         })?;
         match (head.format.as_deref(), head.version) {
             (Some(FORMAT), Some(version)) if version > VERSION => Err(StateError::Newer { version }),
-            (Some(FORMAT), _) => serde_json::from_slice(text).map_err(damaged),
+            (Some(FORMAT), _) => serde_json::from_slice(text).map_err(damaged).and_then(Self::checked),
             _ => Err(StateError::Foreign),
         }
     }

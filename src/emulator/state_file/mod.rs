@@ -5,6 +5,7 @@
 //! of the past are not kept. The surprising rule: an answer of the API leaves only when all that it can show is on disk,
 //! so that what a client has seen survives `kill -9`; changes that wait for one write of the file share the next.
 
+mod check;
 mod disk;
 mod error;
 mod format;

@@ -26,7 +26,7 @@ use crate::emulator::{
 /// Puts everything into an empty world, in which only the ports are opened; `commands` may be run.
 ///
 /// # Errors
-/// A port that is taken, a revision that must not be started, two services of one name.
+/// A port that is taken, a revision that must not be started.
 pub(crate) fn restore(world: &Arc<World>, kept: StateFile, commands: &[String]) -> Result<(), StateError> {
     let mut guard = world.lock();
     let state = &mut *guard;
@@ -35,9 +35,7 @@ pub(crate) fn restore(world: &Arc<World>, kept: StateFile, commands: &[String]) 
         let name = kept.name.clone();
         let service =
             service(world, &mut state.ports, kept, |service, kept| living(world, service, kept, commands))?;
-        if state.services.insert(name.clone(), service).is_some() {
-            return Err(StateError::Damaged { reason: format!("there are two services {name}") });
-        }
+        state.services.insert(name, service);
     }
     kept.operations.into_iter().try_for_each(|kept| operation(world, state, kept))
 }
@@ -176,11 +174,11 @@ fn revision(kept: KeptRevision, instances: Arc<Instances>) -> Revision {
 }
 
 fn operation(world: &Arc<World>, state: &mut State, kept: KeptOperation) -> Result<(), StateError> {
-    let KeptOperation { id, service: name, uid, work, done, error, last } = kept;
+    let KeptOperation { id, service: name, uid, work, done, error, last, forgotten } = kept;
     let last = last
         .map(|last| service(world, &mut state.ports, *last, |service, kept| gone(world, service, kept)))
         .transpose()?
         .map(Box::new);
-    state.restore_operation(id, Operation { service: name, uid, work, done, error, last });
+    state.restore_operation(id, Operation { service: name, uid, work, done, error, last, forgotten });
     Ok(())
 }

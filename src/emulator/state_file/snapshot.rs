@@ -85,7 +85,7 @@ impl From<&Revision> for KeptRevision {
 
 impl From<(&String, &Operation)> for KeptOperation {
     fn from((id, operation): (&String, &Operation)) -> Self {
-        let Operation { service, uid, work, done, error, last } = operation;
+        let Operation { service, uid, work, done, error, last, forgotten } = operation;
         Self {
             id: id.clone(),
             service: service.clone(),
@@ -94,6 +94,7 @@ impl From<(&String, &Operation)> for KeptOperation {
             done: *done,
             error: error.clone(),
             last: last.as_deref().map(|last| Box::new(KeptService::from(last))),
+            forgotten: *forgotten,
         }
     }
 }
