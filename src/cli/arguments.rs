@@ -47,6 +47,14 @@ Examples:
 The service is the emulator's own: options that name another one are left aside.
 ";
 
+const EMULATOR_EXAMPLES: &str = "\
+Examples:
+  revgate emulator --images images.yaml --state cloud.json
+  eval \"$(revgate emulator env)\" && gcloud run services list
+
+From nothing to a gated promotion, without a cloud: revgate explain offline
+";
+
 /// The whole command line.
 pub fn command() -> Command {
     Command::new("revgate")
@@ -68,7 +76,7 @@ pub fn command() -> Command {
             Command::new("explain")
                 .about("What a check looks for and what its failures mean; how revgate.yaml is written")
                 .arg(Arg::new("name").value_name("PAGE").required(true).help(
-                    "ready, identity, serves, race, agent, isolation, auth, hold, api, frames, logs; tokens, configuration",
+                    "ready, identity, serves, race, agent, isolation, auth, hold, api, frames, logs; tokens, configuration, offline",
                 )),
         )
         .after_help(format!("{FIRST_STEPS}\n{EXIT_CODES}"))
@@ -184,6 +192,7 @@ fn emulator() -> Command {
             "FILE",
             "Speak TLS too, on every port; the authority's certificate is written here",
         ))
+        .after_help(EMULATOR_EXAMPLES)
 }
 
 fn settings() -> Vec<Arg> {

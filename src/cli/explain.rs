@@ -21,6 +21,7 @@ const PAGES: &[(&str, &str)] = &[
     ("logs", include_str!("../../docs/checks/logs.md")),
     ("tokens", include_str!("../../docs/tokens.md")),
     ("configuration", include_str!("../../docs/configuration.md")),
+    ("offline", include_str!("../../docs/offline.md")),
 ];
 
 /// Prints a page.

@@ -21,15 +21,16 @@ pub(crate) fn parse(text: &str) -> Result<String, Flaw> {
 
 /// What was written as a pointer, so that it is one: paths of other tools (`data.id`, `$.items[0].id`) have the same parts.
 fn as_pointer(text: &str) -> String {
-    let fixed: String = if text.starts_with('/') {
-        let mut parts = text.split('~');
-        let first = parts.next().unwrap_or_default().to_owned();
-        let escaped = |part: &str| if part.starts_with(['0', '1']) { "~" } else { "~0" };
-        parts.fold(first, |fixed, part| fixed + escaped(part) + part)
+    let slashed: String = if text.starts_with('/') {
+        text.to_owned()
     } else {
         let parts = text.trim_start_matches(['$', '#']).split(['.', '/', '[', ']', '\'', '"']);
         parts.filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect()
     };
+    let mut parts = slashed.split('~');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let escaped = |part: &str| if part.starts_with(['0', '1']) { "~" } else { "~0" };
+    let fixed = parts.fold(first, |fixed, part| fixed + escaped(part) + part);
     if fixed.is_empty() || fixed.len() > SUGGESTED { "/meta/revision".to_owned() } else { escape(&fixed) }
 }
 
@@ -46,6 +47,7 @@ mod tests {
             ("data.items[0].id", "/data/items/0/id"),
             ("$.data['run_id']", "/data/run_id"),
             ("/a~b/~1~2~", "/a~0b/~1~02~0"),
+            ("data.a~b", "/data/a~0b"),
             ("", "/meta/revision"),
             ("$", "/meta/revision"),
         ] {

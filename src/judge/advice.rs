@@ -11,6 +11,10 @@ use crate::config::{FAILED, Pattern};
 use crate::probe::{Phase, Stage};
 use crate::trust::escape;
 
+/// What to do about a token that expired on its way.
+pub(super) const LET_LIVE: &str =
+    "let tokens live longer: `lifetime:` under `token:`, or `tokens-command:`, which gives new ones in time";
+
 /// How to run the failing round again.
 pub(super) fn again(
     pattern: Pattern,
@@ -147,10 +151,7 @@ pub(super) fn of_unreached(finding: &Finding, evidence: &Evidence) -> String {
         (Kind::PlatformPage, _) => {
             "the platform had no instance for it: look at the service's scaling, then run it again".to_owned()
         }
-        (Kind::ExpiredToken, _) => {
-            "let tokens live longer: `lifetime:` under `token:`, or `tokens-command:`, which gives new ones in time"
-                .to_owned()
-        }
+        (Kind::ExpiredToken, _) => LET_LIVE.to_owned(),
         (Kind::LatePong, _) => "run it where less else is running, or with fewer sockets at once".to_owned(),
         (
             Kind::NoAnswer | Kind::Silent | Kind::GreetingMissing | Kind::OpeningTimeout | Kind::TcpTimeout,

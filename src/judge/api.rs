@@ -1,11 +1,12 @@
 //! The check `api`: did every endpoint answer as it should, each time?
 //!
 //! Takes what was seen of endpoints; gives the check with counts and latencies. It asks nobody. The surprising rule: the
-//! platform's own pages and requests that never left are void, and a single void answer keeps the check from passing, while
-//! a single wrong one fails it.
+//! platform's own pages, requests that never left and refusals of a token that had expired are void, and a single void answer
+//! keeps the check from passing, while a single wrong one fails it.
 
 use serde_json::{Value, json};
 
+use super::advice::LET_LIVE;
 use super::check::{Check, Outcome};
 use super::checks::unfinished;
 use super::evidence::Evidence;
@@ -63,6 +64,7 @@ impl<'a> Tally<'a> {
             match &answer.result {
                 Answered::Right { .. } if tally.is_late(answer) => tally.wrong.push((index, answer)),
                 Answered::Right { .. } => tally.right += 1,
+                Answered::Wrong { .. } if refuses_expired(answer) => tally.void.push(answer),
                 Answered::Wrong { .. } | Answered::TimedOut | Answered::Broken { .. } => {
                     tally.wrong.push((index, answer));
                 }
@@ -126,20 +128,27 @@ impl<'a> Tally<'a> {
         format!("{what} ({how})")
     }
 
-    fn void_words(&self) -> Option<String> {
-        let first = self.void.first()?;
-        let why = match &first.result {
-            Answered::Platform { page, .. } => page.words().to_owned(),
-            Answered::NotSent { what } => format!("not sent: \"{what}\""),
-            _ => String::new(),
+    /// What is said of answers that say nothing of the application, each kind with its first.
+    fn void_words(&self) -> impl Iterator<Item = String> {
+        let (expired, unreached): (Vec<&Answer>, Vec<&Answer>) =
+            self.void.iter().copied().partition(|answer| refuses_expired(answer));
+        let said = |answers: &[&Answer], what: &str| {
+            let why = match &answers.first()?.result {
+                Answered::Platform { page, .. } => page.words().to_owned(),
+                Answered::NotSent { what } => format!("not sent: \"{what}\""),
+                Answered::Wrong { what, .. } => what.to_string(),
+                _ => String::new(),
+            };
+            Some(format!("{}: {} of {} {what}: {why}", self.endpoint.name, answers.len(), self.asked()))
         };
-        Some(format!(
-            "{}: {} of {} never reached the application: {why}",
-            self.endpoint.name,
-            self.void.len(),
-            self.asked()
-        ))
+        let unreached = said(&unreached, "never reached the application");
+        unreached.into_iter().chain(said(&expired, "carried a token that had expired by then"))
     }
+}
+
+/// True for an answer that says to a request that it is not let in, where its token had expired by then.
+fn refuses_expired(answer: &Answer) -> bool {
+    answer.expired.is_some() && matches!(answer.result, Answered::Wrong { status: 401 | 403, .. })
 }
 
 fn outcome(tallies: &[Tally<'_>]) -> Outcome {
@@ -161,7 +170,7 @@ fn words(tallies: &[Tally<'_>]) -> String {
             tally.wrong_words(*index, first)
         ))
     });
-    let void = tallies.iter().filter_map(Tally::void_words);
+    let void = tallies.iter().flat_map(Tally::void_words);
     let missing: u64 = tallies.iter().map(|tally| tally.missing).sum();
     let missing = (missing > 0).then(|| format!("{missing} requests were not made, for the run was over"));
     let mut parts: Vec<String> = wrong.chain(void).chain(missing).collect();
@@ -193,6 +202,9 @@ fn help(tallies: &[Tally<'_>], seen: &ApiSeen) -> Vec<String> {
         _ => None,
     });
     help.extend(pages.map(page_help).next().map(str::to_owned));
+    if tallies.iter().flat_map(|tally| &tally.void).any(|answer| refuses_expired(answer)) {
+        help.push(LET_LIVE.to_owned());
+    }
     help
 }
 
@@ -235,7 +247,7 @@ mod tests {
     }
 
     fn answer(took: u64, result: Answered) -> Answer {
-        Answer { number: 1, at_once: false, began: 0, took, result }
+        Answer { number: 1, at_once: false, began: 0, took, expired: None, result }
     }
 
     fn right(took: u64) -> Answer {
@@ -267,6 +279,25 @@ mod tests {
         let (outcome, words) = judged(&endpoint(vec![right(1000), answer(5, page)]));
         assert_eq!(outcome, Outcome::Inconclusive);
         assert!(words.contains("1 of 2 never reached the application"), "{words}");
+    }
+
+    #[test]
+    fn a_refusal_of_an_expired_token_is_no_failure_and_no_pass() {
+        let wrong = |status, expired| {
+            let what = Excerpt::new(&format!("status {status} where 2xx is due"));
+            let result = Answered::Wrong { status, what, body: Excerpt::default() };
+            Answer { expired, ..answer(1000, result) }
+        };
+        for status in [401, 403] {
+            let (outcome, words) = judged(&endpoint(vec![right(1000), wrong(status, Some(9))]));
+            assert_eq!(outcome, Outcome::Inconclusive, "{words}");
+            let due = format!(
+                "GET /health: 1 of 2 carried a token that had expired by then: status {status} where 2xx is due"
+            );
+            assert!(words.starts_with(&due), "{words}");
+            assert_eq!(judged(&endpoint(vec![wrong(status, None)])).0, Outcome::Fail);
+        }
+        assert_eq!(judged(&endpoint(vec![wrong(500, Some(9))])).0, Outcome::Fail);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::auth;
 use super::baseline::{self, Comparison};
 use super::bench::{Bench, Failure};
 use super::check::{Check, Outcome};
-use super::classify::Rules;
+use super::classify::{Kind, Rules};
 use super::cold::words as cold;
 use super::evidence::{Evidence, Probing, ReadyEvidence};
 use super::frames;
@@ -192,7 +192,12 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             let seen =
                 if bench.failures.is_empty() { String::new() } else { format!("; {}", first_failure(bench)) };
             let void = bench.unreached.as_ref().map_or_else(String::new, |first| {
-                format!("; {} never reached the application: {}", tally.infra, first.words)
+                let what = match first.kind {
+                    // The application said so itself.
+                    Kind::ExpiredToken | Kind::LatePong => "not counted",
+                    _ => "never reached the application",
+                };
+                format!("; {} {what}: {}", tally.infra, first.words)
             });
             let check = Check::bare(name, Outcome::Inconclusive, format!("{counts}{seen}{void}; {why}"));
             // "See serves" is no help in `serves` itself.

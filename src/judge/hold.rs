@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::advice::LET_LIVE;
 use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::classify::{Class, Finding, Kind, Rules};
@@ -160,7 +161,8 @@ fn numbers(seen: &HoldSeen, fates: &[Fate]) -> Value {
 fn fate(socket: &HeldSocket, seen: &HoldSeen, rules: &Rules<'_>) -> Fate {
     let finding = classify(&socket.observation, rules);
     if finding.class == Class::Infra {
-        return Fate::Void(finding.words, AGAIN);
+        let next = if finding.kind == Kind::ExpiredToken { LET_LIVE } else { AGAIN };
+        return Fate::Void(finding.words, next);
     }
     // A limit of the service's own that the configuration does not state is met by us, not by a user.
     if finding.kind == Kind::LimitReached && (socket.lost || !socket.served) {

@@ -27,18 +27,20 @@ pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
     finding
 }
 
-/// True for what says to a socket that it is not let in: 401, 403, or a close with a code of that meaning or of the
-/// application's own before it was served.
+/// True for what says to a socket that it is not let in, or no longer: 401, 403, or a close with a code of that meaning;
+/// before it was served also with any code of the application's own.
 fn refuses(observation: &Observation, finding: &Finding) -> bool {
     if finding.class != Class::AppFail {
         return false;
     }
-    let of_refusal = |code| matches!(code, 1008 | 3000 | 3003 | 4000..=4999);
+    let means_it = |code| matches!(code, 1008 | 3000 | 3003 | 4001 | 4401 | 4403);
     match (&observation.opening, &observation.end) {
         (Opening::Refused { status, .. }, _) => matches!(status, 401 | 403),
-        (_, Some(End { kind: EndKind::CloseFrame { code, .. }, phase })) => {
-            matches!(phase, Phase::Greeting | Phase::Answer) && code.is_some_and(of_refusal)
-        }
+        (_, Some(End { kind: EndKind::CloseFrame { code: Some(code), .. }, phase })) => match phase {
+            Phase::Greeting | Phase::Answer => means_it(*code) || matches!(code, 4000..=4999),
+            Phase::Hold => means_it(*code),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -86,9 +88,17 @@ mod tests {
             assert!(finding.words.contains("the token that it carried had expired"), "{finding:?}");
             assert_eq!(seen(Timeline::default(), close(code), Phase::Greeting).class, Class::AppFail);
         }
-        for (end, phase) in
-            [(close(1011), Phase::Greeting), (EndKind::Reset, Phase::Greeting), (close(4401), Phase::Hold)]
-        {
+        // A server may end whom it has served, once the token is over; with codes of its own it may say anything.
+        for code in [1008, 4401] {
+            assert_eq!(seen(expired, close(code), Phase::Hold).kind, Kind::ExpiredToken, "{code}");
+            assert_eq!(seen(Timeline::default(), close(code), Phase::Hold).class, Class::AppFail);
+        }
+        for (end, phase) in [
+            (close(1011), Phase::Greeting),
+            (EndKind::Reset, Phase::Greeting),
+            (close(4500), Phase::Hold),
+            (EndKind::NoCloseFrame, Phase::Hold),
+        ] {
             assert_eq!(seen(expired, end, phase).class, Class::AppFail, "{phase:?}");
         }
     }

@@ -104,6 +104,7 @@ impl Asker<'_> {
                 at_once: request.at_once,
                 began,
                 took: self.prober.now().saturating_sub(began),
+                expired: None,
                 result: Answered::Cut,
             },
         }
@@ -115,9 +116,10 @@ impl Asker<'_> {
         self.user += 1;
         let user = self.prober.user_name(spec.user);
         let values = Values { user, nonce: &spec.nonce, round: number + 1 };
-        let token = self.prober.purse.as_ref().filter(|_| endpoint.token);
+        let purse = self.prober.purse.as_ref().filter(|_| endpoint.token);
         // It was minted for every user before the first socket.
-        let token = token.and_then(|purse| purse.token(user).ok());
+        let token = purse.and_then(|purse| purse.token(user).ok());
+        let expires = purse.zip(token.as_ref()).and_then(|(purse, token)| purse.expiry(token));
         let mut headers: Vec<(String, Secret)> =
             endpoint.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
         headers.extend(token.map(|token| bearer("Authorization", &token)));
@@ -137,6 +139,7 @@ impl Asker<'_> {
             path: endpoint.path.fill(values, Escaping::Url),
             nonce: spec.nonce,
             headers,
+            expires,
             body,
             statuses: endpoint.statuses.clone(),
             conditions: endpoint.conditions.clone(),

@@ -256,10 +256,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_whose_own_token_has_expired_by_its_end_says_so() {
-        use super::super::dialogue::Dialogue;
+    async fn a_socket_or_request_whose_own_token_has_expired_by_its_end_says_so() {
+        use super::super::{dialogue::Dialogue, http::ask_endpoints, series::Series};
         use crate::config::SecretSource;
-        let file = FileConfig::parse("t", b"token: { tokens-env: A }\n").unwrap();
+        let file = b"token: { tokens-env: A }\napi: { endpoints: [{ path: /, token: true, times: 1 }, { path: /, times: 1 }] }\n";
+        let file = FileConfig::parse("t", file).unwrap();
         let mut lookup = Lookup::default();
         // It expires at 1000.
         let token = Secret::new("e30.eyJleHAiOjEwMDB9.c2ln");
@@ -280,6 +281,12 @@ mod tests {
                     "{seen:?}"
                 );
                 assert_eq!(seen.timeline.expired, due, "started at {started}");
+            }
+            let (api, cut) = (settings.configured.api.as_ref().unwrap(), CancellationToken::new());
+            let seen = ask_endpoints(&prober, api, &mut Series::after("run".to_owned(), 0), &cut).await;
+            for (endpoint, due) in seen.endpoints.iter().zip([expired, None]) {
+                assert!(endpoint.answers.iter().all(|answer| answer.expired == due), "started at {started}");
+                assert!(!endpoint.answers.is_empty());
             }
         }
     }

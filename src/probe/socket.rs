@@ -16,21 +16,19 @@ use super::handshake::UpgradeRequest;
 use super::learned::Learned;
 use super::line::Line;
 use super::matcher::Matchers;
-use super::observation::{Observation, Opening, Phase, Timeline, in_microseconds};
+use super::observation::{Observation, Opening, Phase, Timeline};
 use super::platform::PlatformPage;
 use super::prober::Prober;
 use super::response::{NoResponse, read_body, read_response};
 use super::spec::SocketSpec;
 use super::talk::{Reins, Talk};
+use super::token::expired_by;
 use super::transport::Wire;
 use crate::config::{Echo, Escaping, Template, Values};
 use crate::trust::Excerpt;
 
 /// Bytes that are read at once. All of them are in memory for every held socket, read or not.
 const READ_AT_ONCE: usize = 2 * 1024;
-/// So long before it expires a token may be taken for expired: the server's clock may be ahead of ours, and claims have
-/// whole seconds.
-const EXPIRY: Duration = Duration::from_secs(2);
 /// Largest message that is read.
 pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
@@ -79,11 +77,9 @@ impl Life {
 
     /// Nothing more comes.
     pub(super) fn end(&mut self, prober: &Prober) {
-        let ended = prober.now();
-        let late = in_microseconds(EXPIRY);
         let times = &mut self.observation.timeline;
-        times.ended = ended;
-        times.expired = self.expires.filter(|expires| *expires < ended.saturating_add(late));
+        times.ended = prober.now();
+        times.expired = expired_by(self.expires, times.ended);
     }
 
     /// The observation of a socket that did not open.

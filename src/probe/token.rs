@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::observation::in_microseconds;
 use crate::config::{
     self, Carrier, Escaping, MintSettings, ReadyTokens, Template, TokenOrigin, TokenSettings, Values,
     base64url,
@@ -19,6 +20,14 @@ use crate::trust::{Redactor, Secret};
 
 /// How far in the past `iat` lies.
 const CLOCK_SKEW: i64 = 5;
+/// So long before it expires a token may be taken for expired: the server's clock may be ahead of ours, and claims have
+/// whole seconds.
+const EXPIRY: Duration = Duration::from_secs(2);
+
+/// The instant at which a token expires, where it may be taken for expired at `now`; both in microseconds since the start.
+pub(super) fn expired_by(expires: Option<u64>, now: u64) -> Option<u64> {
+    expires.filter(|expires| *expires < now.saturating_add(in_microseconds(EXPIRY)))
+}
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]

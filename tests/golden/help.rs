@@ -23,10 +23,11 @@ fn the_version_is_the_packages() {
 }
 
 #[test]
-fn each_check_has_its_page() {
+fn each_check_and_each_subject_has_its_page() {
     let place = Workplace::new();
-    for check in revgate::config::CheckName::ALL {
-        let ran = place.run(&["explain", check.name()], &[]);
+    let checks = revgate::config::CheckName::ALL.map(revgate::config::CheckName::name);
+    for page in checks.into_iter().chain(["tokens", "configuration", "offline"]) {
+        let ran = place.run(&["explain", page], &[]);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         assert!(ran.out.starts_with("# "), "{}", ran.out);
     }

@@ -2,7 +2,9 @@
 
 use revgate::config::CheckName;
 use revgate::judge::{Evidence, Outcome, judge};
+use revgate::probe::Opening;
 use revgate::report::{Document, Style, outputs, render_json, render_markdown, render_text};
+use revgate::trust::Excerpt;
 
 use crate::assert_golden;
 use crate::compared;
@@ -104,6 +106,31 @@ fn blocked_by_ready() {
 #[test]
 fn nothing_opened_is_inconclusive() {
     assert_reports("nothing_opened", &documents::nothing_opened());
+}
+
+#[test]
+fn a_refusal_of_expired_tokens_alone_blocks_nobody_and_is_told_as_one() {
+    for (expired, outcome, said) in [
+        (
+            Some(0),
+            Outcome::Inconclusive,
+            "2 not counted: HTTP 401 instead of 101, and the token that it carried had",
+        ),
+        (None, Outcome::Fail, "HTTP 401 instead of 101 (learning round 1"),
+    ] {
+        let mut evidence = documents::nothing_opened();
+        let rounds = evidence.probing.iter_mut().flat_map(|probing| &mut probing.rounds);
+        for seen in rounds.flat_map(|round| &mut round.observations) {
+            let body = Excerpt::default();
+            seen.opening = Opening::Refused { status: 401, body, location: None, platform: None };
+            seen.timeline.expired = expired;
+        }
+        let judgement = judge(&evidence).unwrap();
+        let serves = judgement.checks.iter().find(|check| check.name == CheckName::Serves).unwrap();
+        assert_eq!(serves.outcome, outcome, "{}", serves.summary);
+        assert!(serves.summary.contains(said), "{}", serves.summary);
+        assert_eq!(serves.help.iter().any(|line| line.contains("let tokens live longer")), expired.is_some());
+    }
 }
 
 #[test]

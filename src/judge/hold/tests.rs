@@ -80,6 +80,17 @@ fn the_revisions_own_request_time_out_is_no_failure_and_any_other_end_is() {
 }
 
 #[test]
+fn a_server_that_ends_a_session_with_its_token_is_not_to_blame() {
+    let seen = seen(None, None);
+    let refused = EndKind::CloseFrame { code: Some(4401), reason: Excerpt::new("token expired") };
+    let mut socket = held(40_000, Some(refused));
+    assert!(matches!(fate_of(&socket, &seen), Fate::Wrong(_)), "its token is good");
+    socket.observation.timeline.expired = Some(40_000_000);
+    let fate = fate_of(&socket, &seen);
+    assert!(matches!(&fate, Fate::Void(words, LET_LIVE) if words.contains("token expired")), "{fate:?}");
+}
+
+#[test]
 fn heartbeats_and_pongs_are_due() {
     let every = seen(None, Some(20_000));
     let silent = held(60_000, None);

@@ -229,7 +229,7 @@ fn an_oversized_token_whose_connection_was_dropped_is_judged_by_auth_and_a_good_
 
 #[test]
 fn a_5xx_that_an_endpoint_is_declared_to_answer_is_what_was_asked_for() {
-    let answer = |number, result| Answer { number, at_once: false, began: 0, took: 9, result };
+    let answer = |number, result| Answer { number, at_once: false, began: 0, took: 9, expired: None, result };
     let endpoint = EndpointSeen {
         name: Excerpt::new("GET /down"),
         is_swallowed: false,

@@ -17,6 +17,7 @@ use crate::probe::PlatformPage;
 use crate::probe::prober::Prober;
 use crate::probe::series::Series;
 use crate::probe::spec::SocketSpec;
+use crate::probe::token::expired_by;
 use crate::probe::transport::Address;
 use crate::trust::{Excerpt, Secret};
 
@@ -36,6 +37,8 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) nonce: String,
     pub(super) headers: Vec<(String, Secret)>,
+    /// When the token in them expires, in microseconds since the start of the run; `None` where that is not known.
+    pub(super) expires: Option<u64>,
     pub(super) body: Option<String>,
     pub(super) statuses: Vec<Statuses>,
     pub(super) conditions: Vec<Condition>,
@@ -73,8 +76,15 @@ impl Request {
             Ok(Err(error)) => broken(&error, prober),
             Err(_) => Answered::TimedOut,
         };
-        let took = prober.now().saturating_sub(prober.at(begun));
-        Answer { number: self.number, at_once: self.at_once, began: prober.at(begun), took, result }
+        let now = prober.now();
+        Answer {
+            number: self.number,
+            at_once: self.at_once,
+            began: prober.at(begun),
+            took: now.saturating_sub(prober.at(begun)),
+            expired: expired_by(self.expires, now),
+            result,
+        }
     }
 
     async fn exchange(&self, prober: &Prober, client: &reqwest::Client) -> Result<Raw, reqwest::Error> {
@@ -206,6 +216,7 @@ pub async fn send_sentinel(prober: &Prober, series: &mut Series) -> Sentinel {
         path: format!("/revgate/{nonce}"),
         nonce: nonce.clone(),
         headers: id_token.into_iter().collect(),
+        expires: None,
         body: None,
         // Whatever it answers is right.
         statuses: vec![Statuses::ANY],
@@ -253,6 +264,7 @@ mod tests {
             path: "/a".to_owned(),
             nonce: "n".to_owned(),
             headers: Vec::new(),
+            expires: None,
             body: None,
             statuses,
             conditions: endpoint.conditions,

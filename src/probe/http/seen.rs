@@ -49,6 +49,9 @@ pub struct Answer {
     pub began: u64,
     /// From there to the end of the answer, in microseconds; the connection is part of it.
     pub took: u64,
+    /// When the token that it carried expired, by its own claim; `None` two seconds and more before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<u64>,
     /// What came.
     pub result: Answered,
 }

@@ -165,6 +165,34 @@ fn other_readings_show_no_head_of_a_cut_secret_and_hide_nothing_else() {
 }
 
 #[test]
+fn a_reading_leaves_what_stands_around_a_secret_as_it_is() {
+    let redactor = knowing("correct-horse");
+    for (text, due) in [
+        (r"\u0041 \u0063orrect-hors\u0065 \u00e9", r"\u0041 [redacted] \u00e9"),
+        ("&lt;&#99;orrect&#45;horse&gt;&amp;", "&lt;[redacted]&gt;&amp;"),
+        ("é 01 02 63 6f 72:7265 63742d68 6f:72 73 65 03 04, 1", "é 01 02 [redacted] 03 04, 1"),
+        ("correct-horse&amp;correct-horse", "[redacted]&amp;[redacted]"),
+    ] {
+        assert_eq!(redactor.redact(text), due);
+    }
+}
+
+#[test]
+fn a_text_of_a_million_escapes_that_are_none_is_read_to_its_end() {
+    // To look behind each backslash, or each digit, anew would take this test hours.
+    let redactor = knowing("correct-horse-battery");
+    for text in [
+        format!("{}x\\u", "\\".repeat(1 << 20)),
+        "\\ud83d".repeat(1 << 17),
+        format!("&{}", "&#".repeat(1 << 19)),
+        "a".repeat(1 << 20),
+        "ab ".repeat(1 << 18),
+    ] {
+        assert_eq!(redactor.redact_cut(&text).len(), text.len());
+    }
+}
+
+#[test]
 fn secrets_written_into_each_other_are_both_gone() {
     let redactor = Redactor::default();
     redactor.learn_all(&[Secret::new("sid-test"), Secret::new("test-of-a-long-signing-key")]);

@@ -1,7 +1,8 @@
 //! A text as somebody reads it who undoes its escapes: there a secret stands that was written with them.
 //!
 //! Takes a text and gives other readings of it, each with the place in the text of all that is in it. It knows no secret. The
-//! surprising rule: a reading is made only where the text has what it undoes, so that most texts have none.
+//! surprising rule: a reading is made only where the text has what it undoes, and takes time in proportion to the text's
+//! length whatever stands in it, since a server writes that.
 
 use std::ops::Range;
 
@@ -17,21 +18,41 @@ const NAMED: [(&str, char); 5] = [("amp;", '&'), ("lt;", '<'), ("gt;", '>'), ("q
 pub(super) struct View {
     /// What is read.
     pub(super) text: String,
-    /// Where each byte of it stands in the text.
-    places: Vec<Range<usize>>,
+    /// Where the text and its reading part, in their order; between two of these both go on byte by byte.
+    seams: Vec<Seam>,
+}
+
+/// A place of a reading behind which it goes on at another place of the text.
+#[derive(Debug)]
+struct Seam {
+    /// The place in the reading.
+    read: usize,
+    /// Where the text ends that was read before it.
+    before: usize,
+    /// Where the text begins that is read behind it.
+    behind: usize,
 }
 
 /// The other readings of a text.
 pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
-    [unescaped(text), unspaced(text)].into_iter().flatten()
+    let readers: [fn(&str) -> Option<View>; 2] = [unescaped, unspaced];
+    readers.into_iter().filter_map(move |read| read(text))
 }
 
 impl View {
     /// Where a part of the reading stands in the text.
     pub(super) fn place(&self, read: &Range<usize>) -> Range<usize> {
-        let start = self.places.get(read.start).map_or(0, |place| place.start);
-        let end = read.end.checked_sub(1).and_then(|last| self.places.get(last));
-        start..end.map_or(start, |place| place.end)
+        let seam = |at: usize| {
+            let behind = self.seams.partition_point(|seam| seam.read <= at);
+            behind.checked_sub(1).and_then(|index| self.seams.get(index))
+        };
+        let start = seam(read.start).map_or(read.start, |seam| seam.behind + (read.start - seam.read));
+        let end = match seam(read.end) {
+            Some(seam) if seam.read == read.end => seam.before,
+            Some(seam) => seam.behind + (read.end - seam.read),
+            None => read.end,
+        };
+        start..end
     }
 
     /// What is read of a text that was cut off, without the escape that the cut went through.
@@ -42,21 +63,19 @@ impl View {
         if let Some(at) = half {
             return text.get(..end + at).unwrap_or_default().trim_end_matches('\\');
         }
-        if let Some((last, written)) = text.chars().next_back().zip(self.places.last())
-            && written.len() > last.len_utf8()
-        {
+        if self.seams.last().is_some_and(|seam| seam.read == text.len()) {
             // An entity without its semicolon may go on.
-            return text.get(..text.len() - last.len_utf8()).unwrap_or_default();
+            let last = text.chars().next_back().map_or(0, char::len_utf8);
+            return text.get(..text.len() - last).unwrap_or_default();
         }
         let byte =
             text.strip_suffix(|c: char| c.is_ascii_hexdigit()).and_then(|text| text.strip_suffix([' ', ':']));
         byte.unwrap_or(text)
     }
 
-    /// Reads a character that is written so.
-    fn read(&mut self, character: char, written: Range<usize>) {
-        self.text.push(character);
-        self.places.extend(std::iter::repeat_n(written, character.len_utf8()));
+    /// Behind what is read by now comes the text from `behind` on; what was read before ends at `before`.
+    fn goes_on(&mut self, before: usize, behind: usize) {
+        self.seams.push(Seam { read: self.text.len(), before, behind });
     }
 }
 
@@ -65,20 +84,24 @@ fn unescaped(text: &str) -> Option<View> {
     if !text.contains("\\u") && !text.contains('&') {
         return None;
     }
-    let (mut view, mut at, mut is_other) = (View::default(), 0, false);
-    while let Some(first) = text.get(at..).and_then(|rest| rest.chars().next()) {
+    let (mut view, mut copied, mut at) = (View::default(), 0, 0);
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find(['\\', '&'])) {
+        at += found;
         let rest = text.get(at..).unwrap_or_default();
-        let escape = match first {
-            '\\' => utf16(rest),
-            '&' => entity(rest),
-            _ => None,
+        let escape = if rest.starts_with('&') { entity(rest) } else { utf16(rest) };
+        let Some((character, length)) = escape else {
+            // All of them at once: to look behind each of a million backslashes anew would take hours.
+            at += (rest.len() - rest.trim_start_matches('\\').len()).max(1);
+            continue;
         };
-        is_other |= escape.is_some();
-        let (character, length) = escape.unwrap_or((first, first.len_utf8()));
-        view.read(character, at..at + length);
+        view.text.push_str(text.get(copied..at).unwrap_or_default());
+        view.text.push(character);
         at += length;
+        view.goes_on(at, at);
+        copied = at;
     }
-    is_other.then_some(view)
+    view.text.push_str(text.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(view)
 }
 
 /// The character of the escape that a text begins with, and how long that is. Where JSON was written into JSON there are
@@ -123,44 +146,45 @@ fn entity(text: &str) -> Option<(char, usize)> {
 /// With bytes in hexadecimal, such as `73 33 63` or `7333:6372`, put together; `None` where there are none of them.
 fn unspaced(text: &str) -> Option<View> {
     let bytes = text.as_bytes();
-    let (mut view, mut at, mut is_other) = (View::default(), 0, false);
-    while let Some(first) = text.get(at..).and_then(|rest| rest.chars().next()) {
+    let (mut view, mut copied, mut at) = (View::default(), 0, 0);
+    while at < bytes.len() {
         let begins =
             is_digits_at(bytes, at) && at.checked_sub(1).is_none_or(|before| !is_digit(bytes[before]));
-        let run = if begins { run(bytes, at) } else { Vec::new() };
-        if run.is_empty() {
-            view.read(first, at..at + first.len_utf8());
-            at += first.len_utf8();
+        let run = if begins { run(bytes, at) } else { None };
+        let Some((separators, end)) = run else {
+            at += 1;
             continue;
+        };
+        for separator in separators {
+            view.text.push_str(text.get(copied..separator).unwrap_or_default());
+            copied = separator + 1;
+            view.goes_on(separator, copied);
         }
-        is_other = true;
-        for &place in &run {
-            view.read(char::from(bytes[place]), place..place + 1);
-        }
-        at = run.last().map_or(bytes.len(), |last| last + 1);
+        at = end;
     }
-    is_other.then_some(view)
+    view.text.push_str(text.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(view)
 }
 
 fn is_digits_at(bytes: &[u8], at: usize) -> bool {
     bytes.get(at..at + 2).is_some_and(|pair| pair.iter().copied().all(is_digit))
 }
 
-/// The places of the digits of bytes that begin there, with a blank or a colon between some of them; none where these are
-/// too few, or nothing stands between.
-fn run(bytes: &[u8], start: usize) -> Vec<usize> {
-    let (mut digits, mut at, mut is_split) = (Vec::new(), start, false);
+/// What stands between the bytes that begin there, each a blank or a colon, and where they end; `None` where they are too
+/// few, or nothing stands between them.
+fn run(bytes: &[u8], start: usize) -> Option<(Vec<usize>, usize)> {
+    let (mut separators, mut at) = (Vec::new(), start);
     loop {
         while is_digits_at(bytes, at) {
-            digits.extend([at, at + 1]);
             at += 2;
         }
         let goes_on = matches!(bytes.get(at), Some(b' ' | b':')) && is_digits_at(bytes, at + 1);
         if !goes_on {
             break;
         }
-        is_split = true;
+        separators.push(at);
         at += 1;
     }
-    if is_split && digits.len() >= DIGITS { digits } else { Vec::new() }
+    let digits = at - start - separators.len();
+    (!separators.is_empty() && digits >= DIGITS).then_some((separators, at))
 }
