@@ -20,8 +20,8 @@ async fn waited(emulator: &Emulator, operation: &str) -> Value {
     call(emulator, "POST", &format!("{operation}:wait"), Some(json!({}))).await.1
 }
 
-fn shop() -> Option<Value> {
-    Some(json!({"template": {"containers": [{"image": "r/p/a"}]}}))
+fn shop() -> Value {
+    json!({"template": {"containers": [{"image": "r/p/a"}]}})
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_deletion_that_was_forgotten_is_carried_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (_, quick) = kept_in(&folder);
     let first = start(&EmulatorOptions { pace: Duration::from_hours(1), ..quick.clone() }).await;
-    call(&first, "POST", "services?serviceId=shop", shop()).await;
+    call(&first, "POST", "services?serviceId=shop", Some(shop())).await;
     let deleting = of(&call(&first, "DELETE", "services/shop", None).await);
     assert_eq!(call(&first, "DELETE", &deleting, None).await.0, 200);
     for method in ["GET", "DELETE"] {
@@ -70,11 +70,11 @@ async fn what_was_meant_for_a_service_that_is_gone_ends_and_leaves_another_of_it
 async fn a_write_that_a_deletion_has_overtaken_does_not_end_as_its_successors() {
     let emulator = with(options(), vec![]).await;
     faults(&emulator, |faults| faults.pending_for = Duration::MAX);
-    let writing = of(&call(&emulator, "POST", "services?serviceId=shop", shop()).await);
+    let writing = of(&call(&emulator, "POST", "services?serviceId=shop", Some(shop())).await);
     let deleting = of(&call(&emulator, "DELETE", "services/shop", None).await);
     assert_eq!(waited(&emulator, &deleting).await["done"], true);
     faults(&emulator, |faults| faults.pending_for = Duration::ZERO);
-    call(&emulator, "POST", "services?serviceId=shop", shop()).await;
+    call(&emulator, "POST", "services?serviceId=shop", Some(shop())).await;
     settled(&emulator).await;
     assert_eq!(waited(&emulator, &writing).await["done"], true);
     let url = format!("{}/v1/projects/demo-project/locations/us-central1/{writing}", emulator.api_endpoint());

@@ -214,7 +214,7 @@ impl Instances {
     /// Waits for the next change; `None` when the revision is deleted, and nothing changes any more.
     async fn next(&self, changes: &mut watch::Receiver<u64>) -> Option<()> {
         tokio::select! {
-            changed = changes.changed() => changed.ok(),
+            next = changes.changed() => next.ok(),
             () = self.recipe.stop.cancelled() => None,
         }
     }
