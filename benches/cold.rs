@@ -101,7 +101,16 @@ fn measure(
     let mut steering = Count::new(Stage::Cold, starts, over);
     let prober = |at| Prober::new(at, &settings, None, Redactor::default(), Instant::now(), 0);
     let run = format!("{:016x}", rand::random::<u64>());
-    runtime.block_on(revgate::local::run(&words, &plan, prober, &mut steering, &run)).expect("a local stage");
+    runtime
+        .block_on(revgate::local::run(
+            &words,
+            &plan,
+            prober,
+            &mut steering,
+            &run,
+            &tokio_util::sync::CancellationToken::new(),
+        ))
+        .expect("a local stage");
     drop(steering);
     found
 }

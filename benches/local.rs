@@ -121,7 +121,14 @@ impl Cells {
         };
         let run = format!("{:016x}", rand::random::<u64>());
         runtime
-            .block_on(revgate::local::run(&words, &plan, prober, &mut steering, &run))
+            .block_on(revgate::local::run(
+                &words,
+                &plan,
+                prober,
+                &mut steering,
+                &run,
+                &tokio_util::sync::CancellationToken::new(),
+            ))
             .expect("a local stage");
         drop(steering);
         cells

@@ -43,7 +43,8 @@ fn revgate(folder: &Path, config: &str, command: &str) -> Command {
             revgate.env_remove(name);
         }
     }
-    revgate.current_dir(folder).args([command, "--color", "never", "--progress", "none"]);
+    // A variable, so that a test can choose otherwise by a flag.
+    revgate.current_dir(folder).args([command, "--color", "never"]).env("REVGATE_PROGRESS", "none");
     revgate
 }
 

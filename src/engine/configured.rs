@@ -114,8 +114,8 @@ impl Run<'_> {
                 }
                 _ => {
                     if let Some(frames) = frames {
-                        let sending = Box::pin(send_bad_frames(prober, frames, learned, series, &cut));
-                        seen.frames = Some(self.telling("frames", sending).await);
+                        let sending = send_bad_frames(prober, frames, learned, request_timeout, series, &cut);
+                        seen.frames = Some(self.telling("frames", Box::pin(sending)).await);
                     }
                 }
             }

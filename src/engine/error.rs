@@ -117,16 +117,16 @@ impl EngineError {
         }
     }
 
-    /// What a run that ended so leaves undone, each with what to do about it; nothing, where it ended cleanly.
+    /// What a run that ended so leaves undone, each with what to do about it; nothing, where it ended cleanly. Whatever else
+    /// it ended with besides the signal left nothing behind.
     pub(super) fn left(&self) -> Vec<String> {
         match self {
-            Self::Interrupted => Vec::new(),
             Self::Conversing { left } => vec![format!("{left}; {}", self.help())],
             Self::TagLeft { cause, left } => {
                 let tag = format!("{left}; {}", left.help());
                 cause.left().into_iter().chain([tag]).collect()
             }
-            error => vec![format!("{error}; {}", error.help())],
+            _ => Vec::new(),
         }
     }
 
@@ -144,5 +144,17 @@ impl EngineError {
                 | Self::Settings(_)
                 | Self::NoAddress
         ) || matches!(self, Self::Tag(TagError::Taken { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_left_behind_is_left_undone() {
+        assert!(EngineError::NoAddress.left().is_empty() && EngineError::Interrupted.left().is_empty());
+        let conversing = EngineError::Conversing { left: "one was under way".to_owned() };
+        assert!(conversing.left()[0].starts_with("one was under way; see whether"), "{conversing:?}");
     }
 }

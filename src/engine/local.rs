@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::interruption::HANDOVER_TIME;
 use super::probing::round;
 use super::{EngineError, Run, milliseconds};
 use crate::judge::{LiveJudge, Local, Part, Probing};
@@ -25,14 +26,15 @@ impl Run<'_> {
         let (begun, around) = (Instant::now(), self.around);
         let mut judge = LiveJudge::new(&plan, false, |progress| around.say(round(progress)))
             .map_err(EngineError::Settings)?;
-        let (tokens, settings) = (self.tokens().await, self.settings);
+        let (tokens, settings) = (self.tokens().await?, self.settings);
         let prober = |address| {
             let (redactor, second) = (around.redactor.clone(), around.started_at.as_second());
             Prober::new(address, settings, None, redactor, around.epoch, second).sharing(tokens.as_ref())
         };
         let run = format!("{:016x}", rand::random::<u64>());
-        let running = local::run(&local.words, &plan, prober, &mut judge, &run);
-        let ran = self.unless_interrupted(running).await?;
+        let interrupted = around.interrupt.token();
+        let running = local::run(&local.words, &plan, prober, &mut judge, &run, interrupted);
+        let ran = self.handing_over(running, HANDOVER_TIME, || {}).await?;
         let failed = judge.has_failed();
         let seen = |text: &str| Excerpt::new(&around.redactor.redact(text));
         let (probing, lines, not_started) = match ran {
@@ -41,6 +43,10 @@ impl Run<'_> {
             Err(NotStarted::Address(error)) => return Err(error.into()),
             Err(NotStarted::Token(error)) => return Err(error.into()),
             Err(error @ NotStarted::Command(_)) => (None, Vec::new(), Some(seen(&error.to_string()))),
+            // It might have, with more time.
+            Err(NotStarted::NeverListened { .. }) if interrupted.is_cancelled() => {
+                return Err(EngineError::Interrupted);
+            }
             Err(NotStarted::NeverListened { lines }) => {
                 (None, lines, Some(seen("the command ran and did not listen on $PORT of 127.0.0.1")))
             }
@@ -56,6 +62,7 @@ impl Run<'_> {
             ended_run: failed,
             took_ms: milliseconds(begun.elapsed()),
         });
+        self.heed()?;
         self.course.end();
         Ok(failed)
     }

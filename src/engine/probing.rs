@@ -43,7 +43,7 @@ impl Run<'_> {
         check_descriptors(plan.limits.sockets_at_once)?;
         let begun = Instant::now();
         let around = self.around;
-        let tokens = self.tokens().await;
+        let tokens = self.tokens().await?;
         let prober = Prober::new(
             address,
             self.settings,
@@ -67,21 +67,21 @@ impl Run<'_> {
     }
 
     /// The tokens of this run, from its first prober to its last; with a word about those that may expire before the end.
-    pub(super) async fn tokens(&mut self) -> Option<Tokens> {
+    pub(super) async fn tokens(&mut self) -> Result<Option<Tokens>, EngineError> {
         if let (None, Some(settings)) = (&self.tokens, &self.settings.token) {
             let around = self.around;
             let (redactor, second) = (around.redactor.clone(), around.started_at.as_second());
             let purse = Purse::new(settings.clone(), around.epoch, second, redactor);
             let events = around.events.clone();
             let say = move |words| drop(events.send(Event::Note { words }));
-            let tokens = Tokens::start(purse, say).await;
+            let tokens = self.unless_interrupted(Tokens::start(purse, say)).await?;
             let race = &self.settings.race;
             if let Some(words) = tokens.expire_within(race.time_budget + race.cold_budget + SPARE) {
                 around.note(words);
             }
             self.tokens = Some(tokens);
         }
-        self.tokens.clone()
+        Ok(self.tokens.clone())
     }
 
     /// Sockets in rounds, until enough was seen.

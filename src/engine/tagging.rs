@@ -58,11 +58,15 @@ impl Run<'_> {
                 done
             }
             // Its own failure must not hide the evidence.
-            (Ok(added), Err(left)) => {
+            (Ok(added), Err(left)) if self.heed().is_ok() => {
                 self.note_of_target(format!("tag {} was not removed: {left}; {}", added.name, left.help()));
                 Ok(added)
             }
-            (Err(cause), Err(left)) => Err(EngineError::TagLeft { cause: Box::new(cause), left }),
+            // Whoever ended the run reads what is left undone before anything else.
+            (done, Err(left)) => {
+                let cause = Box::new(done.err().unwrap_or(EngineError::Interrupted));
+                Err(EngineError::TagLeft { cause, left })
+            }
         }
     }
 

@@ -46,8 +46,7 @@ impl Run<'_> {
         self.watch(control);
         let prober = self.probe(url, Some(control), id_token).await?;
         self.compare(control, prober).await?;
-        self.end_watch().await;
-        Ok(())
+        self.end_watch().await
     }
 
     /// Begins to watch the revision that serves, where there is one besides the candidate.
@@ -76,17 +75,19 @@ impl Run<'_> {
         self.watcher.as_ref().map_or_else(CancellationToken::new, |watcher| watcher.halt.clone())
     }
 
-    /// Takes a last look, and leaves the counts in the evidence.
-    async fn end_watch(&mut self) {
-        let Some(mut watcher) = self.watcher.take() else { return };
+    /// Takes a last look, and leaves the counts in the evidence. Whoever interrupts the run does not wait for a log.
+    async fn end_watch(&mut self) -> Result<(), EngineError> {
+        let Some(mut watcher) = self.watcher.take() else { return Ok(()) };
         watcher.over.cancel();
-        let Some(Ok(watch)) = watcher.task.join_next().await else { return };
+        let last_look = self.unless_interrupted(watcher.task.join_next()).await?;
+        let Some(Ok(watch)) = last_look else { return Ok(()) };
         let watch = watch.without_own(self.evidence.baseline.as_ref().map_or(0, Baseline::serving_errors));
         if let Some(note) = watch.note() {
             self.evidence.target.notes.push(note.clone());
             self.around.note(note);
         }
         self.evidence.watch = Some(watch);
+        Ok(())
     }
 }
 

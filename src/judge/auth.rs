@@ -218,7 +218,7 @@ fn is_served_after(observation: &Observation, before: u32, rules: &Rules<'_>) ->
 fn fate(bad: &BadTokenSeen, seen: &AuthSeen, rules: &Rules<'_>, greets_all: bool) -> Fate {
     let observation = &bad.observation;
     if observation.timeline.cut.is_some() {
-        return Fate::Void("cut by us, for the time of the run was over".to_owned());
+        return Fate::Void("cut by us: the run was over".to_owned());
     }
     // Whether so large a header is read may hang on the pieces that it comes in: once unread is enough.
     let unread =

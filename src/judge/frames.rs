@@ -12,10 +12,11 @@ use super::agent::not_run;
 use super::check::{Check, Outcome};
 use super::classify::{Class, Kind, Rules, WITHOUT_CODE, close_words};
 use super::evidence::Evidence;
-use super::seen::classify;
+use super::hold;
+use super::seen::{classify, is_of_refusal};
 use super::statistics::clopper_pearson_upper;
 use crate::config::{BadFrame, CheckName};
-use crate::probe::{BadFrameSeen, Bystander, End, EndKind, FramesSeen, Opening, Phase};
+use crate::probe::{BadFrameSeen, Bystander, End, EndKind, FramesSeen, Observation, Opening, Phase};
 
 /// What became of a bad frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,12 +109,13 @@ fn void(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate]) -> Option<Strin
         Fate::Void(words) => Some(format!("{}: {words}", name_of(one.kind, one.number, seen))),
         _ => None,
     });
-    frame.or_else(|| {
+    let other = || {
         bystanders.iter().find_map(|fate| match fate {
             Fate::Void(words) => Some(format!("another user's socket: {words}")),
             _ => None,
         })
-    })
+    };
+    frame.or_else(other).or_else(|| seen.cut.then(|| "the run was over before all were sent".to_owned()))
 }
 
 fn failed_help(check: Check, lost: bool) -> Check {
@@ -197,7 +199,7 @@ fn end_of(bad: &BadFrameSeen) -> Option<&End> {
 
 fn of_frame(bad: &BadFrameSeen, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
     if bad.observation.timeline.cut.is_some() {
-        return Fate::Void("cut by us, for the time of the run was over".to_owned());
+        return Fate::Void("cut by us: the run was over".to_owned());
     }
     if !bad.sent {
         let finding = classify(&bad.observation, rules);
@@ -279,19 +281,10 @@ fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> 
     let observation = &bystander.observation;
     let user = observation.user.as_deref().unwrap_or_default();
     if let Some(at) = bystander.lost {
-        let words = classify(observation, rules);
-        if words.class == Class::Infra {
-            return Fate::Void(words.words);
-        }
-        if words.class == Class::Ok {
-            return Fate::Void(format!("closed as declared while others were sent: {}", words.words));
-        }
-        let how = observation.end.as_ref().map_or_else(String::new, |end| end_words(&end.kind));
-        let during = during(at, seen);
-        return Fate::Wrong(format!("{during}: another user's socket was lost ({user}): {how}"));
+        return of_loss(at, observation, seen, rules);
     }
     if observation.timeline.cut.is_some() {
-        return Fate::Void("cut by us, for the time of the run was over".to_owned());
+        return Fate::Void("cut by us: the run was over".to_owned());
     }
     if !bystander.served {
         let what = match &observation.opening {
@@ -303,23 +296,67 @@ fn of_bystander(bystander: &Bystander, seen: &FramesSeen, rules: &Rules<'_>) -> 
             classify(observation, rules).words
         ));
     }
-    if let Some(at) = bystander.deaf {
-        let during = during(at, seen);
-        return Fate::Wrong(format!("{during}: another user's socket no longer answers pings ({user})"));
+    let during =
+        bystander.deaf.and_then(|at| during(at, seen)).map(|during| during + ": ").unwrap_or_default();
+    let silent = match (bystander.pong, bystander.answered) {
+        (Some(false), _) => format!("{during}another user's socket no longer answers pings ({user})"),
+        (_, Some(false)) => format!("another user's socket no longer answers ({user})"),
+        _ => return Fate::Right("alive".to_owned()),
+    };
+    // As long as half of the patience, it explains what we did not see in time.
+    let stalled = observation.timeline.stalled.unwrap_or_default() / 1000;
+    if stalled.saturating_mul(2) >= seen.patience_ms {
+        return Fate::Void(format!("{silent}, but this machine stood still for {stalled} ms"));
     }
-    match (bystander.pong, bystander.answered) {
-        (Some(false), _) => Fate::Wrong(format!("another user's socket no longer answers pings ({user})")),
-        (_, Some(false)) => Fate::Wrong(format!("another user's socket no longer answers ({user})")),
-        _ => Fate::Right("alive".to_owned()),
+    Fate::Wrong(silent)
+}
+
+/// What the end of another's socket came to.
+fn of_loss(at: u64, observation: &Observation, seen: &FramesSeen, rules: &Rules<'_>) -> Fate {
+    let user = observation.user.as_deref().unwrap_or_default();
+    if let Some(words) = of_another_cause(at, observation, seen, rules) {
+        return Fate::Void(words);
+    }
+    let how = observation.end.as_ref().map_or_else(String::new, |end| end_words(&end.kind));
+    match during(at, seen) {
+        Some(during) => Fate::Wrong(format!("{during}: another user's socket was lost ({user}): {how}")),
+        None => Fate::Void(format!("lost before any bad frame was sent ({user}): {how}")),
     }
 }
 
-/// The bad frame behind which something happened to another's socket at this instant.
-fn during(at: u64, seen: &FramesSeen) -> String {
-    let before: Vec<&BadFrameSeen> = seen.bad.iter().take_while(|bad| bad.began <= at).collect();
-    let Some(last) = before.last() else { return "before any bad frame".to_owned() };
-    let number = before.iter().filter(|bad| bad.kind == last.kind).count();
-    name_of(last.kind, u32::try_from(number).unwrap_or(u32::MAX), seen)
+/// What else than a bad frame may have ended another's socket.
+fn of_another_cause(
+    at: u64,
+    observation: &Observation,
+    seen: &FramesSeen,
+    rules: &Rules<'_>,
+) -> Option<String> {
+    let finding = classify(observation, rules);
+    let times = &observation.timeline;
+    let age = at.saturating_sub(times.released.unwrap_or(times.began)) / 1000;
+    // A limit that the configuration does not state is met by us, not by a user.
+    if finding.class == Class::Infra || finding.kind == Kind::LimitReached {
+        return Some(finding.words);
+    }
+    if finding.class == Class::Ok {
+        return Some(format!("closed as declared while others were sent: {}", finding.words));
+    }
+    if times.expired.is_some() && finding.code.is_some_and(is_of_refusal) {
+        return Some(format!("{}, and the token that it carried had expired by then", finding.words));
+    }
+    hold::is_of_time_out(age, seen.request_timeout_ms, observation).then(|| {
+        let limit = seen.request_timeout_ms.unwrap_or_default() / 1000;
+        format!("ended by the revision's own request time-out of {limit} s: ask for fewer `tries`")
+    })
+}
+
+/// The bad frame behind which something happened to another's socket at this instant; `None` where none was sent before.
+fn during(at: u64, seen: &FramesSeen) -> Option<String> {
+    let was_sent = |bad: &BadFrameSeen| bad.sent && bad.bad_at.unwrap_or(bad.began) <= at;
+    let last = seen.bad.iter().rposition(was_sent)?;
+    let kind = seen.bad[last].kind;
+    let number = seen.bad[..=last].iter().filter(|bad| bad.kind == kind).count();
+    Some(name_of(kind, u32::try_from(number).unwrap_or(u32::MAX), seen))
 }
 
 fn end_words(end: &EndKind) -> String {

@@ -13,7 +13,7 @@ use super::classify::{Class, Finding, Kind, Rules};
 use super::evidence::Evidence;
 use super::seen::classify;
 use crate::config::CheckName;
-use crate::probe::{EndKind, HeldSocket, HoldSeen};
+use crate::probe::{EndKind, HeldSocket, HoldSeen, Observation};
 
 /// How far from the request time-out an end may lie that it made, in milliseconds: before and after.
 const AROUND: (u64, u64) = (1000, 5000);
@@ -198,12 +198,15 @@ fn lost(socket: &HeldSocket, finding: &Finding) -> String {
     format!("lost after {age} s: {words}")
 }
 
-/// True for an end that the front end makes of a request that has lasted as long as it may.
 fn is_timed_out(socket: &HeldSocket, seen: &HoldSeen) -> bool {
-    let Some(limit) = seen.request_timeout_ms else { return false };
-    let at_the_age =
-        (limit.saturating_sub(AROUND.0)..=limit.saturating_add(AROUND.1)).contains(&socket.age_ms);
-    let end = socket.observation.end.as_ref().map(|end| &end.kind);
+    is_of_time_out(socket.age_ms, seen.request_timeout_ms, &socket.observation)
+}
+
+/// True for an end that the front end makes of a request that has lasted as long as it may; ages in milliseconds.
+pub(super) fn is_of_time_out(age: u64, limit: Option<u64>, observation: &Observation) -> bool {
+    let Some(limit) = limit else { return false };
+    let at_the_age = (limit.saturating_sub(AROUND.0)..=limit.saturating_add(AROUND.1)).contains(&age);
+    let end = observation.end.as_ref().map(|end| &end.kind);
     at_the_age
         && match end {
             Some(EndKind::NoCloseFrame | EndKind::Reset) => true,

@@ -1,7 +1,7 @@
 //! What one socket came to, with what our own clock and the server's pings add to it.
 //!
 //! Takes an observation and what is known of a healthy socket; gives the finding that every test and every report uses.
-//! It opens nothing. The surprising rule: a socket that we cut, since the time of the run was over, is nobody's failure and
+//! It opens nothing. The surprising rule: a socket that we cut, since the run was over, is nobody's failure and
 //! nobody's success: its round is void, unless an error had come on it before.
 
 use super::classify::{self, Class, Finding, Kind, Rules};
@@ -13,7 +13,7 @@ pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
     let times = &observation.timeline;
     if times.cut.is_some() && !matches!(finding.kind, Kind::ErrorFrame | Kind::LateClose) {
         let kind = if finding.kind == Kind::Ok { Kind::NoAnswer } else { finding.kind };
-        let words = "undecided: cut by us, for the time of the run was over".to_owned();
+        let words = "undecided: cut by us: the run was over".to_owned();
         return Finding { class: Class::Infra, kind, words, ..finding };
     }
     if times.expired.is_some() && refuses(observation, &finding) {
@@ -37,12 +37,17 @@ fn refuses(observation: &Observation, finding: &Finding) -> bool {
     match (&observation.opening, &observation.end) {
         (Opening::Refused { status, .. }, _) => matches!(status, 401 | 403),
         (_, Some(End { kind: EndKind::CloseFrame { code: Some(code), .. }, phase })) => match phase {
-            Phase::Greeting | Phase::Answer => means_it(*code) || matches!(code, 4000..=4999),
+            Phase::Greeting | Phase::Answer => is_of_refusal(*code),
             Phase::Hold => means_it(*code),
             _ => false,
         },
         _ => false,
     }
+}
+
+/// Codes with which a socket is not let in, or shut out.
+pub(super) fn is_of_refusal(code: u16) -> bool {
+    matches!(code, 1008 | 3000 | 3003 | 4000..=4999)
 }
 
 #[cfg(test)]

@@ -27,13 +27,19 @@ pub(super) struct Cold<'a, S> {
 }
 
 impl<S: Steering> Cold<'_, S> {
-    /// Runs them, until enough was seen or the budget is spent; gives the rounds in the order of their starts.
-    pub(super) async fn run(self) -> (Vec<Round>, StopReason) {
+    /// Runs them, until enough was seen, the budget is spent or a signal came; gives the rounds in the order of their starts.
+    pub(super) async fn run(self, interrupted: &CancellationToken) -> (Vec<Round>, StopReason) {
+        let mut over = BTreeMap::new();
+        let stopped = interrupted.run_until_cancelled(self.run_into(&mut over)).await;
+        (over.into_values().collect(), stopped.unwrap_or(StopReason::Interrupted))
+    }
+
+    /// Runs them; what is over is there at every instant.
+    async fn run_into(self, over: &mut BTreeMap<u32, Round>) -> StopReason {
         let deadline = Deadline::new(Instant::now() + self.trials.plan.race.cold_budget);
         let mut under_way: JoinSet<(u32, Round)> = JoinSet::new();
-        let mut over: BTreeMap<u32, Round> = BTreeMap::new();
         let (mut started, mut recorded) = (0, 0);
-        let reason = loop {
+        loop {
             while let Some(joined) = under_way.try_join_next() {
                 over.extend(whole(joined));
             }
@@ -56,8 +62,7 @@ impl<S: Steering> Cold<'_, S> {
                 started += 1;
                 let _ = decided.await;
             }
-        };
-        (over.into_values().collect(), reason)
+        }
     }
 }
 

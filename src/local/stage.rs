@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::cold::Cold;
 use super::server::Server;
 use crate::probe::{
@@ -45,36 +47,40 @@ pub enum NotStarted {
     Campaign(#[from] CampaignError),
 }
 
-/// Runs the stage. `prober` makes a prober for an address.
+/// Runs the stage. `prober` makes a prober for an address; what was seen until `interrupted` is cancelled is handed over, and
+/// the end of a process is not waited for then: dropped, it ends too.
 pub async fn run<S: Steering>(
     words: &[String],
     plan: &Plan,
     prober: impl Fn(Address) -> Prober,
     steering: &mut S,
     run: &str,
+    interrupted: &CancellationToken,
 ) -> Result<LocalRun, NotStarted> {
     let server = Server::start(words).await.map_err(NotStarted::Command)?;
     // One connection that says nothing, as a start-up probe makes.
-    if server.open_within(LISTENS_WITHIN, 1).await.is_empty() {
+    let opening = server.open_within(LISTENS_WITHIN, 1);
+    if interrupted.run_until_cancelled(opening).await.unwrap_or_default().is_empty() {
         let lines = server.lines();
-        server.end().await;
+        let _ = interrupted.run_until_cancelled(server.end()).await;
         return Err(NotStarted::NeverListened { lines });
     }
     let prober = prober(server.address()?);
     prober.mint_all()?;
     let frozen = prober.clone().freezing(Arc::new(server.freezer()));
-    let mut campaigned = Campaign::new(frozen, plan, steering, run.to_owned()).run(false).await?;
+    let campaign = Campaign::new(frozen, plan, steering, run.to_owned()).interrupted_by(interrupted.clone());
+    let mut campaigned = campaign.run(false).await?;
     let lines = server.lines();
-    server.end().await;
+    let _ = interrupted.run_until_cancelled(server.end()).await;
     let wants_cold = plan.strata.iter().any(|stratum| Stage::from(stratum.pattern) == Stage::Cold);
     let unknown =
         matches!(campaigned.stopped, StopReason::NotServed | StopReason::Unheard | StopReason::AnswerUntold);
-    if wants_cold && !unknown && !steering.has_failed() {
+    if wants_cold && !unknown && !steering.has_failed() && !interrupted.is_cancelled() {
         let sockets = campaigned.rounds.iter().map(|round| round.observations.len()).sum::<usize>();
         let trials = Trials { plan, sockets_before: u32::try_from(sockets).unwrap_or(u32::MAX), run };
         let learned: Option<Arc<Learned>> = campaigned.learned.clone().map(Arc::new);
         let cold = Cold { words: words.into(), prober, trials, learned, steering };
-        let (rounds, stopped) = cold.run().await;
+        let (rounds, stopped) = cold.run(interrupted).await;
         campaigned.rounds.extend(rounds);
         campaigned.stopped = worse(campaigned.stopped, stopped);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::envelope::Envelope;
 use super::expectation::Declared;
 use super::frame::FrameKind;
 use super::learned::Learned;
-use super::line::Line;
+use super::line::{CLOSE_TIME, Line};
 use super::observation::{End, EndKind, Observation, Phase};
 use super::prober::Prober;
 use super::shape::is_error;
@@ -27,6 +27,9 @@ use crate::config::{Template, Values};
 
 /// After so many messages others have their turn.
 const TURNS: u32 = 32;
+
+/// How long a server may take to answer our close frame where the run is over.
+const CUT_TIME: Duration = Duration::from_millis(500);
 
 /// What came on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,12 +105,12 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Sends one message; how the socket ended, where it cannot be sent whatever the server does.
+    /// Sends one message, unless the run is over; how the socket ended, where it cannot be sent whatever the server does.
     pub(super) async fn say(&mut self, message: Message) -> Result<(), EndKind> {
         let until = Instant::now() + self.line.prober.timeouts.answer;
         let now = self.line.prober.now();
         self.line.life.observation.timeline.sent.get_or_insert(now);
-        self.line.send(message, until).await
+        self.cut.run_until_cancelled(self.line.send(message, until)).await.unwrap_or(Ok(()))
     }
 
     /// Says the usual text; from now on an answer to it is due. Nothing, where there is none to say.
@@ -178,12 +181,16 @@ impl<'a> Dialogue<'a> {
         self.cut = CancellationToken::new();
     }
 
-    /// Closes it cleanly and reads to the very end.
+    /// Closes it cleanly and reads to the very end. A server that does not answer is not waited for as long where the run is
+    /// over: others are still to be closed behind it.
     pub(super) async fn close(mut self) -> Observation {
+        let mut patience = CLOSE_TIME;
         if self.is_cut() {
             self.line.life.observation.timeline.cut = Some(self.line.prober.now());
+            patience = CUT_TIME;
         }
-        let end = self.line.close().await;
+        let unanswered = End { kind: EndKind::CutByUs, phase: Phase::Closing };
+        let end = timeout(patience, self.line.close()).await.unwrap_or(unanswered);
         self.line.ended(end).await
     }
 

@@ -71,7 +71,7 @@ pub struct Timeline {
     /// The first ping of the server's came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinged: Option<u64>,
-    /// We ended it before it had shown all, since the time of the run was over.
+    /// We ended it before it had shown all, since the run was over: its time was spent, or it was ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<u64>,
     /// Nothing more came.

@@ -181,6 +181,46 @@ fn a_tag_that_cannot_be_removed_is_named_with_the_command_that_does() {
 }
 
 #[test]
+fn a_tag_that_a_signal_finds_being_removed_is_named_where_it_stays() {
+    let world = World::candidate("fixed", 1.0);
+    world.configure(QUICK);
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--rounds", "1", "--record", "run.json"]);
+    run.says("note: added tag");
+    // Refused for now: it is tried again, and there is nothing else to be done.
+    let status = |status| ApiStatus { method: "services.update".to_owned(), status, times: None };
+    world.emulator().set_faults(Faults { api_status: vec![status(503)], ..Faults::default() });
+    let writes = world.writes();
+    wait_until("the removal is asked for", || world.writes() > writes);
+    run.signal(Signal::INT);
+    refuse_writes(&world);
+    let ended = run.wait();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    let left = ended.out.lines().find(|line| line.starts_with("LEFT UNDONE  ")).unwrap_or_default();
+    assert_left(&world, left);
+    assert_left(&world, ended.err.split("error:").nth(1).unwrap_or_default());
+    let (record, code) = judged(&world);
+    assert!(code == 11 && record["identity"]["after"] == true, "the evidence is not lost\n{ended:?}");
+}
+
+/// Prints a token for each user that expires in ten seconds; asked again, it hangs.
+const HANGS_AT_NEW_TOKENS: &str = r#"[ -e asked ] && { touch again; sleep 100; }; touch asked
+claims=$(printf '{"exp":%s}' $(( $(date +%s) + 10 )) | base64 | tr -d '=\n')
+for user in $(seq -w 1 12); do echo "u$user e30.$claims.c2ln"; done"#;
+
+#[test]
+fn a_signal_does_not_wait_for_new_tokens() {
+    let world = World::candidate("fixed", 1.0);
+    let words = serde_json::json!(["sh", "-c", HANGS_AT_NEW_TOKENS]);
+    world.configure(&format!("{QUICK}token: {{ tokens-command: {words} }}\n"));
+    let run = world.start(&["--tag", "gate", "--progress", "plain", "--allow-commands"]);
+    wait_until("new tokens are asked for", || world.file("again").exists());
+    run.signal(Signal::TERM);
+    let ended = run.wait();
+    assert_eq!((ended.code, world.tags()), (143, Vec::new()), "{ended:?}");
+    assert!(!ended.err.contains("could not be renewed"), "it was waited for\n{ended:?}");
+}
+
+#[test]
 fn a_tag_whose_adding_fails_is_removed() {
     // The platform accepts the write, and its operation fails: the entry would stop every later deployment.
     let world = World::new("revisions: [{created_minutes_ago: 60}, {fail: 'it does not start'}]");

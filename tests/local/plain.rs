@@ -66,6 +66,26 @@ fn a_loser_that_is_answered_and_closed_later_is_seen_in_the_first_frozen_rounds(
 }
 
 #[test]
+fn what_was_seen_of_a_process_of_our_own_outlasts_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let [record, told] = ["run.json", "told"].map(|name| folder.path().join(name));
+    let config = format!("{PLAIN}timeouts: {{ hold: 10ms }}\n");
+    let mut command = revgate(folder.path(), &config, "check");
+    command.args(["--exec", &backends::plain_command("fixed"), "--url", "ws://127.0.0.1:9"]);
+    command.args(["--skip", "ready,identity", "--pattern", "control,frozen-users", "--rounds", "5000"]);
+    command.args(["--progress", "plain", "--record", "run.json"]);
+    let mut child = command.stderr(std::fs::File::create(&told).unwrap()).spawn().unwrap();
+    let told = || std::fs::read_to_string(&told).unwrap();
+    eventually("frozen rounds", || told().contains("frozen-users round").then_some(()));
+    assert!(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{}", told());
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    assert_eq!(record["local"]["probing"]["stopped"], "interrupted", "{}", told());
+    assert!(record["local"]["probing"]["rounds"].as_array().unwrap().len() > 10, "{record}");
+    assert_eq!(record["interrupted"]["during"], "local");
+}
+
+#[test]
 fn a_small_backlog_hides_no_start_up_race() {
     let server = backends::plain_command("startup");
     let exec = format!("env BACKEND_BACKLOG=3 BACKEND_ACCEPTS_MS=200 {server}");

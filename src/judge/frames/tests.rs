@@ -79,6 +79,7 @@ fn seen(tries: u32, kinds: &[BadFrame]) -> FramesSeen {
         answered: true,
         pongs: 0,
         began: number * 10,
+        bad_at: None,
         ended: number * 10 + 5,
         observation: observation("u1", None),
     });
@@ -97,6 +98,8 @@ fn seen(tries: u32, kinds: &[BadFrame]) -> FramesSeen {
         bad,
         bystanders,
         left_out,
+        request_timeout_ms: None,
+        cut: false,
     }
 }
 
@@ -148,7 +151,6 @@ fn one_try_that_fails_fails_with_its_number_and_its_kind() {
     let larger = "another user's socket was lost (u2): a message larger than the 16 MiB that are read";
     let lost = |at| bystander("u2", Some((at, huge.clone())), None);
     for (bystander, due) in [
-        (lost(5), format!("before any bad frame: {larger}")),
         (lost(29), format!("empty (try 2 of 2): {larger}")),
         (lost(30), format!("binary (try 1 of 2): {larger}")),
         (
@@ -161,4 +163,80 @@ fn one_try_that_fails_fails_with_its_number_and_its_kind() {
         let check = check_of(&seen);
         assert!(check.outcome == Outcome::Fail && check.summary.starts_with(&due), "{}", check.summary);
     }
+}
+
+fn close(code: u16) -> EndKind {
+    EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() }
+}
+
+/// The check where one bystander came to this, and with which words it begins to say so.
+fn with_bystander(bystander: Bystander) -> (Outcome, String) {
+    let mut seen = seen(2, &[BadFrame::Binary, BadFrame::Binary]);
+    seen.request_timeout_ms = Some(30_000);
+    seen.bystanders = vec![bystander];
+    let check = check_of(&seen);
+    let words = check.summary.split("another user's socket: ").nth(1).unwrap_or_default().to_owned();
+    (check.outcome, words)
+}
+
+#[test]
+fn what_another_cause_may_have_ended_is_blamed_on_no_frame() {
+    let second = 1_000_000;
+    let lost = |at: u64, kind| bystander("u2", Some((at, kind)), None);
+    let expired = |kind| {
+        let mut bystander = lost(second, kind);
+        bystander.observation.timeline.expired = Some(second);
+        bystander
+    };
+    for (bystander, words) in [
+        (lost(5, EndKind::Reset), "lost before any bad frame was sent (u2): TCP reset (1006)"),
+        (lost(second, close(1013)), "limit reached: close 1013"),
+        (lost(29 * second, EndKind::NoCloseFrame), "ended by the revision's own request time-out of 30 s"),
+        (lost(34 * second, close(1001)), "ended by the revision's own request time-out of 30 s"),
+        (expired(close(4401)), "close 4401 after it was served, while held, and the token that it carried"),
+    ] {
+        let (outcome, due) = with_bystander(bystander);
+        assert!(outcome == Outcome::Inconclusive && due.starts_with(words), "{due}");
+    }
+    for bystander in [
+        lost(second, close(4401)),
+        expired(close(1011)),
+        lost(28 * second, EndKind::NoCloseFrame),
+        lost(30 * second, close(1011)),
+    ] {
+        assert_eq!(with_bystander(bystander.clone()).0, Outcome::Fail, "{bystander:?}");
+    }
+}
+
+#[test]
+fn a_pong_that_is_late_while_our_machine_stands_still_is_no_failure() {
+    for (stalled, due) in [(1_499_000, Outcome::Fail), (1_500_000, Outcome::Inconclusive)] {
+        let deaf = bystander("u2", None, Some(20));
+        let mute = Bystander { deaf: None, pong: Some(true), answered: Some(false), ..deaf.clone() };
+        for mut bystander in [deaf, mute] {
+            bystander.observation.timeline.stalled = Some(stalled);
+            assert_eq!(with_bystander(bystander.clone()).0, due, "{bystander:?}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_was_not_sent_yet_is_not_to_blame() {
+    let mut seen = seen(3, &[BadFrame::Binary, BadFrame::Binary, BadFrame::Binary]);
+    seen.bad[1].bad_at = Some(25);
+    seen.bad[2].sent = false;
+    for (at, number) in [(24, 1), (25, 2), (39, 2)] {
+        seen.bystanders = vec![bystander("u2", Some((at, EndKind::Reset)), None)];
+        let due = format!("binary (try {number} of 3): another user's socket was lost (u2): ");
+        let summary = check_of(&seen).summary;
+        assert!(summary.starts_with(&due), "{at}: {summary}");
+    }
+}
+
+#[test]
+fn tries_that_were_not_all_made_pass_nothing() {
+    let cut = FramesSeen { cut: true, ..seen(5, &[BadFrame::Binary, BadFrame::Binary]) };
+    let check = check_of(&cut);
+    let due = "2 of 2 bad frames answered properly, 1 of 1 sockets of other users alive; the run was over before all were sent";
+    assert_eq!((check.outcome, &*check.summary), (Outcome::Inconclusive, due));
 }

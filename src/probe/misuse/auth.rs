@@ -128,13 +128,14 @@ async fn laden_once(
     (pause, cut): (Duration, &CancellationToken),
 ) -> Observation {
     let laden = laden(prober);
-    sleep(pause).await;
+    let pausing = || cut.run_until_cancelled(sleep(pause));
+    let _ = pausing().await;
     let mut seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
     for _ in 1..AuthSettings::CONTROLS {
         if may_be_unread(&seen.opening) || cut.is_cancelled() {
             break;
         }
-        sleep(pause).await;
+        let _ = pausing().await;
         seen = serve_once(&laden, &series.socket(Some(0)), learned, cut).await.0;
     }
     seen

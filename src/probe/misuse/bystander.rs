@@ -32,7 +32,7 @@ pub struct Bystander {
     /// When it was sent the first ping that it did not answer, in microseconds since the start of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf: Option<u64>,
-    /// Its ping was answered afterwards; `None` where it was lost before.
+    /// Its ping was answered afterwards; `None` where it was lost before that.
     pub pong: Option<bool>,
     /// Its message was answered afterwards; `None` where it was lost before, or no second message is ever answered.
     pub answered: Option<bool>,
@@ -66,7 +66,7 @@ pub(super) async fn stand_by<'a>(
     delay: Duration,
     cut: &CancellationToken,
 ) -> Standing<'a> {
-    sleep(delay).await;
+    let _ = cut.run_until_cancelled(sleep(delay)).await;
     let pace = prober.accounts.of(spec.user.unwrap_or(0));
     // Where an instance takes few sockets, others may have to start first.
     match Dialogue::open(prober, spec, prober.timeouts.first_contact, cut).await {
@@ -105,7 +105,7 @@ impl Standing<'_> {
 
     /// Whether it is still alive, and then goes.
     pub(super) async fn leave(self, learned: Option<&Learned>, again: bool) -> Bystander {
-        let Open { mut dialogue, mut came, lost, deaf, .. } = match self {
+        let Open { mut dialogue, mut came, prober, mut lost, deaf, .. } = match self {
             Self::Unopened(observation) => {
                 let (lost, deaf, pong, answered) = (None, None, None, None);
                 return Bystander { served: false, lost, deaf, pong, answered, observation: *observation };
@@ -126,6 +126,9 @@ impl Standing<'_> {
             };
             answered = Some(came == Came::Far);
         }
+        if served && lost.is_none() && matches!(came, Came::End(_)) {
+            lost = Some(prober.now());
+        }
         let observation = dialogue.leave(came, Phase::Hold).await;
         Bystander { served, lost, deaf, pong, answered, observation }
     }
@@ -138,11 +141,9 @@ impl Open<'_> {
         while let Some(heard) = over.run_until_cancelled(self.dialogue.hear(next)).await {
             let heard = match (heard, own) {
                 (Heard::Nothing, Some(own)) if Instant::now() >= next && !self.dialogue.is_cut() => {
-                    next = self.pace.next(Instant::now() + every);
-                    self.next_own = Some(next);
-                    self.pace.sent(Instant::now());
-                    let text = self.dialogue.filled(&own.text);
-                    self.dialogue.say(Message::text(text)).await.err().map(Heard::End)
+                    let end = self.beat(own).await;
+                    next = self.next_own.unwrap_or(next);
+                    end.map(Heard::End)
                 }
                 (heard, _) => Some(heard),
             };
@@ -152,6 +153,20 @@ impl Open<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Says its heartbeat, or puts it off until its user may say anything more; how the socket ended, if it did.
+    async fn beat(&mut self, own: &OwnHeartbeat) -> Option<EndKind> {
+        let now = Instant::now();
+        let at = self.pace.next(now);
+        if at > now {
+            self.next_own = Some(at);
+            return None;
+        }
+        self.pace.sent(now);
+        self.next_own = Some(now + own.every);
+        let text = self.dialogue.filled(&own.text);
+        self.dialogue.say(Message::text(text)).await.err()
     }
 
     fn is_lost(&mut self, kind: EndKind) {

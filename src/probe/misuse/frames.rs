@@ -9,20 +9,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dialogue::{Dialogue, Heard};
 use super::super::expectation::Declared;
 use super::super::learned::Learned;
-use super::super::observation::{EndKind, Observation, Phase};
+use super::super::observation::{Observation, Phase, in_microseconds};
 use super::super::prober::Prober;
 use super::super::series::Series;
 use super::super::served::Came;
 use super::super::spec::SocketSpec;
-use super::bystander::{Bystander, PING, Standing, stand_by};
+use super::bystander::{Bystander, Standing, stand_by};
 use crate::config::{BadFrame, FramesSettings};
 
 /// How long a server may take to react before the next proper message is sent.
@@ -54,6 +51,12 @@ pub struct FramesSeen {
     pub bystanders: Vec<Bystander>,
     /// Kinds that could not be sent: there is no usual message that could be cut into fragments.
     pub left_out: Vec<BadFrame>,
+    /// The age at which the revision ends every request, in milliseconds; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout_ms: Option<u64>,
+    /// The run was over before all were sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// Records of before there was more than one try.
@@ -76,17 +79,21 @@ pub struct BadFrameSeen {
     pub pongs: u32,
     /// Microseconds since the start of the run.
     pub began: u64,
+    /// When the bad frame went out, in microseconds since the start of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_at: Option<u64>,
     /// Microseconds since the start of the run.
     pub ended: u64,
     /// Its socket.
     pub observation: Observation,
 }
 
-/// Sends each of the bad frames.
+/// Sends each of the bad frames; `request_timeout` is the age at which the revision ends every request.
 pub async fn send_bad_frames(
     prober: &Prober,
     settings: &FramesSettings,
     learned: Option<&Learned>,
+    request_timeout: Option<Duration>,
     series: &mut Series,
     cut: &CancellationToken,
 ) -> FramesSeen {
@@ -107,10 +114,11 @@ pub async fn send_bad_frames(
             bystanders.extend(others);
         }
     }
+    let milliseconds = |time: Duration| in_microseconds(time) / 1000;
     FramesSeen {
         declared: prober.declared(),
         closes: prober.conversation.closes.clone(),
-        patience_ms: u64::try_from(prober.timeouts.answer.as_millis()).unwrap_or(u64::MAX),
+        patience_ms: milliseconds(prober.timeouts.answer),
         largest: settings.largest.and_then(|largest| u64::try_from(largest).ok()),
         tries: settings.tries,
         good,
@@ -118,6 +126,8 @@ pub async fn send_bad_frames(
         bad,
         bystanders,
         left_out: settings.kinds.iter().copied().filter(|kind| !is_possible(*kind, prober)).collect(),
+        request_timeout_ms: request_timeout.map(milliseconds),
+        cut: cut.is_cancelled(),
     }
 }
 
@@ -172,7 +182,7 @@ impl<'a> Trying<'a> {
         let standing =
             others.iter().zip(1..).map(|(spec, turn)| stand_by(prober, spec, learned, apart * turn, cut));
         let standing = join_all(standing).await;
-        sleep(apart).await;
+        self.pause(apart).await;
         standing
     }
 
@@ -198,8 +208,13 @@ impl<'a> Trying<'a> {
         self.prober.turn(std::slice::from_ref(spec), messages, self.cut).await;
         let began = self.prober.now();
         let seen = self.misbehave(kind, spec).await;
-        sleep(PAUSE.max(self.apart())).await;
+        self.pause(PAUSE.max(self.apart())).await;
         BadFrameSeen { began, ..seen }
+    }
+
+    /// Waits, unless the run is over.
+    async fn pause(self, time: Duration) {
+        let _ = self.cut.run_until_cancelled(sleep(time)).await;
     }
 
     /// Between two openings.
@@ -217,6 +232,7 @@ impl<'a> Trying<'a> {
             answered: false,
             pongs: 0,
             began: 0,
+            bad_at: None,
             ended: prober.now(),
             observation,
         };
@@ -231,7 +247,7 @@ impl<'a> Trying<'a> {
         if ready != Came::Far {
             return seen(false, dialogue.leave(ready, Phase::Greeting).await);
         }
-        let (mut reacted, mut pongs) = (false, 0);
+        let (mut reacted, mut pongs, bad_at) = (false, 0, Some(prober.now()));
         let came = match dialogue.commit(kind, settings).await {
             Err(end) => Came::End(end),
             Ok(()) => react(&mut dialogue, kind, learned, &mut reacted, &mut pongs).await,
@@ -241,7 +257,7 @@ impl<'a> Trying<'a> {
         let phase = if answered { Phase::Hold } else { Phase::Answer };
         let ended = prober.now();
         let observation = dialogue.leave(came, phase).await;
-        BadFrameSeen { reacted, answered, pongs, ended, ..seen(true, observation) }
+        BadFrameSeen { reacted, answered, pongs, bad_at, ended, ..seen(true, observation) }
     }
 }
 
@@ -284,60 +300,6 @@ async fn reference(
     let answered = again == Came::Far;
     let left = dialogue.leave(again, Phase::Closing).await;
     (if answered { left } else { served }, Some(answered))
-}
-
-impl Dialogue<'_> {
-    /// What is bad about the frame, on the wire.
-    async fn commit(&mut self, kind: BadFrame, settings: &FramesSettings) -> Result<(), EndKind> {
-        let text = |text: &str| Message::text(text.to_owned());
-        let largest = settings.largest.unwrap_or_default();
-        match kind {
-            BadFrame::MalformedJson => self.say(text(r#"{"type":"ping","payload":{"#)).await,
-            BadFrame::UnknownType => self.say(text(r#"{"type":"revgate-unknown-type"}"#)).await,
-            BadFrame::Empty => self.say(text("")).await,
-            BadFrame::Binary => {
-                self.say(Message::Binary(Bytes::from_static(b"\x00\xff\xfe\x80revgate"))).await
-            }
-            BadFrame::JustOver => self.say(padded(largest.saturating_add(1))).await,
-            BadFrame::FarOver => self.say(padded(BadFrame::far_over(largest))).await,
-            BadFrame::Fragments => self.fragments().await,
-            BadFrame::PingFlood => {
-                for _ in 0..settings.pings {
-                    self.say(Message::Ping(Bytes::from_static(PING))).await?;
-                }
-                Ok(())
-            }
-            BadFrame::HalfClose => {
-                self.half_close().await;
-                Ok(())
-            }
-        }
-    }
-
-    /// The usual text in three frames, with a ping before the last.
-    async fn fragments(&mut self) -> Result<(), EndKind> {
-        let Some(text) = self.text() else { return Ok(()) };
-        self.asked();
-        let bytes = text.into_bytes();
-        let (first, rest) = bytes.split_at(bytes.len() / 3);
-        let (second, third) = rest.split_at(rest.len() / 2);
-        let frame = |part: &[u8], code: Data, last: bool| {
-            Message::Frame(Frame::message(part.to_vec(), OpCode::Data(code), last))
-        };
-        self.say(frame(first, Data::Text, false)).await?;
-        self.say(frame(second, Data::Continue, false)).await?;
-        self.say(Message::Ping(Bytes::from_static(PING))).await?;
-        self.say(frame(third, Data::Continue, true)).await
-    }
-}
-
-/// JSON of exactly so many bytes; of very few, a text that is none.
-fn padded(bytes: usize) -> Message {
-    let (head, tail) = (r#"{"type":"revgate-too-large","padding":""#, r#""}"#);
-    let padding = bytes.saturating_sub(head.len() + tail.len());
-    let mut text = format!("{head}{}{tail}", "x".repeat(padding));
-    text.truncate(bytes);
-    Message::text(text)
 }
 
 /// What the server does about it, and then with a proper message.
