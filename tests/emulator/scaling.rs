@@ -207,6 +207,17 @@ async fn what_the_service_keeps_starts_at_once_and_its_most_is_a_limit() {
 }
 
 #[tokio::test]
+async fn a_service_that_wants_a_hundred_thousand_instances_keeps_a_hundred() {
+    let emulator = with(options(), vec![scaled(echoing())]).await;
+    let scaling = json!({"scaling": {"scalingMode": "MANUAL", "manualInstanceCount": 100_000}});
+    let written = call(&emulator, "PATCH", "services/demo?updateMask=scaling", Some(scaling)).await;
+    assert_eq!(written.0, 200, "{written:?}");
+    settled(&emulator).await;
+    let starts = || async { entries_with(&emulator, "Starting new instance").await };
+    eventually("a hundred with the first", || async { starts().await == 100 }).await;
+}
+
+#[tokio::test]
 async fn without_a_concurrency_one_instance_takes_everything() {
     let emulator = with(options(), vec![named("demo-a", Deployment::new(echoing()))]).await;
     let url = emulator.service_url().unwrap();

@@ -28,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// From the end of a kept instance to the next one's start: what dies at once is not started without a pause. In real time,
 /// since it is this machine that is spared.
 const RESTART: Duration = Duration::from_secs(1);
+/// Instances of a revision that are kept, whatever is asked for: they are processes of one machine.
+const MOST_KEPT: usize = 100;
 /// Why the first instance of a revision starts, in Cloud Run's words.
 const ROLLOUT: &str = "DEPLOYMENT_ROLLOUT - Instance started due to traffic shifting between revisions due to \
                        deployment, traffic split adjustment, or deployment health check.";
@@ -113,7 +115,7 @@ impl Instances {
     /// No instance yet.
     pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
         let ids = StdRng::seed_from_u64(recipe.seed);
-        let (least, most) = (recipe.min, recipe.max);
+        let (least, most) = (recipe.min.min(MOST_KEPT), recipe.max);
         let fleet = Fleet { instances: Vec::new(), least, most, keeps: false, waiting: 0, failed: 0, ids };
         Arc::new(Self { recipe, fleet: Mutex::new(fleet), changes: watch::Sender::new(0) })
     }
@@ -130,6 +132,7 @@ impl Instances {
 
     /// Keeps so many from now on, and has no more than so many; those that are too many go when they are idle.
     pub(crate) fn bound(self: &Arc<Self>, least: usize, most: usize) {
+        let least = least.min(MOST_KEPT);
         let mut fleet = self.lock();
         if (fleet.least, fleet.most) == (least, most) {
             return;
