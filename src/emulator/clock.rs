@@ -60,14 +60,12 @@ impl Clock {
 
     /// What everybody else's clock shows now.
     pub(crate) fn wall(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.origin.elapsed()).unwrap_or(SignedDuration::ZERO);
-        self.wall.checked_add(elapsed).unwrap_or(self.wall)
+        later(self.wall, self.origin.elapsed())
     }
 
     /// The time now, to the nanosecond.
     pub(crate) fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.since(self.origin)).unwrap_or(SignedDuration::ZERO);
-        self.started_at.checked_add(elapsed).unwrap_or(self.started_at)
+        later(self.started_at, self.since(self.origin))
     }
 
     /// The time now in whole microseconds, later than every earlier tick.
@@ -80,6 +78,11 @@ impl Clock {
         });
         Timestamp::from_microsecond(given).unwrap_or(self.started_at)
     }
+}
+
+/// A time so much later; the same one where there is none.
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| time.checked_add(by).ok()).unwrap_or(time)
 }
 
 /// A timestamp as Google's JSON writes it: RFC 3339 in UTC with six decimals.
