@@ -3,6 +3,10 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -298,6 +302,28 @@ async fn a_link_is_followed_also_to_a_file_that_is_yet_to_be_made() {
         end(emulator).await;
         assert!(file.is_symlink() && target.is_file() && !target.is_symlink());
     }
+}
+
+/// A child has every descriptor of its parent until it runs its program, the lock's among them.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_end_of_an_emulator_frees_its_file_whatever_children_are_being_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, options) = kept_in(&folder);
+    let stop = Arc::new(AtomicBool::new(false));
+    let starting = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        }
+    });
+    for _ in 0..200 {
+        end(start(&options).await).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    starting.join().unwrap();
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(crate) struct Disk {
     path: PathBuf,
     /// What was written last.
     text: Mutex<Vec<u8>>,
-    _lock: File,
+    lock: File,
 }
 
 impl Disk {
@@ -38,7 +38,7 @@ impl Disk {
         // Before there is a lock: nothing is to be left beside a file that is not ours.
         understood(&path).map_err(wrong)?;
         let lock = lock(&with_end(&path, ".lock")).map_err(wrong)?;
-        Ok(Self { named: named.to_owned(), path, text: Mutex::default(), _lock: lock })
+        Ok(Self { named: named.to_owned(), path, text: Mutex::default(), lock })
     }
 
     /// What stands in it; `None` where it is not there.
@@ -74,6 +74,14 @@ impl Disk {
     /// An error about this file.
     pub(crate) fn wrong(&self, reason: StateError) -> EmulatorError {
         EmulatorError::State { file: self.named.clone(), reason }
+    }
+}
+
+impl Drop for Disk {
+    /// Closing it would not do: an instance that is being started has a copy of the descriptor until it runs its program,
+    /// and the lock lasts as long as the last copy.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 
