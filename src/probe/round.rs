@@ -374,8 +374,8 @@ mod tests {
     fn a_single_socket_that_is_held_takes_little_memory() {
         let tasks = size_of_result(run_round) + size_of_result(live);
         let values = size_of::<Line<'_>>() + size_of::<Observation>() + READ_AT_ONCE;
-        assert!(tasks < 2048, "the tasks of a round and of its socket: {tasks} bytes");
-        assert!(values < 2048, "what is kept besides: {values} bytes");
+        assert!(tasks < 1536, "the tasks of a round and of its socket: {tasks} bytes");
+        assert!(values < 1792, "what is kept besides: {values} bytes");
     }
 
     #[test]
