@@ -191,11 +191,11 @@ impl<'a> Dialogue<'a> {
         }
         let unanswered = End { kind: EndKind::CutByUs, phase: Phase::Closing };
         let end = timeout(patience, self.line.close()).await.unwrap_or(unanswered);
-        self.line.ended(end).await
+        *self.line.ended(end).await
     }
 
     /// The observation of a socket that the server ended so.
     pub(super) async fn ended(self, kind: EndKind, phase: Phase) -> Observation {
-        self.line.ended(End { kind, phase }).await
+        *self.line.ended(End { kind, phase }).await
     }
 }

@@ -149,7 +149,7 @@ impl Line<'_> {
     }
 
     /// The observation of a socket that ended so, once nothing more comes.
-    pub(super) async fn ended(mut self, end: End) -> Observation {
+    pub(super) async fn ended(mut self, end: End) -> Box<Observation> {
         let stalled = self.prober.pulse.longest(self.opened, Instant::now());
         self.life.observation.timeline.stalled = stalled.map(in_microseconds);
         let answers = end.kind != EndKind::CutByUs;

@@ -18,7 +18,7 @@ use super::plan::SendAt;
 use super::prober::Prober;
 use super::release::{Means, Released, socket_of};
 use super::socket::{Armed, Pending, arm, live};
-use super::spec::{RoundSpec, Start};
+use super::spec::{RoundSpec, SocketSpec, Start};
 use super::talk::{Closing, Decided, Reins};
 use super::transport::Wire;
 
@@ -118,26 +118,19 @@ pub(super) async fn run_round(
     let manner = Manner::of(&spec, &prober, learned.as_deref());
     let start = spec.start();
     let started = prober.now();
-    let arming =
-        spec.sockets.iter().map(|socket| arm(&prober, socket, spec.number, manner.opening_time, &cut));
-    let mut observations = Vec::new();
-    let mut armed = Vec::new();
-    for result in join_all(arming).await {
-        match result {
-            Ok(socket) => armed.push(socket),
-            Err(observation) => observations.push(*observation),
-        }
-    }
+    let mut hold = Hold::new(prober, learned, manner, spec.number, cut);
+    let armed = hold.arm(&spec.sockets).await;
     let settled = Instant::now() + under_way(&armed);
     let _ = go.await;
-    let _ = cut.run_until_cancelled(sleep_until(settled)).await;
-    let hold = Hold::new(prober, learned, manner, spec.number, cut);
-    let (lives, stamps, means, frozen) = match start {
-        Start::Together => hold.together(armed, None, decided).await,
-        Start::Apart(delay) => hold.together(armed, Some(delay), decided).await,
-        Start::Reconnect => hold.reconnect(armed, decided).await,
+    let _ = hold.cut.run_until_cancelled(sleep_until(settled)).await;
+    // Boxed, so that a round that is only held does not keep the room that its release took.
+    let stamps = match start {
+        Start::Together => Box::pin(hold.together(armed, None)).await,
+        Start::Apart(delay) => Box::pin(hold.together(armed, Some(delay))).await,
+        Start::Reconnect => Box::pin(hold.reconnect(armed)).await,
     };
-    observations.extend(lives);
+    hold.end(decided).await;
+    let Hold { means, frozen, over: mut observations, .. } = hold;
     observations.sort_by_key(|observation| observation.socket);
     Round {
         stage: spec.stage,
@@ -170,7 +163,6 @@ fn under_way(armed: &[Armed]) -> Duration {
 }
 
 type Stamps = Vec<Option<Instant>>;
-type Held = (Vec<Observation>, Stamps, Option<Means>, Option<Freeze>);
 
 /// The sockets of a round from their release to their end.
 struct Hold {
@@ -182,7 +174,7 @@ struct Hold {
     frozen: Option<Freeze>,
     close: watch::Sender<Closing>,
     cut: CancellationToken,
-    lives: JoinSet<Observation>,
+    lives: JoinSet<Box<Observation>>,
     over: Vec<Observation>,
 }
 
@@ -199,13 +191,23 @@ impl Hold {
         Self { prober, learned, manner, number, means, frozen, close, cut, lives, over }
     }
 
-    /// Releases all, the second `delay` after the first where there is one, and holds them to the end.
-    async fn together(
-        mut self,
-        armed: Vec<Armed>,
-        delay: Option<Duration>,
-        decided: oneshot::Sender<()>,
-    ) -> Held {
+    /// Arms all; those that did not come so far are over.
+    async fn arm(&mut self, sockets: &[SocketSpec]) -> Vec<Armed> {
+        let opening_time = self.manner.opening_time;
+        let arming =
+            sockets.iter().map(|socket| arm(&self.prober, socket, self.number, opening_time, &self.cut));
+        let mut armed = Vec::new();
+        for result in join_all(arming).await {
+            match result {
+                Ok(socket) => armed.push(socket),
+                Err(observation) => self.over.push(*observation),
+            }
+        }
+        armed
+    }
+
+    /// Releases all, the second `delay` after the first where there is one, and waits until all are decided.
+    async fn together(&mut self, armed: Vec<Armed>, delay: Option<Duration>) -> Stamps {
         let (mut wires, rest): (Vec<_>, Vec<_>) =
             armed.into_iter().map(|armed| ((armed.wire, armed.last), armed.pending)).unzip();
         let (tell, told) = mpsc::unbounded_channel();
@@ -223,12 +225,11 @@ impl Hold {
         }
         drop(tell);
         await_all(told).await;
-        let (means, frozen) = (self.means, self.frozen);
-        (self.end(decided).await, stamps, means, frozen)
+        stamps
     }
 
     /// The first alone until it is served; then it is dropped without a word, and the others go at that instant.
-    async fn reconnect(mut self, armed: Vec<Armed>, decided: oneshot::Sender<()>) -> Held {
+    async fn reconnect(&mut self, armed: Vec<Armed>) -> Stamps {
         let mut armed = armed.into_iter();
         let mut stamps = Vec::new();
         let leave = watch::Sender::new(Closing::NotYet);
@@ -256,8 +257,7 @@ impl Hold {
         stamps.extend(released);
         drop(tell);
         await_all(told).await;
-        let (means, frozen) = (self.means, self.frozen);
-        (self.end(decided).await, stamps, means, frozen)
+        stamps
     }
 
     /// Lets armed sockets go; keeps by which means.
@@ -287,19 +287,19 @@ impl Hold {
         tell: &mpsc::UnboundedSender<()>,
         close: watch::Receiver<Closing>,
     ) {
-        let reins = Reins {
+        let reins = Box::new(Reins {
             send_at: self.manner.send_at,
             decided: Decided::new(tell.clone()),
             close,
             cut: self.cut.clone(),
             opening_time: self.manner.opening_time,
-        };
+        });
         let (prober, learned) = (Arc::clone(&self.prober), self.learned.clone());
-        self.lives.spawn(async move { live(&prober, wire, rest, released, learned.as_deref(), reins).await });
+        self.lives.spawn(live(prober, wire, rest, released, learned, reins));
     }
 
     /// Holds what is open, closes it cleanly and reads it to the end.
-    async fn end(mut self, decided: oneshot::Sender<()>) -> Vec<Observation> {
+    async fn end(&mut self, decided: oneshot::Sender<()>) {
         if let Some(freezer) = self.prober.freezer.as_ref().filter(|_| self.frozen.is_some()) {
             freezer.unbind();
         }
@@ -308,14 +308,13 @@ impl Hold {
         let kept = self.prober.ballast.is_some();
         let _ = self.close.send(if kept { Closing::Kept } else { Closing::Cleanly });
         while self.join_one().await {}
-        self.over
     }
 
     /// Waits until one of its sockets is over; false when none is left.
     async fn join_one(&mut self) -> bool {
         match self.lives.join_next().await {
             None => return false,
-            Some(Ok(observation)) => self.over.push(observation),
+            Some(Ok(observation)) => self.over.push(*observation),
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Some(Err(_)) => {}
         }
@@ -362,7 +361,22 @@ fn spread(stamps: &[Option<Instant>]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::line::Line;
+    use super::super::socket::READ_AT_ONCE;
     use super::*;
+
+    /// What a function gives that takes six arguments, as a size in bytes.
+    fn size_of_result<A, B, C, D, E, F, R>(_: fn(A, B, C, D, E, F) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn a_single_socket_that_is_held_takes_little_memory() {
+        let tasks = size_of_result(run_round) + size_of_result(live);
+        let values = size_of::<Line<'_>>() + size_of::<Observation>() + READ_AT_ONCE;
+        assert!(tasks < 1536, "the tasks of a round and of its socket: {tasks} bytes");
+        assert!(values < 1792, "what is kept besides: {values} bytes");
+    }
 
     #[test]
     fn a_third_of_the_frozen_rounds_is_held_for_the_full_time_beginning_with_the_first() {

@@ -3,6 +3,7 @@
 //! Takes a socket's specification and gives its observation, whatever happens. It never judges. The surprising rule: a
 //! socket that fails on the way has an observation like any other, with the step that it did not get beyond.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -27,8 +28,9 @@ use super::transport::Wire;
 use crate::config::{Echo, Escaping, Template, Values};
 use crate::trust::Excerpt;
 
-/// Bytes that are read at once. All of them are in memory for every held socket, read or not.
-const READ_AT_ONCE: usize = 2 * 1024;
+/// Bytes that are read at once, enough for most messages; a longer one takes more reads. All of them are in memory for every
+/// held socket, read or not.
+pub(super) const READ_AT_ONCE: usize = 512;
 /// Largest message that is read.
 pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
@@ -49,7 +51,8 @@ pub(super) struct Pending {
 
 /// What is known so far.
 pub(super) struct Life {
-    pub(super) observation: Observation,
+    /// Boxed: it is large, and every future and task that hands it over would have room for it from the start.
+    pub(super) observation: Box<Observation>,
     pub(super) user: String,
     pub(super) nonce: String,
     /// When the token that it carries expires, in microseconds since the start of the run.
@@ -59,11 +62,12 @@ pub(super) struct Life {
 impl Life {
     fn new(spec: &SocketSpec, prober: &Prober) -> Self {
         let user = prober.user_name(spec.user);
-        let observation = Observation {
+        let observation = Box::new(Observation {
             socket: spec.number,
             user: spec.user.map(|_| user.to_owned()),
             opening: Opening::TimedOut { phase: Phase::Dns },
-            frames: Vec::new(),
+            // A greeting and an answer; a vector that grows makes room for four at once.
+            frames: Vec::with_capacity(2),
             frames_total: 0,
             sent_after: None,
             knew_greeting: false,
@@ -71,7 +75,7 @@ impl Life {
             echo: None,
             instance: None,
             timeline: Timeline { began: prober.now(), ..Timeline::default() },
-        };
+        });
         Self { observation, user: user.to_owned(), nonce: spec.nonce.clone(), expires: None }
     }
 
@@ -83,14 +87,14 @@ impl Life {
     }
 
     /// The observation of a socket that did not open.
-    fn unopened(mut self, opening: Opening, prober: &Prober) -> Observation {
+    fn unopened(mut self, opening: Opening, prober: &Prober) -> Box<Observation> {
         self.observation.opening = opening;
         self.end(prober);
         self.observation
     }
 
     /// The observation of a socket that was opening when the time of the run was over.
-    fn cut(mut self, phase: Phase, prober: &Prober) -> Observation {
+    fn cut(mut self, phase: Phase, prober: &Prober) -> Box<Observation> {
         self.observation.timeline.cut = Some(prober.now());
         self.unopened(Opening::TimedOut { phase }, prober)
     }
@@ -118,13 +122,13 @@ pub(super) async fn arm(
     life.expires = request.expires;
     life.observation.timeline = timeline;
     match result {
-        None => Err(Box::new(life.cut(phase, prober))),
+        None => Err(life.cut(phase, prober)),
         Some(Ok(Ok(wire))) => {
             let last = request.bytes.last().copied().unwrap_or(b'\n');
             Ok(Armed { wire, last, pending: Box::new(Pending { request, life, matchers, text }) })
         }
-        Some(Ok(Err(opening))) => Err(Box::new(life.unopened(opening, prober))),
-        Some(Err(_)) => Err(Box::new(life.unopened(Opening::TimedOut { phase }, prober))),
+        Some(Ok(Err(opening))) => Err(life.unopened(opening, prober)),
+        Some(Err(_)) => Err(life.unopened(Opening::TimedOut { phase }, prober)),
     }
 }
 
@@ -155,21 +159,21 @@ async fn connect(
 
 /// The life of a released socket, to its end.
 pub(super) async fn live(
-    prober: &Prober,
+    prober: Arc<Prober>,
     wire: Wire,
     mut pending: Box<Pending>,
     released: Option<Instant>,
-    learned: Option<&Learned>,
-    reins: Reins,
-) -> Observation {
+    learned: Option<Arc<Learned>>,
+    reins: Box<Reins>,
+) -> Box<Observation> {
     let text = pending.text.take();
     // Boxed, so that a socket that is only held does not keep the room that its opening took.
-    let opening = Box::pin(answered(prober, wire, pending, released, reins.opening_time, &reins.cut));
+    let opening = Box::pin(answered(&prober, wire, pending, released, reins.opening_time, &reins.cut));
     match opening.await {
-        Err(unopened) => *unopened,
+        Err(unopened) => unopened,
         Ok(mut line) => {
             line.life.observation.knew_greeting = learned.is_some();
-            Talk { line, text, learned, reins }.run().await
+            Talk { line, text, learned: learned.as_deref(), reins }.run().await
         }
     }
 }
@@ -185,17 +189,17 @@ pub(super) async fn answered<'a>(
 ) -> Result<Box<Line<'a>>, Box<Observation>> {
     let Pending { request, mut life, matchers, text: _ } = *pending;
     let Some(released) = released else {
-        return Err(Box::new(life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober)));
+        return Err(life.unopened(Opening::Ended { reset: true, bytes: 0 }, prober));
     };
     life.observation.timeline.released = Some(prober.at(released));
     let opening = open(prober, &mut wire, &request, &mut life);
     let opening = timeout_at(released + opening_time, opening);
     let rest = match cut.run_until_cancelled(opening).await {
-        None => return Err(Box::new(life.cut(Phase::Opening, prober))),
+        None => return Err(life.cut(Phase::Opening, prober)),
         Some(Err(_)) => {
-            return Err(Box::new(life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober)));
+            return Err(life.unopened(Opening::TimedOut { phase: Phase::Opening }, prober));
         }
-        Some(Ok(Err(opening))) => return Err(Box::new(life.unopened(opening, prober))),
+        Some(Ok(Err(opening))) => return Err(life.unopened(opening, prober)),
         Some(Ok(Ok(rest))) => rest,
     };
     let config = WebSocketConfig::default()

@@ -81,12 +81,12 @@ pub(super) struct Talk<'a> {
     pub(super) line: Box<Line<'a>>,
     pub(super) text: Option<String>,
     pub(super) learned: Option<&'a Learned>,
-    pub(super) reins: Reins,
+    pub(super) reins: Box<Reins>,
 }
 
 impl Talk<'_> {
     /// Talks to the end.
-    pub(super) async fn run(mut self) -> Observation {
+    pub(super) async fn run(mut self) -> Box<Observation> {
         let opened = self.line.opened;
         let mut due_until = opened + self.line.prober.timeouts.answer;
         let mut listen_until = self.listen_until(opened, opened);
@@ -126,7 +126,7 @@ impl Talk<'_> {
     }
 
     /// The end without a word: the stream is dropped as it is.
-    fn vanish(mut self) -> Observation {
+    fn vanish(mut self) -> Box<Observation> {
         let now = self.line.prober.now();
         self.line.life.observation.timeline.closing = Some(now);
         self.line.life.observation.timeline.ended = now;
@@ -135,7 +135,7 @@ impl Talk<'_> {
     }
 
     /// The end of the conversation alone: the socket stays open, and nothing that comes of it counts.
-    fn stay(mut self) -> Observation {
+    fn stay(mut self) -> Box<Observation> {
         self.line.life.observation.timeline.ended = self.line.prober.now();
         if let Some(ballast) = &self.line.prober.ballast {
             ballast.keep(self.line.stream);
