@@ -5,6 +5,8 @@
 
 #[path = "answers/misdirected.rs"]
 mod misdirected;
+#[path = "answers/replaced.rs"]
+mod replaced;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

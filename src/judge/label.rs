@@ -22,6 +22,8 @@ const FAIR_ROUNDS: u32 = 20;
 const FAIR_CONTROLS: usize = 60;
 /// Fisher's exact test calls it a race below this (one-sided).
 const SIGNIFICANT: f64 = 0.01;
+/// Rounds fail no more often than single sockets explain where it is not even below this.
+const EXPLAINED: f64 = 0.05;
 
 /// What the failures are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -126,7 +128,7 @@ impl Labelling {
         let failing_controls = count(self.controls.iter().filter(|failed| **failed).count());
         let label = if self.failing > 0 && p < SIGNIFICANT {
             Label::Race
-        } else if failing_controls > 0 {
+        } else if failing_controls > 0 && p >= EXPLAINED {
             Label::Flaky
         } else {
             Label::Unlabelled
@@ -216,6 +218,9 @@ mod tests {
     fn too_little_has_no_label() {
         assert_eq!(labelling((1, 50), (0, 200), 2).label, Label::Unlabelled);
         assert_eq!(labelling((1, 1), (0, 0), 2).label, Label::Unlabelled);
+        // All rounds fail, and one single socket of twelve: nothing like what that one explains, and too few to tell.
+        assert_eq!(labelling((5, 5), (1, 12), 2).label, Label::Unlabelled);
+        assert_eq!(labelling((5, 5), (6, 12), 2).label, Label::Flaky);
         assert_eq!(labelling((0, 0), (0, 0), 2).words(), None);
     }
 
