@@ -5,8 +5,8 @@
 
 #[path = "answers/misdirected.rs"]
 mod misdirected;
-#[path = "answers/replaced.rs"]
-mod replaced;
+#[path = "answers/refused.rs"]
+mod refused;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -51,12 +51,24 @@ fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
     format!("{} --{option} {placeholder}", evidence.asked.line(&evidence.asked.command, without, &[]))
 }
 
-/// What a failure of the application's suggests.
-pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
-    let finding = &failure.finding;
+/// What is said where nothing better is known.
+const MEANING: &str = "what it means: revgate explain race";
+/// The same of sockets that fail only together.
+const TOGETHER: &str = "single sockets are served, so that neither the token nor the configuration explains it; what it means: \
+    revgate explain race";
+
+/// What a failure of the application's suggests. `together`: single sockets are served, where rounds fail.
+pub(super) fn of_failure(failure: &Failure, together: bool, evidence: &Evidence) -> String {
     if let Some(advice) = of_replacement(failure) {
         return advice.to_owned();
     }
+    let advice = of_finding(&failure.finding, evidence);
+    let holds = matches!(failure.finding.kind, Kind::LimitReached | Kind::Misdirected | Kind::TooLarge);
+    if together && !holds && advice != MEANING { TOGETHER.to_owned() } else { advice }
+}
+
+/// What a failure suggests that anybody may meet.
+fn of_finding(finding: &Finding, evidence: &Evidence) -> String {
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
         // First of all: a limit is often closed with 1008, and a better token does not help there.
@@ -106,7 +118,7 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
         (Kind::TooLarge, ..) => "let the probed conversation have a smaller answer: send another text".to_owned(),
         (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol".to_owned(),
         (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)".to_owned(),
-        _ => "what it means: revgate explain race".to_owned(),
+        _ => MEANING.to_owned(),
     }
 }
 

@@ -165,6 +165,11 @@ impl Labelled {
         at_start && (self.rounds == 0 || self.label == Label::Unlabelled && self.failing_rounds == 0)
     }
 
+    /// True where rounds of `pattern` fail, and single sockets were seen to be served.
+    pub(super) fn is_of_company(&self, pattern: Pattern) -> bool {
+        self.label == Label::Race && self.pattern == pattern && self.failing_single_sockets == 0
+    }
+
     /// One fragment for a report; `None` when nothing was compared.
     pub(super) fn words(&self) -> Option<String> {
         let Self { repeated, rounds, failing_rounds, single_sockets, failing_single_sockets, .. } = self;
@@ -204,7 +209,10 @@ mod tests {
 
     #[test]
     fn rounds_that_fail_where_single_sockets_do_not_are_a_race() {
-        assert_eq!(labelling((20, 50), (0, 200), 2).label, Label::Race);
+        let told = labelling((20, 50), (0, 200), 2);
+        assert_eq!(told.label, Label::Race);
+        assert!(told.is_of_company(Pattern::Users) && !told.is_of_company(Pattern::SameUser));
+        assert!(!labelling((50, 50), (1, 200), 2).is_of_company(Pattern::Users), "one fails alone as well");
     }
 
     #[test]
