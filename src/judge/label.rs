@@ -22,7 +22,7 @@ const FAIR_ROUNDS: u32 = 20;
 const FAIR_CONTROLS: usize = 60;
 /// Fisher's exact test calls it a race below this (one-sided).
 const SIGNIFICANT: f64 = 0.01;
-/// Rounds fail no more often than single sockets explain where it is not even below this.
+/// Of fewer single sockets than are fair, rounds fail no more often than these explain where it is not even below this.
 const EXPLAINED: f64 = 0.05;
 
 /// What the failures are.
@@ -128,7 +128,7 @@ impl Labelling {
         let failing_controls = count(self.controls.iter().filter(|failed| **failed).count());
         let label = if self.failing > 0 && p < SIGNIFICANT {
             Label::Race
-        } else if failing_controls > 0 && p >= EXPLAINED {
+        } else if failing_controls > 0 && (self.controls.len() >= FAIR_CONTROLS || p >= EXPLAINED) {
             Label::Flaky
         } else {
             Label::Unlabelled
