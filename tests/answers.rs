@@ -3,6 +3,11 @@
 //! The servers live in the test, on loopback, and end with it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "answers/misdirected.rs"]
+mod misdirected;
+#[path = "answers/refused.rs"]
+mod refused;
+
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -195,39 +200,28 @@ async fn check(manner: Manner, more: &str) -> (i32, String) {
             });
         }
     });
-    let config = format!("{QUICK}{more}");
+    let patterns = if manner == Manner::Late { "control" } else { "first-contact,control,first-message" };
+    let checked = gate(url, "ping", patterns, format!("{QUICK}{more}")).await;
+    serving.abort();
+    checked
+}
+
+/// The exit code and what was said, of a check of the server at `url`.
+async fn gate(url: String, send: &'static str, patterns: &'static str, config: String) -> (i32, String) {
     let checked = tokio::task::spawn_blocking(move || {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("revgate.yaml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_revgate"));
         command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
-        command.args([
-            "check",
-            "--url",
-            &url,
-            "--send",
-            "ping",
-            "--skip",
-            "ready,identity",
-            "--no-calibration",
-        ]);
-        command.args([
-            "--pattern",
-            if manner == Manner::Late { "control" } else { "first-contact,control,first-message" },
-            "--color",
-            "never",
-            "--progress",
-            "none",
-        ]);
-        command.args(["--time-budget", "40s"]);
+        command.args(["check", "--url", &url, "--send", send, "--skip", "ready,identity"]);
+        command.args(["--no-calibration", "--pattern", patterns, "--time-budget", "40s"]);
+        command.args(["--color", "never", "--progress", "none"]);
         let output = command.output().unwrap();
         let text =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.code().unwrap_or(-1), text)
     });
-    let checked = checked.await.unwrap();
-    serving.abort();
-    checked
+    checked.await.unwrap()
 }
 
 async fn assert_check(manner: Manner, more: &str, code: i32, words: &str) {

@@ -139,10 +139,17 @@ fn patterns(sources: &Sources<'_>, limits: &Limits) -> Result<Vec<Pattern>, Conf
     };
     if limits.sockets_per_user < 2 && asked.contains(&Pattern::SameUser) {
         let flaw = Flaw::new("the pattern same-user opens two sockets of a user, and the limit is one")
-            .help("leave it out: --pattern first-contact,control,users,first-message");
+            .help(format!("leave it out: --pattern {}", of_several_users(&asked)));
         return Err(sources.error(&spot, flaw));
     }
     Ok(Pattern::ALL.into_iter().filter(|pattern| asked.contains(pattern)).collect())
+}
+
+/// The patterns that open no two sockets of one user at once, as they are typed.
+fn of_several_users(asked: &[Pattern]) -> String {
+    let of_one = [Pattern::SameUser, Pattern::Reconnect, Pattern::Stagger, Pattern::FrozenSameUser];
+    let kept = asked.iter().filter(|pattern| !of_one.contains(pattern));
+    kept.map(|pattern| pattern.name()).collect::<Vec<_>>().join(",")
 }
 
 fn needs_process(pattern: Pattern) -> Flaw {

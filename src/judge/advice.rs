@@ -15,6 +15,11 @@ use crate::trust::escape;
 pub(super) const LET_LIVE: &str =
     "let tokens live longer: `lifetime:` under `token:`, or `tokens-command:`, which gives new ones in time";
 
+/// What to do about a frame that is meant for another socket.
+const MISDIRECTED: &str = "look for state that sockets share across an `await` (a global of the current user, one slot for \
+    whoever asked last); if a healthy server says such things to everybody, describe answers with --expect PATTERN, and \
+    greetings with `harmless: PATTERN` in revgate.yaml";
+
 /// How to run the failing round again.
 pub(super) fn again(
     pattern: Pattern,
@@ -46,12 +51,24 @@ fn with(evidence: &Evidence, option: &str, placeholder: &str) -> String {
     format!("{} --{option} {placeholder}", evidence.asked.line(&evidence.asked.command, without, &[]))
 }
 
-/// What a failure of the application's suggests.
-pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
-    let finding = &failure.finding;
+/// What is said where nothing better is known.
+const MEANING: &str = "what it means: revgate explain race";
+/// The same of sockets that fail only together.
+const TOGETHER: &str = "single sockets are served, so that neither the token nor the configuration explains it; what it means: \
+    revgate explain race";
+
+/// What a failure of the application's suggests. `together`: single sockets are served, where rounds fail.
+pub(super) fn of_failure(failure: &Failure, together: bool, evidence: &Evidence) -> String {
     if let Some(advice) = of_replacement(failure) {
         return advice.to_owned();
     }
+    let advice = of_finding(&failure.finding, evidence);
+    let holds = matches!(failure.finding.kind, Kind::LimitReached | Kind::Misdirected | Kind::TooLarge);
+    if together && !holds && advice != MEANING { TOGETHER.to_owned() } else { advice }
+}
+
+/// What a failure suggests that anybody may meet.
+fn of_finding(finding: &Finding, evidence: &Evidence) -> String {
     let typed = |option: &str, placeholder: &str| with(evidence, option, placeholder);
     match (finding.kind, finding.status, finding.code) {
         // First of all: a limit is often closed with 1008, and a better token does not help there.
@@ -79,6 +96,7 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
             "if what came is a healthy answer, or looks like what comes unasked, describe answers with --expect PATTERN"
                 .to_owned()
         }
+        (Kind::Misdirected, ..) => MISDIRECTED.to_owned(),
         (Kind::ErrorFrame, ..) => {
             "if this frame is what a healthy server says, declare it: as the answer with --expect PATTERN, else with \
              `harmless: PATTERN` in revgate.yaml"
@@ -100,18 +118,23 @@ pub(super) fn of_failure(failure: &Failure, evidence: &Evidence) -> String {
         (Kind::TooLarge, ..) => "let the probed conversation have a smaller answer: send another text".to_owned(),
         (Kind::Subprotocol, ..) => "offer what the server speaks with --subprotocol".to_owned(),
         (Kind::Tls, ..) => "check the address (wss needs a certificate that this machine trusts)".to_owned(),
-        _ => "what it means: revgate explain race".to_owned(),
+        _ => MEANING.to_owned(),
     }
 }
 
 /// What a close suggests that another socket of the same user may have caused.
 fn of_replacement(failure: &Failure) -> Option<&'static str> {
     let finding = &failure.finding;
-    let of_one_user = matches!(failure.stage, Stage::SameUser | Stage::Reconnect | Stage::Stagger);
+    let of_one_user =
+        matches!(failure.stage, Stage::SameUser | Stage::FrozenSameUser | Stage::Reconnect | Stage::Stagger);
     if finding.kind != Kind::Close || finding.code == Some(1011) {
         return None;
     }
-    if of_one_user && finding.phase == Phase::Hold {
+    // A pair that arrives at once is told apart before its first one was served; then only a code of the application's own
+    // may mean it.
+    let may_mean_it =
+        finding.phase == Phase::Hold || finding.code.is_some_and(|code| (4000..5000).contains(&code));
+    if of_one_user && may_mean_it {
         return Some(
             "if a user's second socket may replace the first, say so: `limits: {sockets-per-user: 1}` in revgate.yaml, \
              and --pattern without same-user",

@@ -208,7 +208,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     if check.outcome == Outcome::Pass {
         check
     } else {
-        suggestion(bench, evidence).into_iter().fold(check, Check::with_help)
+        suggestion(bench, false, evidence).into_iter().fold(check, Check::with_help)
     }
 }
 
@@ -217,8 +217,8 @@ fn stopped_for(evidence: &Evidence, reason: StopReason) -> bool {
 }
 
 /// What the first failure suggests; where there is none, the first socket that never reached the application.
-fn suggestion(bench: &Bench, evidence: &Evidence) -> Option<String> {
-    let failure = bench.failures.first().map(|failure| advice::of_failure(failure, evidence));
+fn suggestion(bench: &Bench, together: bool, evidence: &Evidence) -> Option<String> {
+    let failure = bench.failures.first().map(|failure| advice::of_failure(failure, together, evidence));
     failure.or_else(|| bench.unreached.as_ref().map(|finding| advice::of_unreached(finding, evidence)))
 }
 
@@ -277,7 +277,8 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let again = failed
         .and_then(|(pattern, bench)| advice::again(pattern, bench, evidence.probing.as_ref(), evidence));
     let seen = failed.or(open.map(|(pattern, bench)| (*pattern, bench)));
-    let seen = seen.and_then(|(_, bench)| suggestion(bench, evidence));
+    let together = |pattern| fails_together(tests, pattern);
+    let seen = seen.and_then(|(pattern, bench)| suggestion(bench, together(pattern), evidence));
     again.into_iter().chain(seen).fold(check, Check::with_help)
 }
 
@@ -318,6 +319,11 @@ fn percentile(nanoseconds: &[u64], percent: usize) -> Option<u64> {
 
 pub(super) fn label_words(tests: &Tests) -> Option<String> {
     tests.labelling.as_ref()?.labelled().words()
+}
+
+/// True where rounds of `pattern` fail and single sockets are served.
+pub(super) fn fails_together(tests: &Tests, pattern: Pattern) -> bool {
+    tests.labelling.as_ref().is_some_and(|labelling| labelling.labelled().is_of_company(pattern))
 }
 
 pub(super) fn failed_words(pattern: Pattern, bench: &Bench) -> String {

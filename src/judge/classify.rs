@@ -71,6 +71,8 @@ pub enum Kind {
     GreetingMissing,
     /// What was sent got no answer.
     NoAnswer,
+    /// What came in the place of what is due is meant for another socket.
+    Misdirected,
     /// A close frame before we closed.
     Close,
     /// TCP ended without a close frame (1006).

@@ -22,6 +22,8 @@ const FAIR_ROUNDS: u32 = 20;
 const FAIR_CONTROLS: usize = 60;
 /// Fisher's exact test calls it a race below this (one-sided).
 const SIGNIFICANT: f64 = 0.01;
+/// Of fewer single sockets than are fair, rounds fail no more often than these explain where it is not even below this.
+const EXPLAINED: f64 = 0.05;
 
 /// What the failures are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -126,7 +128,7 @@ impl Labelling {
         let failing_controls = count(self.controls.iter().filter(|failed| **failed).count());
         let label = if self.failing > 0 && p < SIGNIFICANT {
             Label::Race
-        } else if failing_controls > 0 {
+        } else if failing_controls > 0 && (self.controls.len() >= FAIR_CONTROLS || p >= EXPLAINED) {
             Label::Flaky
         } else {
             Label::Unlabelled
@@ -161,6 +163,11 @@ impl Labelled {
     pub(super) fn is_of_start(&self) -> bool {
         let at_start = matches!(self.pattern, Pattern::FirstContact | Pattern::Cold);
         at_start && (self.rounds == 0 || self.label == Label::Unlabelled && self.failing_rounds == 0)
+    }
+
+    /// True where rounds of `pattern` fail, and single sockets were seen to be served.
+    pub(super) fn is_of_company(&self, pattern: Pattern) -> bool {
+        self.label == Label::Race && self.pattern == pattern && self.failing_single_sockets == 0
     }
 
     /// One fragment for a report; `None` when nothing was compared.
@@ -202,7 +209,10 @@ mod tests {
 
     #[test]
     fn rounds_that_fail_where_single_sockets_do_not_are_a_race() {
-        assert_eq!(labelling((20, 50), (0, 200), 2).label, Label::Race);
+        let told = labelling((20, 50), (0, 200), 2);
+        assert_eq!(told.label, Label::Race);
+        assert!(told.is_of_company(Pattern::Users) && !told.is_of_company(Pattern::SameUser));
+        assert!(!labelling((50, 50), (1, 200), 2).is_of_company(Pattern::Users), "one fails alone as well");
     }
 
     #[test]
@@ -216,6 +226,9 @@ mod tests {
     fn too_little_has_no_label() {
         assert_eq!(labelling((1, 50), (0, 200), 2).label, Label::Unlabelled);
         assert_eq!(labelling((1, 1), (0, 0), 2).label, Label::Unlabelled);
+        // All rounds fail, and one single socket of twelve: nothing like what that one explains, and too few to tell.
+        assert_eq!(labelling((5, 5), (1, 12), 2).label, Label::Unlabelled);
+        assert_eq!(labelling((5, 5), (6, 12), 2).label, Label::Flaky);
         assert_eq!(labelling((0, 0), (0, 0), 2).words(), None);
     }
 

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::advice;
 use super::check::{Check, Outcome};
-use super::checks::{self, failed_words, label_words, limited_words, passed_words, unfinished};
+use super::checks::{
+    self, failed_words, fails_together, label_words, limited_words, passed_words, unfinished,
+};
 use super::evidence::{Evidence, Local};
 use super::label::Labelling;
 use super::race::Tests;
@@ -69,7 +71,10 @@ fn local_race(evidence: &Evidence, own: &Local, tests: Option<&Tests>) -> Check 
             check(Outcome::Fail, &(failed_words(pattern, bench) + &also_words(pattern, tests) + &label))
         };
         let help = advice::again(pattern, bench, probing, evidence).into_iter();
-        let help = help.chain(bench.failures.first().map(|failure| advice::of_failure(failure, evidence)));
+        let first = bench.failures.first();
+        let help = help.chain(
+            first.map(|failure| advice::of_failure(failure, fails_together(tests, pattern), evidence)),
+        );
         help.fold(judged, Check::with_help)
     } else if tests.unstoppable {
         check(Outcome::Inconclusive, "the server went on while its process group was stopped").with_help(

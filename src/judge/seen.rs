@@ -5,7 +5,7 @@
 //! nobody's success: its round is void, unless an error had come on it before.
 
 use super::classify::{self, Class, Finding, Kind, Rules};
-use crate::probe::{End, EndKind, Observation, Opening, Phase};
+use crate::probe::{End, EndKind, Observation, Opening, Phase, Whose};
 
 /// Says what one socket came to.
 pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
@@ -20,11 +20,24 @@ pub fn classify(observation: &Observation, rules: &Rules<'_>) -> Finding {
         let words = format!("{}, and the token that it carried had expired by then", finding.words);
         return Finding { class: Class::Infra, kind: Kind::ExpiredToken, words, ..finding };
     }
+    if let Some(words) = misdirected(observation, rules, finding.kind) {
+        return Finding { kind: Kind::Misdirected, words, ..finding };
+    }
     if times.pinged.is_some() && finding.kind == Kind::Silent {
         "open, and silent but for pings: no frame of the application's ever came"
             .clone_into(&mut finding.words);
     }
     finding
+}
+
+/// What is said where a greeting or an answer is another's, and the socket's own never came.
+fn misdirected(observation: &Observation, rules: &Rules<'_>, kind: Kind) -> Option<String> {
+    let missing = matches!(kind, Kind::GreetingMissing | Kind::NoAnswer);
+    let learned = rules.learned.filter(|_| missing && observation.knew_greeting)?;
+    let frame = learned.misdirected(&observation.frames, observation.sent_after)?;
+    let whose =
+        if frame.user == Some(Whose::Another) { "another user's" } else { "the answer to another socket" };
+    Some(format!("what came is {whose}, and its own never did: \"{}\"", frame.text))
 }
 
 /// True for what says to a socket that it is not let in, or no longer: 401, 403, or a close with a code of that meaning;
@@ -53,11 +66,16 @@ pub(super) fn is_of_refusal(code: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{Declared, Timeline};
+    use crate::probe::{Declared, Frame, FrameKind, Learned, Timeline};
     use crate::trust::Excerpt;
 
-    fn seen(timeline: Timeline, end: EndKind, phase: Phase) -> Finding {
-        let observation = Observation {
+    fn seen_frames(frames: Vec<Frame>) -> Observation {
+        let end = Some(End { kind: EndKind::CutByUs, phase: Phase::Closing });
+        Observation { frames, sent_after: Some(1), ..observation(Timeline::default(), end) }
+    }
+
+    fn observation(timeline: Timeline, end: Option<End>) -> Observation {
+        Observation {
             socket: 1,
             user: None,
             opening: Opening::Opened { subprotocol: None },
@@ -65,11 +83,15 @@ mod tests {
             frames_total: 0,
             sent_after: Some(0),
             knew_greeting: false,
-            end: Some(End { kind: end, phase }),
+            end,
             echo: None,
             instance: None,
             timeline,
-        };
+        }
+    }
+
+    fn seen(timeline: Timeline, end: EndKind, phase: Phase) -> Finding {
+        let observation = observation(timeline, Some(End { kind: end, phase }));
         let declared = Declared { send: true, expect: false };
         classify(&observation, &Rules { declared, learned: None, platform_counts: false, closes: &[] })
     }
@@ -105,6 +127,44 @@ mod tests {
             (EndKind::NoCloseFrame, Phase::Hold),
         ] {
             assert_eq!(seen(expired, end, phase).class, Class::AppFail, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_anothers_is_named_where_the_socket_s_own_is_missing() {
+        let frame = |shape, user, nonce| Frame {
+            at: 0,
+            kind: FrameKind::Text,
+            size: 1,
+            shape: Excerpt::new(shape),
+            error: false,
+            expected: None,
+            text: Excerpt::new(shape),
+            user,
+            nonce,
+        };
+        let set = |shape: &str| std::collections::BTreeSet::from([shape.to_owned()]);
+        let learned = Learned {
+            due: std::collections::BTreeMap::from([("welcome".to_owned(), 1)]),
+            answered: Some(set("pong")),
+            of_user: set("welcome"),
+            of_nonce: set("pong"),
+            ..Learned::default()
+        };
+        let of = |user, nonce| {
+            let mut seen = seen_frames(vec![frame("welcome", user, None), frame("pong", None, nonce)]);
+            seen.knew_greeting = true;
+            let declared = Declared { send: true, expect: false };
+            classify(&seen, &Rules { declared, learned: Some(&learned), platform_counts: false, closes: &[] })
+        };
+        let (own, another) = (Some(Whose::Own), Some(Whose::Another));
+        assert_eq!(of(own, own).kind, Kind::Ok);
+        for (user, nonce, whose) in
+            [(another, own, "another user's"), (own, another, "the answer to another socket")]
+        {
+            let finding = of(user, nonce);
+            assert_eq!((finding.class, finding.kind), (Class::AppFail, Kind::Misdirected));
+            assert!(finding.words.starts_with(&format!("what came is {whose}, ")), "{finding:?}");
         }
     }
 

@@ -253,6 +253,7 @@ impl<'a, S: Steering> Campaign<'a, S> {
             }
             if self.steering.has_failed() {
                 let end = *self.label_until.get_or_insert_with(|| Instant::now() + LABEL_TIME);
+                self.lanes.part_singles();
                 self.deadline.shorten(end);
             }
             let mood = Mood {

@@ -103,6 +103,8 @@ mod tests {
                 error: *shape == "error",
                 expected: None,
                 text: Excerpt::default(),
+                user: None,
+                nonce: None,
             })
             .collect()
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::shape::{Own, is_error, shape};
+use super::whose::{Whose, of_nonce, of_user};
 use crate::trust::{Excerpt, Redactor};
 
 /// How many frames of a socket are kept; the others are counted.
@@ -32,6 +33,12 @@ pub struct Frame {
     pub expected: Option<bool>,
     /// Its text, shortened.
     pub text: Excerpt,
+    /// Which user of the run it names; `None` where none, or where it is declared to be an answer or harmless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Whose>,
+    /// Whose nonce it holds; `None` as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Whose>,
 }
 
 /// The kinds of frames that are remembered.
@@ -70,6 +77,7 @@ pub(super) fn remember(
     kind: FrameKind,
     payload: &[u8],
     own: Own<'_>,
+    users: &[String],
     said: Said,
     redactor: &Redactor,
 ) -> Frame {
@@ -84,6 +92,8 @@ pub(super) fn remember(
         error: !excused && is_error(&text, envelope.as_ref()),
         expected: said.expected,
         text: Excerpt::new(&redactor.redact_cut(&text)),
+        user: envelope.filter(|_| !excused).and_then(|envelope| of_user(&envelope, own.user, users)),
+        nonce: if excused { None } else { of_nonce(&text, own.nonce) },
     }
 }
 
@@ -103,7 +113,13 @@ pub(super) fn is_kept(kept: &[Frame], sent_after: Option<usize>, frame: &Frame) 
     let is_first_expected =
         || frame.expected == Some(true) && !since.iter().any(|other| other.expected == Some(true));
     let is_first_error = || frame.error && kept.iter().filter(|other| other.error).count() < KEPT;
-    since.len() < KEPT || is_first_error() || is_first_expected() || (since.len() < 2 * KEPT && is_new())
+    let is_first_own = || {
+        let names = |other: &Frame| (other.user == Some(Whose::Own), other.nonce == Some(Whose::Own));
+        names(frame) != (false, false)
+            && !since.iter().any(|other| other.shape == frame.shape && names(other) == names(frame))
+    };
+    let room = since.len() < 2 * KEPT;
+    since.len() < KEPT || is_first_error() || is_first_expected() || (room && (is_new() || is_first_own()))
 }
 
 #[cfg(test)]
@@ -114,7 +130,7 @@ mod tests {
     fn what_is_declared_reports_no_error() {
         let error = |said| {
             let own = Own { user: "", nonce: "" };
-            remember(0, FrameKind::Text, br#"{"type":"error"}"#, own, said, &Redactor::default()).error
+            remember(0, FrameKind::Text, br#"{"type":"error"}"#, own, &[], said, &Redactor::default()).error
         };
         assert!(error(Said::default()));
         assert!(error(Said { expected: Some(false), harmless: false }));
@@ -132,6 +148,8 @@ mod tests {
             error,
             expected,
             text: Excerpt::default(),
+            user: None,
+            nonce: None,
         };
         let mut kept: Vec<Frame> = (0..KEPT).map(|_| heartbeat(false, None, "heartbeat")).collect();
         assert!(!is_kept(&kept, None, &heartbeat(false, None, "heartbeat")));

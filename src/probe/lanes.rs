@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ballast::Ballast;
@@ -20,6 +20,11 @@ use super::plan::Plan;
 use super::prober::Prober;
 use super::round::run_round;
 use super::spec::RoundSpec;
+
+/// How long a single socket waits for others of its user to be gone.
+const PARTING_TIME: Duration = Duration::from_secs(1);
+/// How long after they have gone it is opened: servers tidy up behind whoever leaves, and that is another race.
+const TIDYING_TIME: Duration = Duration::from_millis(100);
 
 /// A round that was started.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub(super) struct Lanes<'a> {
     ballast: Option<Arc<Ballast>>,
     room: Arc<Semaphore>,
     rooms_of_users: Vec<Arc<Semaphore>>,
+    /// Single sockets have no company of their own user's.
+    singles_apart: bool,
     next_opening: Instant,
     cut: CancellationToken,
 }
@@ -72,6 +79,7 @@ impl<'a> Lanes<'a> {
             ballast: None,
             room: Arc::new(Semaphore::new(plan.limits.sockets_at_once as usize)),
             rooms_of_users: (0..plan.users).map(|_| Arc::new(Semaphore::new(per_user))).collect(),
+            singles_apart: false,
             next_opening: Instant::now(),
             cut: CancellationToken::new(),
         }
@@ -127,9 +135,33 @@ impl<'a> Lanes<'a> {
         permits.extend(Arc::clone(&self.room).acquire_many_owned(total).await.ok());
         for (user, count) in needed {
             let Some(room) = user.and_then(|user| self.rooms_of_users.get(user)) else { continue };
-            permits.extend(Arc::clone(room).acquire_many_owned(count).await.ok());
+            let alone = if spec.stage == Stage::Control { self.whole_room(room).await } else { None };
+            match alone {
+                Some(alone) => permits.push(alone),
+                None => permits.extend(Arc::clone(room).acquire_many_owned(count).await.ok()),
+            }
         }
         permits
+    }
+
+    /// All the room of one user, where single sockets are apart; none where one that hangs takes its share for long.
+    async fn whole_room(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if !self.singles_apart {
+            return None;
+        }
+        let all = self.plan.limits.sockets_per_user;
+        if let Ok(whole) = Arc::clone(room).try_acquire_many_owned(all) {
+            return Some(whole);
+        }
+        let whole = timeout(PARTING_TIME, Arc::clone(room).acquire_many_owned(all)).await.ok()?.ok();
+        let _ = self.cut.run_until_cancelled(sleep(TIDYING_TIME)).await;
+        whole
+    }
+
+    /// From now on a single socket is opened when no other of its user is open: a second one may be what ends the first,
+    /// and then single sockets would seem to fail whoever comes.
+    pub(super) fn part_singles(&mut self) {
+        self.singles_apart = true;
     }
 
     /// Keeps to the openings a second.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::observation::{Observation, Opening, Phase};
+use super::whose::Whose;
 
 /// Frames that come within so many microseconds of a socket's first are its greeting; a shape that is seen twice over a
 /// longer time comes again and again.
@@ -34,6 +35,12 @@ pub struct Learned {
     pub late: BTreeSet<String>,
     /// Kinds of frames that answer; `None` while nothing was sent, or where an answer cannot be told.
     pub answered: Option<BTreeSet<String>>,
+    /// Shapes whose frames name the user that they are for, on every socket: at least two users'.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub of_user: BTreeSet<String>,
+    /// Shapes of answers that hold the nonce of what was sent, on every socket that sent: at least two.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub of_nonce: BTreeSet<String>,
     /// By when everything had come that comes unasked once: microseconds from the 101, at the most.
     pub settled: u64,
     /// How long a socket that sent was open, in microseconds, at the most.
@@ -50,7 +57,7 @@ impl Learned {
         let Some(frame) = frames.get(index) else { return false };
         let Some(kind) = frame.answer_kind() else { return false };
         let known = self.answered.as_ref().is_none_or(|answered| answered.contains(kind));
-        known && self.is_extra(frames, index, kind)
+        known && !self.is_anothers(frame) && self.is_extra(frames, index, kind)
     }
 
     fn is_extra(&self, frames: &[Frame], index: usize, kind: &str) -> bool {
@@ -64,11 +71,37 @@ impl Learned {
         let before = before.map_or(usize::MAX, |before| before as usize);
         let unasked = |index: usize| index < before || !self.is_answer(frames, index);
         let counted = |(index, frame): &(usize, &Frame)| {
-            !self.recurring.contains(frame.shape.as_str()) && unasked(*index)
+            let sent_to_another = *index >= before && self.is_anothers(frame);
+            let recurring = self.recurring.contains(frame.shape.as_str());
+            !recurring && !sent_to_another && !self.is_of_another_user(frame) && unasked(*index)
         };
-        let came = |shape: &str| frames.iter().filter(|frame| frame.shape.as_str() == shape).count();
+        let own = |frame: &&Frame| !self.is_of_another_user(frame);
+        let came = |shape: &str| frames.iter().filter(own).filter(|f| f.shape.as_str() == shape).count();
         frames.iter().enumerate().filter(counted).count() >= self.at_least as usize
             && self.due.iter().all(|(shape, &due)| came(shape) >= due as usize)
+    }
+
+    /// True for a frame of a kind that names the user whom it is for, and names another user of the run.
+    fn is_of_another_user(&self, frame: &Frame) -> bool {
+        frame.user == Some(Whose::Another) && self.of_user.contains(frame.shape.as_str())
+    }
+
+    /// True for a frame that is meant for another user, or answers what another socket sent.
+    fn is_anothers(&self, frame: &Frame) -> bool {
+        let answers_another =
+            frame.nonce == Some(Whose::Another) && self.of_nonce.contains(frame.shape.as_str());
+        answers_another || self.is_of_another_user(frame)
+    }
+
+    /// The first frame that came to this socket and is meant for another. What others sent may have been told to
+    /// everybody before this one had sent anything.
+    pub(crate) fn misdirected<'a>(&self, frames: &'a [Frame], before: Option<u32>) -> Option<&'a Frame> {
+        let before = before.map_or(usize::MAX, |before| before as usize);
+        let mut frames = frames.iter().enumerate();
+        let found = frames.find(|(index, frame)| {
+            self.is_of_another_user(frame) || *index >= before && self.is_anothers(frame)
+        });
+        found.map(|(_, frame)| frame)
     }
 
     /// True when something is due unasked, and all of it came.
@@ -133,6 +166,8 @@ pub fn learn(heard: &[&Observation], talked: &[&Observation]) -> Option<Learned>
         unasked,
         late: sources.iter().flat_map(|o| late_of(o)).collect(),
         answered: None,
+        of_user: of_user(&sources),
+        of_nonce: of_nonce(&talked),
         settled: sources.iter().filter_map(settled).max().unwrap_or(0),
         talked: longest(&talked),
         listened: longest(&heard),
@@ -155,6 +190,45 @@ fn answered(talked: &[&Observation], learned: &Learned) -> Option<BTreeSet<Strin
     };
     let common = talked.iter().map(kinds).reduce(|one, other| &one & &other)?;
     (!common.is_empty()).then_some(common)
+}
+
+/// Shapes of which every frame names its socket's own user, on sockets of at least two users: one user's name may stand
+/// there by chance.
+fn of_user(sources: &[&Observation]) -> BTreeSet<String> {
+    let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut others = BTreeSet::new();
+    for source in sources {
+        for frame in &source.frames {
+            match (frame.user, &source.user) {
+                (Some(Whose::Own), Some(user)) => {
+                    users.entry(frame.shape.as_str()).or_default().insert(user);
+                }
+                _ => {
+                    others.insert(frame.shape.as_str());
+                }
+            }
+        }
+    }
+    let certain = users.into_iter().filter(|(shape, users)| users.len() > 1 && !others.contains(shape));
+    certain.map(|(shape, _)| shape.to_owned()).collect()
+}
+
+/// Shapes of which every frame that came after sending holds its socket's own nonce, on at least two sockets.
+fn of_nonce(talked: &[&Observation]) -> BTreeSet<String> {
+    let mut sockets: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    let mut others = BTreeSet::new();
+    for source in talked {
+        let before = source.sent_after.map_or(usize::MAX, |before| before as usize);
+        for frame in source.frames.iter().skip(before) {
+            if frame.nonce == Some(Whose::Own) {
+                sockets.entry(frame.shape.as_str()).or_default().insert(source.socket);
+            } else {
+                others.insert(frame.shape.as_str());
+            }
+        }
+    }
+    let certain = sockets.into_iter().filter(|(shape, sockets)| sockets.len() > 1 && !others.contains(shape));
+    certain.map(|(shape, _)| shape.to_owned()).collect()
 }
 
 /// Shapes that came in all of them, but for plain text, with their smallest number.

@@ -83,7 +83,8 @@ impl Line<'_> {
             expected: self.matchers.expect.as_ref().map(|matcher| matcher.matches(payload)),
             harmless: self.matchers.harmless.as_ref().is_some_and(|matcher| matcher.matches(payload)),
         };
-        let frame: Frame = frame::remember(now, kind, payload, own, said, &self.prober.redactor);
+        let frame: Frame =
+            frame::remember(now, kind, payload, own, &self.prober.users, said, &self.prober.redactor);
         let pointed = |pointer| {
             let text = frame::pointed(payload, pointer)?;
             Some(Excerpt::new(&self.prober.redactor.redact(&text)))

@@ -48,6 +48,7 @@ mod tickets;
 mod token;
 mod transport;
 mod trial;
+mod whose;
 
 pub use baseline::{Baseline, BaselineEnd, BaselinePlan, Pair};
 pub use calibration::{Calibration, calibrate};
@@ -87,3 +88,4 @@ pub use token::{Purse, TokenError};
 pub(crate) use renewal::Tokens;
 pub use transport::{Address, AddressError, Wire};
 pub(crate) use trial::{Trials, run_trial};
+pub use whose::Whose;

@@ -326,6 +326,8 @@ pub(crate) fn healthy(socket: u32) -> Observation {
         shape: Excerpt::new(shape),
         error: false,
         expected: Some(expected),
+        user: None,
+        nonce: None,
         text: Excerpt::new(text),
     };
     Observation {

@@ -32,6 +32,8 @@ fn observation(went: Went) -> Observation {
         shape: Excerpt::new("hi"),
         error: false,
         expected: None,
+        user: None,
+        nonce: None,
         text: Excerpt::new("hi"),
     };
     let (opening, frames, end) = match went {

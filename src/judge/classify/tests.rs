@@ -4,7 +4,17 @@ use crate::trust::Excerpt;
 
 fn frame(text: &str, error: bool) -> Frame {
     let (shape, text) = (Excerpt::new(text), Excerpt::new(text));
-    Frame { at: 0, kind: FrameKind::Text, size: 1, shape, error, expected: None, text }
+    Frame {
+        at: 0,
+        kind: FrameKind::Text,
+        size: 1,
+        shape,
+        error,
+        expected: None,
+        text,
+        user: None,
+        nonce: None,
+    }
 }
 
 fn closed(code: u16, reason: &str, stalled: Option<u64>) -> Observation {

@@ -54,6 +54,8 @@ fn observation(user: &str, end: Option<EndKind>) -> Observation {
         error: false,
         expected: None,
         text,
+        user: None,
+        nonce: None,
     };
     Observation {
         socket: 1,

@@ -32,6 +32,8 @@ fn held(age_ms: u64, end: Option<EndKind>) -> HeldSocket {
             shape: Excerpt::new("welcome"),
             error: false,
             expected: None,
+            user: None,
+            nonce: None,
             text: Excerpt::new("welcome"),
         }],
         frames_total: 1,

@@ -15,6 +15,8 @@ fn socket(seen: &[(u64, &str)], sent: Option<u32>) -> Observation {
         error: shape == "error",
         expected: None,
         text: Excerpt::default(),
+        user: None,
+        nonce: None,
     });
     let last = seen.iter().map(|seen| seen.0).max().unwrap_or(0);
     Observation {
@@ -141,6 +143,62 @@ fn a_ping_of_engine_io_is_neither_due_nor_an_answer_though_it_comes_once() {
     assert!(!learned.hides_answer(&mute), "it is known for what it is");
     let numbers = socket(&[(0, "json hello"), (2 * SECOND, "number")], Some(1));
     assert_eq!(learn(&[&quiet], &[&numbers, &numbers]).answered, Some(set(&["number"])));
+}
+
+/// The same, by a user, with whom its frames name and whose nonce they hold.
+fn naming(
+    user: &str,
+    number: u32,
+    socket: Observation,
+    whose: &[(Option<Whose>, Option<Whose>)],
+) -> Observation {
+    let mut named = Observation { user: Some(user.to_owned()), socket: number, ..socket };
+    for (frame, &(user, nonce)) in named.frames.iter_mut().zip(whose) {
+        (frame.user, frame.nonce) = (user, nonce);
+    }
+    named
+}
+
+const OWN: Option<Whose> = Some(Whose::Own);
+const ANOTHER: Option<Whose> = Some(Whose::Another);
+
+#[test]
+fn a_greeting_for_another_user_is_not_the_socket_s_own() {
+    let seen = [(0, "json welcome"), (SECOND, "json pong")];
+    let talked = |user, number| naming(user, number, socket(&seen, Some(1)), &[(OWN, None), (None, OWN)]);
+    let heard = naming("alice", 1, socket(&seen[..1], None), &[(OWN, None)]);
+    let learned = learn(&[&heard], &[&talked("bob", 2), &talked("carol", 3)]);
+    assert_eq!((&learned.of_user, &learned.of_nonce), (&set(&["json welcome"]), &set(&["json pong"])));
+    let later = |whose: &[_]| naming("dave", 4, socket(&seen, Some(1)), whose).frames;
+    let wrong_user = later(&[(ANOTHER, None), (None, OWN)]);
+    assert!(!learned.is_greeted(&wrong_user, Some(1)));
+    assert_eq!(learned.misdirected(&wrong_user, Some(1)), wrong_user.first());
+    let wrong_text = later(&[(OWN, None), (None, ANOTHER)]);
+    assert!(learned.is_greeted(&wrong_text, Some(1)) && !learned.is_answer(&wrong_text, 1));
+    assert_eq!(learned.misdirected(&wrong_text, Some(1)), wrong_text.last());
+    // Who is named by nobody's name is no proof of a mistake, and what others sent may be told to everybody.
+    let nobody = later(&[(None, ANOTHER), (None, OWN)]);
+    assert!(learned.is_greeted(&nobody, Some(1)) && learned.is_answer(&nobody, 1));
+    assert_eq!(learned.misdirected(&nobody, Some(1)), None);
+    // One user's name may stand there by chance.
+    assert!(learn(&[&heard], &[&talked("alice", 2), &talked("alice", 3)]).of_user.is_empty());
+}
+
+#[test]
+fn others_that_are_told_of_in_the_same_words_are_in_the_way_of_nobody() {
+    let seen = [(0, "json joined"), (1, "json joined"), (SECOND, "json message"), (SECOND, "json message")];
+    let alone =
+        |user, number| naming(user, number, socket(&[seen[0], seen[2]], Some(1)), &[(OWN, None), (OWN, OWN)]);
+    let heard = naming("alice", 1, socket(&seen[..1], None), &[(OWN, None)]);
+    let learned = learn(&[&heard], &[&alone("bob", 2), &alone("carol", 3)]);
+    let whose = [(ANOTHER, None), (OWN, None), (ANOTHER, ANOTHER), (OWN, OWN)];
+    let crowd = naming("dave", 4, socket(&seen, Some(2)), &whose).frames;
+    assert!(learned.is_greeted(&crowd, Some(2)) && learned.is_answer(&crowd, 3));
+    assert!(!learned.is_greeted(&crowd[..1], None) && !learned.is_answer(&crowd, 2));
+    // A room's history names whoever spoke: there the kind says nothing.
+    let history = naming("alice", 1, socket(&seen[..2], None), &[(ANOTHER, None), (OWN, None)]);
+    assert!(learn(&[&history], &[&alone("bob", 2), &alone("carol", 3)]).of_user.contains("json message"));
+    assert!(!learn(&[&history], &[&alone("bob", 2), &alone("carol", 3)]).of_user.contains("json joined"));
 }
 
 #[test]
