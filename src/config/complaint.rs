@@ -82,7 +82,7 @@ fn is_bare_place(text: &str, (line, column): (usize, usize)) -> bool {
     let before: String = line.chars().take(column.saturating_sub(1)).collect();
     let open = before.trim_end_matches('{');
     let behind: String = line.chars().skip(open.chars().count()).collect();
-    behind.starts_with("{{") && open.matches(['"', '\'']).count() % 2 == 0
+    behind.starts_with("{{") && open.matches(['"', '\'']).count().is_multiple_of(2)
 }
 
 /// Where the first alias is used: the parser gives up on what they stand for without a place.
