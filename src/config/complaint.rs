@@ -36,7 +36,10 @@ pub(crate) fn located(name: &str, text: &str, error: &serde_yaml::Error) -> Conf
     let message = full.split(" at line ").next().unwrap_or_default();
     let message = message.split(" at position ").next().unwrap_or_default();
     let begins_with = at.and_then(|at| character(text, at));
-    let (message, help) = in_our_words(message, begins_with);
+    let (message, help) = match at.filter(|at| is_bare_place(text, *at)) {
+        Some(_) => (BARE_PLACE.0.to_owned(), Some(BARE_PLACE.1.to_owned())),
+        None => in_our_words(message, begins_with),
+    };
     let error = ConfigError::new(message, Some(place));
     match help {
         Some(help) => error.with_help(help),
@@ -65,6 +68,21 @@ fn inside(text: &str, line: usize, column: usize) -> (usize, usize) {
 /// The character at a place.
 fn character(text: &str, (line, column): (usize, usize)) -> Option<char> {
     text.lines().nth(line.checked_sub(1)?)?.chars().nth(column.checked_sub(1)?)
+}
+
+/// What is said of a place that stands outside quotes: YAML takes its braces for keys in keys.
+const BARE_PLACE: (&str, &str) = (
+    "a place {{…}} stands outside quotes, where YAML reads braces as keys",
+    "put the text in quotes: \"{{user}}\"",
+);
+
+/// True where two braces that are opened outside quotes begin at this place, or just before it.
+fn is_bare_place(text: &str, (line, column): (usize, usize)) -> bool {
+    let Some(line) = line.checked_sub(1).and_then(|index| text.lines().nth(index)) else { return false };
+    let before: String = line.chars().take(column.saturating_sub(1)).collect();
+    let open = before.trim_end_matches('{');
+    let behind: String = line.chars().skip(open.chars().count()).collect();
+    behind.starts_with("{{") && open.matches(['"', '\'']).count().is_multiple_of(2)
 }
 
 /// Where the first alias is used: the parser gives up on what they stand for without a place.

@@ -98,6 +98,8 @@ impl SigningKey {
 
 /// What a key in PEM begins with.
 const BEGIN: &str = "-----BEGIN ";
+/// How PEM begins in base64.
+const PEM_IN_BASE64: &str = "LS0tLS1CRUdJ";
 
 /// The key for the library.
 fn read(algorithm: Algorithm, secret: &Secret) -> Result<EncodingKey, Flaw> {
@@ -110,6 +112,10 @@ fn read(algorithm: Algorithm, secret: &Secret) -> Result<EncodingKey, Flaw> {
                 .help("say which it is: `algorithm: RS256` or `algorithm: ES256` under `token:`"))
         }
         Algorithm::Hs256 => Ok(EncodingKey::from_secret(text.as_bytes())),
+        _ if !pem && text.trim_start().starts_with(PEM_IN_BASE64) => {
+            Err(Flaw::new("this is a key in PEM that was put into base64 once more")
+                .help("decode it: JWT_KEY=\"$(base64 -d key.b64)\""))
+        }
         _ if !pem => {
             Err(Flaw::new(format!("this is no private key in PEM, which {} takes", algorithm.name()))
                 .help("it begins with -----BEGIN PRIVATE KEY----- and keeps its line breaks"))
@@ -181,6 +187,8 @@ pub(crate) fn key_id(text: &str) -> Result<String, Flaw> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use jsonwebtoken::decode_header;
 
     use super::*;
@@ -216,6 +224,7 @@ mod tests {
             (Algorithm::Hs256, elliptic_key(), "HS256 signs with a plain secret"),
             (Algorithm::Rs256, elliptic_key(), "RS256 signs with an RSA key"),
             (Algorithm::Es256, "s3cret-that-is-no-pem".to_owned(), "no private key in PEM"),
+            (Algorithm::Es256, STANDARD.encode(elliptic_key()), "put into base64 once more"),
             (Algorithm::Es256, other, "a key on the curve P-256 is due"),
             (
                 Algorithm::Rs256,

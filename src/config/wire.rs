@@ -3,6 +3,8 @@
 //! Takes one text and gives the checked value or a [`Flaw`]. It sends nothing and resolves nothing. The surprising rule:
 //! no message here quotes a header's value, an address or a path, since each may carry a credential.
 
+use serde_json::json;
+
 use super::places;
 use super::settings::Expect;
 use super::template::{Escaping, Template, Values};
@@ -150,11 +152,21 @@ pub(crate) fn heartbeat(text: &str) -> Result<Expect, Flaw> {
     pattern("the expected heartbeat", "frame", text)
 }
 
+/// Texts that have no character in common: what matches all of them tells nothing from anything.
+const UNRELATED: [&str; 3] = ["~", "{\"7\":[]}", "pq"];
+
+/// The flaw of a pattern that matches whatever comes.
+fn whatever(what: &str, each: &str) -> Flaw {
+    Flaw::new(format!("{what} is a pattern that every {each} matches"))
+        .help(format!("write what no other {each} holds, as {{ type: NAME }} or a word of it"))
+}
+
 fn pattern(what: &str, each: &str, text: &str) -> Result<Expect, Flaw> {
     let template = template(text)?;
     if text.trim_start().starts_with(['{', '[']) {
         let filled = template.fill(TRIAL, Escaping::Json);
         return match serde_json::from_str::<serde_json::Value>(&filled) {
+            Ok(json) if json == json!({}) || json == json!([]) => Err(whatever(what, each)),
             Ok(_) => Ok(Expect::JsonSubset(template)),
             Err(error) => Err(Flaw::new(format!("{what} begins like JSON and is none: {error}"))
                 .help("a regular expression that begins with a bracket is written (?:[a-z]+)")),
@@ -165,6 +177,7 @@ fn pattern(what: &str, each: &str, text: &str) -> Result<Expect, Flaw> {
     }
     let filled = template.fill(TRIAL, Escaping::Regex);
     match regex::Regex::new(&filled) {
+        Ok(regex) if UNRELATED.iter().all(|text| regex.is_match(text)) => Err(whatever(what, each)),
         Ok(_) => Ok(Expect::Regex(template)),
         Err(error) => {
             let reason = error.to_string();
@@ -332,6 +345,18 @@ mod tests {
         assert!(expect("[a-z]+").unwrap_err().help.unwrap().contains("(?:[a-z]+)"));
         assert!(expect("po(ng").unwrap_err().message.contains("unclosed group"));
         assert!(expect("").is_err() && send("").is_err());
+    }
+
+    #[test]
+    fn a_pattern_tells_something_from_something() {
+        for all in [".", ".*", ".+", "(?s)^.*$", "a?", "|x", "\\S", "{}", " [] "] {
+            for read in [expect, harmless, heartbeat] {
+                assert!(read(all).unwrap_err().message.contains("every"), "{all}");
+            }
+        }
+        for some in ["^2$", "^.$", "^\\{", "error", r#"{"a":{}}"#, "[1]"] {
+            assert!(harmless(some).is_ok(), "{some}");
+        }
     }
 
     #[test]

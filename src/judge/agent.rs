@@ -157,6 +157,10 @@ fn advice(run: &FlowRun) -> &'static str {
         Ending::Unexpected { .. } => {
             "a strict flow expects every frame: name it under `ignore:`, or leave out `strict`"
         }
+        Ending::Missing { .. } | Ending::TooLong { .. } if run.near.is_some() => {
+            "if a healthy server says what came, mend the step's conditions in revgate.yaml; else see the application's log at \
+             this time"
+        }
         Ending::Missing { .. } | Ending::TooLong { .. } => {
             "if a healthy one takes longer, allow it: `within:` of the step, and of `agent:`, in revgate.yaml"
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::FAILED;
 use crate::probe::{
-    Declared, End, EndKind, Learned, Observation, Opening, Phase, Standing, TcpFailure, standing,
+    Declared, End, EndKind, Frame, Learned, Observation, Opening, Phase, Standing, TcpFailure, standing,
 };
 
 /// Who is answerable for how a socket went.
@@ -216,13 +216,7 @@ fn step(phase: Phase) -> &'static str {
 fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
     let app_fail = |kind, phase, words| finding(Class::AppFail, kind, phase, words);
     if let Some(frame) = observation.frames.iter().find(|frame| frame.error) {
-        let phase = if observation.sent_after.is_some() { Phase::Answer } else { Phase::Greeting };
-        let mut finding = app_fail(Kind::ErrorFrame, phase, format!("error frame \"{}\"", frame.text));
-        if let Some(End { kind: EndKind::CloseFrame { code, reason }, .. }) = early(observation) {
-            finding.code = *code;
-            let _ = write!(finding.words, ", then {}", close_words(*code, reason.as_str()));
-        }
-        return finding;
+        return complained(observation, frame);
     }
     if let Some(end) = early(observation) {
         return declared_close(end, rules).unwrap_or_else(|| ended(observation, end));
@@ -243,6 +237,22 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
             format!("less came unasked than on other sockets; {}", came(observation)),
         ),
     }
+}
+
+/// A frame that reports an error, and the close behind it: whoever names a limit in one of them has reached it.
+fn complained(observation: &Observation, frame: &Frame) -> Finding {
+    let phase = if observation.sent_after.is_some() { Phase::Answer } else { Phase::Greeting };
+    let words = format!("error frame \"{}\"", frame.text);
+    let Some(End { kind: EndKind::CloseFrame { code, reason }, .. }) = early(observation) else {
+        return finding(Class::AppFail, Kind::ErrorFrame, phase, words);
+    };
+    let words = format!("{words}, then {}", close_words(*code, reason.as_str()));
+    // 1013 alone is "try again later": behind an error it may as well be a service that has not started.
+    let named = names_limit(reason.as_str()) || names_limit(frame.text.as_str()) || *code == Some(4429);
+    let limited = named && code.is_some_and(|code| closes_at_limit(code, reason.as_str()));
+    let kind = if limited { Kind::LimitReached } else { Kind::ErrorFrame };
+    let words = if limited { format!("limit reached: {words}") } else { words };
+    Finding { code: *code, ..finding(Class::AppFail, kind, phase, words) }
 }
 
 fn came(observation: &Observation) -> String {

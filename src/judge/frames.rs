@@ -146,7 +146,8 @@ fn counts(seen: &FramesSeen, tried: &[Tried], bystanders: &[Fate]) -> String {
 /// What so many tries cannot show, where all went well.
 fn not_excluded(seen: &FramesSeen, tried: &[Tried]) -> String {
     let sent = if seen.tries == 1 { "1 try".to_owned() } else { format!("{} tries", seen.tries) };
-    let most = clopper_pearson_upper(0, seen.tries, 0.95) * 100.0;
+    // A bound is rounded up.
+    let most = (clopper_pearson_upper(0, seen.tries, 0.95) * 100.0 - 1e-6).ceil();
     let words =
         format!("{sent} of each kind cannot exclude one that does harm in up to {most:.0} % of tries");
     // Only a socket that the front end keeps open is right and not tried again.

@@ -31,7 +31,7 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
             total => format!("; {total} leaks in all"),
         };
         Check::bare(name, Outcome::Fail, format!("{}{more}", words(leak)))
-            .with_help("if these frames may show others, as a list of who is there does, name them under `isolation: shared:`")
+            .with_help(advice(leak))
             .with_help("what it means: revgate explain isolation")
     } else if at_once < 2 && failed {
         let words =
@@ -57,13 +57,26 @@ pub(super) fn isolation(evidence: &Evidence) -> Check {
             String::new()
         } else {
             format!(
-                "; {} marks are shorter than 4 characters, or numbers as a count gives them, and were not looked for",
+                "; {} marks are shorter than 4 characters, or numbered as a count does, and were not looked for",
                 seen.short
             )
         };
         Check::bare(name, Outcome::Pass, format!("{looked}; {at_once} users at once{cut}{short}"))
     };
     check.with_evidence(json!(seen))
+}
+
+/// What to do where it is no leak.
+fn advice(leak: &Leak) -> String {
+    if matches!(leak.mark.as_str(), "nonce" | "user") {
+        return "if these frames may show others, as a list of who is there does, name them under `isolation: shared:`"
+            .to_owned();
+    }
+    let mark = &leak.mark;
+    format!(
+        "if {mark} is nobody's own (a model, a state), name the captures that are: isolation: {{ captures: [NAME] }}; if these \
+         frames may show others, name them under `isolation: shared:`"
+    )
 }
 
 fn several(count: u64, what: &str) -> String {

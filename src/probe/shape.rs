@@ -219,16 +219,24 @@ fn reports_error(object: &Map<String, Value>) -> bool {
     VERDICTS.iter().filter_map(|key| object.get(*key)?.as_str()).any(names_an_error) || has_error(object)
 }
 
-/// True when an `error` member says something.
+/// True when an `error` member says something; counters that stand at zero, or a code 0 without words, do not.
 fn has_error(object: &Map<String, Value>) -> bool {
     ["error", "errors"].iter().filter_map(|key| object.get(*key)).any(|value| match value {
+        Value::Object(members) => members.values().any(says_something),
+        other => says_something(other),
+    })
+}
+
+/// False for what a healthy server writes where an error would stand: nothing, zero, or "none". What is nested says something.
+fn says_something(value: &Value) -> bool {
+    match value {
         Value::Null => false,
         Value::Bool(value) => *value,
-        Value::String(text) => !text.is_empty(),
+        Value::String(text) => !text.is_empty() && !text.eq_ignore_ascii_case("none"),
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
-    })
+    }
 }
 
 /// True for `error`, `ERROR`, `agent_error`, `connection.failed`, `authError`, `reject_subscription`.
@@ -318,6 +326,8 @@ mod tests {
             r#"{"type":"error","message":"x"}"#,
             r#"{"type":"agent_event","data":{"event":"agent_error"}}"#,
             r#"{"error":{"code":4}}"#,
+            r#"{"error":{"code":0,"message":"boom"}}"#,
+            r#"{"errors":{"user":{"id":0}}}"#,
             r#"{"status":"failed"}"#,
             r#"{"type":"connection_error","payload":{}}"#,
             r#"{"identifier":"{}","type":"reject_subscription"}"#,
@@ -333,6 +343,9 @@ mod tests {
         }
         for text in [
             r#"{"type":"pong","error":null}"#,
+            r#"{"type":"metrics","errors":{"total":0,"last":null}}"#,
+            r#"{"type":"pong","error":{"code":0,"message":""}}"#,
+            r#"{"type":"status","error":"None"}"#,
             r#"{"type":"error_reporting"}"#,
             r#"{"level":"error","message":"a line of a log"}"#,
             r#"[{"id":1,"status":"failed"}]"#,

@@ -68,7 +68,7 @@ fn passed_over(evidence: &Evidence) -> Option<String> {
     let seen = evidence.configured.agent.as_ref()?.isolation.as_ref()?;
     let nothing = seen.passed_over > 0 && seen.captures == 0 && evidence.selection.runs(CheckName::Isolation);
     nothing.then(|| {
-        "isolation looked for nothing that was captured: it is shorter than 4 characters, or numbers as a count gives them"
+        "isolation looked for nothing that was captured: it is shorter than 4 characters, or numbered as a count does"
             .to_owned()
     })
 }

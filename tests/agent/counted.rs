@@ -14,9 +14,23 @@ fn numbers_that_count_are_no_leak_whatever_they_begin_with() {
         assert_eq!(outcome, "pass", "{first}\n{document:#}");
         // Nonces and users are looked for, and numbers under the key that they were taken from; of short ones it is said
         // that they are not.
-        let words = "4 marks are shorter than 4 characters, or numbers as a count gives them, and were not looked for";
+        let words =
+            "4 marks are shorter than 4 characters, or numbered as a count does, and were not looked for";
         assert_eq!(summary.contains(words), passed_over, "{first}: {summary}");
     }
+}
+
+#[test]
+fn runs_that_are_counted_for_each_user_apart_are_no_leak() {
+    // Of five users one has a second run.
+    let config = CONFIG.replace("runs: 1", "runs: 3");
+    let backend = Backend::node("fixed", &[("BACKEND_COUNTS_APART", "1")]);
+    let (_, document) = backend.check(&config, &ASKED);
+    assert_eq!(check_of(&document, "isolation").0, "pass", "{document:#}");
+    assert!(check_of(&document, "isolation").1.contains("numbered as a count does"), "{document:#}");
+    let backend = Backend::node("leak", &[("BACKEND_COUNTS_APART", "1")]);
+    let (_, document) = backend.check(&config, &ASKED);
+    assert!(check_of(&document, "isolation").1.contains("got the nonce of gate-user-"), "{document:#}");
 }
 
 #[test]

@@ -183,6 +183,15 @@ const AROUND: &[(&str, &str)] = &[
         "flows: { f: { steps: [ { send: '{{env.API_KEY}}' }, { expect: { type: a } } ] } }\nagent: {}",
         "2:33: flows.f.steps[0].send: the environment variable API_KEY was not read",
     ),
+    (
+        "flows: { f: { steps: [ { expect: { type: a, capture: { run: /r } } }, { send: '{{capture.runn}}' } ] } }",
+        "2:80: flows.f.steps[1].send: {{capture.runn}} is captured nowhere in this flow, did you mean {{capture.run}}?",
+    ),
+    (
+        "api: { endpoints: [ { path: /a/{{user}} } ] }",
+        "2:32: a place {{…}} stands outside quotes, where YAML reads braces as keys",
+    ),
+    ("token: { secret-env: K, claims: { sub: {{user}} } }", "2:41: a place {{…}} stands outside quotes"),
     ("isolation: { flow: x }", "2:20: isolation.flow: there is no flow \"x\""),
     ("isolation: { at-once: 1 }", "2:23: isolation.at-once: \"1\" is too small"),
     ("isolation: { captures: [id] }", "2:25: isolation.captures[0]: the flow captures nothing called"),

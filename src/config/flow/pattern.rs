@@ -13,6 +13,7 @@ use super::super::scalars::{Several, Text};
 use super::super::secrets::{self, Lookup, SecretSource};
 use super::super::signing::LARGEST_SECRET;
 use super::super::sources::{Found, Sources, Spot};
+use super::super::suggest::did_you_mean;
 use super::super::template::{BadPlace, Captured, Escaping, Template, Values};
 use super::super::values::{self, Flaw, quoted};
 use super::model::{Conditions, RuleModel};
@@ -92,7 +93,11 @@ impl Reading<'_> {
         } else {
             let help =
                 format!("capture it in an earlier step: expect: {{ …, capture: {{ {name}: /run_id }} }}");
-            Flaw::new(format!("{{{{capture.{name}}}}} is captured nowhere in this flow")).help(help)
+            let known: Vec<&str> = self.all.iter().map(String::as_str).collect();
+            let guess = did_you_mean(name, &known);
+            let guess =
+                guess.map_or_else(String::new, |guess| format!(", did you mean {{{{capture.{guess}}}}}?"));
+            Flaw::new(format!("{{{{capture.{name}}}}} is captured nowhere in this flow{guess}")).help(help)
         };
         self.error(path, flaw)
     }

@@ -94,3 +94,19 @@ fn a_limit_is_named_and_a_1011_never_excused() {
     assert!(!closes_at_limit(1008, "policy violation"));
     assert!(!closes_at_limit(1011, "connection limit"));
 }
+
+#[test]
+fn an_error_frame_before_a_close_at_a_limit_tells_of_the_limit() {
+    let kind = |said, code, reason| {
+        let mut told = closed(code, reason, None);
+        told.frames.push(frame(said, true));
+        classify(&told, &RULES).kind
+    };
+    let quota = r#"{"type":"error","code":"quota"}"#;
+    assert_eq!(kind(quota, 4429, ""), Kind::LimitReached);
+    assert_eq!(kind(quota, 1008, "too many connections"), Kind::LimitReached);
+    assert_eq!(kind("error: too many sessions", 1013, ""), Kind::LimitReached);
+    assert_eq!(kind("error: supervisor is None", 1013, ""), Kind::ErrorFrame, "not started is no limit");
+    assert_eq!(kind("error: too many sessions", 1011, "limit reached"), Kind::ErrorFrame, "it failed");
+    assert_eq!(kind("error: too many sessions", 1000, ""), Kind::ErrorFrame, "no close at a limit");
+}

@@ -2,7 +2,7 @@
 //!
 //! Takes what came on every socket and what every conversation is known by; gives the leaks and how much was looked at.
 //! Pure. The surprising rule: a captured text that is the same in *every* conversation marks none of them; one that only
-//! some conversations of several users have in common is a leak by itself, unless it is a number that a sequence may give.
+//! some conversations of several users have in common is a leak by itself, unless a sequence may give its number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,6 +128,23 @@ fn is_counted(text: &str) -> bool {
     !is_short(text) && text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A text without its digits, where a sequence may have given these: `run-#` of `run-0007`.
+fn form(text: &str) -> Option<String> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let words = text.split(|c: char| c.is_ascii_digit()).filter(|word| !word.is_empty());
+    (1..12).contains(&digits).then(|| words.collect::<Vec<_>>().join("#"))
+}
+
+/// True where these texts, each beside its user, differ in a short number alone, several users were given the same, and
+/// none was given one twice: whoever counts for each user apart numbers them so, and then they are nobody's, as numbers are.
+fn counts_apart(texts: &[(&str, &str)]) -> bool {
+    let forms: BTreeSet<Option<String>> = texts.iter().map(|(text, _)| form(text)).collect();
+    let given: BTreeSet<&(&str, &str)> = texts.iter().collect();
+    let values: BTreeSet<&str> = texts.iter().map(|(text, _)| *text).collect();
+    let never_twice = given.len() == texts.len();
+    never_twice && values.len() < given.len() && forms.len() == 1 && !forms.contains(&None)
+}
+
 /// The captured texts that mark a conversation wherever they stand. Those of several users that are not everybody's are
 /// leaks. Numbers are looked for at once, at their places.
 fn captures(
@@ -152,10 +169,13 @@ fn captures(
             seen.constant += 1;
             continue;
         }
-        let short = count(values.iter().filter(|value| is_short(value)).count());
-        seen.short += short;
-        seen.passed_over += short;
-        for value in values.into_iter().filter(|value| !is_short(value) && !is_counted(value)) {
+        let given: Vec<(&str, &str)> = texts.iter().map(|(text, held)| (*text, &*held.run.user)).collect();
+        let counted_apart = counts_apart(&given);
+        let short = |value: &&str| is_short(value) || (counted_apart && !is_counted(value));
+        let passed_over = count(values.iter().filter(|value| short(value)).count());
+        seen.short += passed_over;
+        seen.passed_over += passed_over;
+        for value in values.into_iter().filter(|value| !short(value) && !is_counted(value)) {
             let mut holders = texts.iter().filter(|(text, _)| *text == value).map(|(_, held)| *held);
             let Some(first) = holders.next() else { continue };
             for other in holders.filter(|other| other.run.user != first.run.user) {
@@ -241,5 +261,30 @@ fn leak_of(name: &str, text: Excerpt, first: &Held, other: &Held) -> Leak {
         in_close: false,
         in_pieces: false,
         text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts_apart;
+
+    #[test]
+    fn texts_that_are_numbered_for_each_user_apart_are_nobodys() {
+        let apart = [("run-0001", "anna"), ("run-0002", "anna"), ("run-0001", "bert"), ("run-0001", "carl")];
+        assert!(counts_apart(&apart));
+        assert!(counts_apart(&[("9-17", "anna"), ("9-18", "anna"), ("9-17", "bert")]));
+        let all = [("run-0001", "anna"), ("run-0002", "bert"), ("run-0003", "anna")];
+        assert!(!counts_apart(&all), "nobody was given another's");
+    }
+
+    #[test]
+    fn what_is_drawn_or_stays_with_its_user_is_no_count() {
+        let drawn = [("run-a1", "anna"), ("run-b2", "bert"), ("run-a1", "bert")];
+        assert!(!counts_apart(&drawn));
+        let long = [("run-170000000000", "anna"), ("run-170000000001", "bert"), ("run-170000000000", "bert")];
+        assert!(!counts_apart(&long), "a time or a drawn number");
+        let stays = [("acct-1", "anna"), ("acct-1", "anna"), ("acct-2", "bert"), ("acct-1", "bert")];
+        assert!(!counts_apart(&stays), "who counts gives nobody the same twice");
+        assert!(!counts_apart(&[("search", "anna"), ("weather", "bert"), ("search", "bert")]));
     }
 }

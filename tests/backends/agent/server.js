@@ -19,6 +19,7 @@
 // opening: before anything is said; first-frame: behind the first frame; welcome: behind the welcome; pong: behind the answer
 // to a ping; mid-run: behind agent_thinking. The first four concern the upgrades that come once the position was reached
 // on any socket of the same behaviour and position.
+// With BACKEND_COUNTS_APART the first run of every user is `run-0001`.
 // With BACKEND_FIRST_RUN runs are numbered from there on, and their events name the numbers before and behind.
 //
 // BACKEND_DELAY_MS  how long `dies` and `dies-later` take (7000)
@@ -41,6 +42,7 @@ const SOCKETS = ["silent", "abort", "1000", "1008", "1011", "error-1011", "frame
 
 const leaks = mode.startsWith("leak");
 const reached = new Set();
+const runsOf = new Map();
 let latest = null;
 let nextRun = Number(process.env.BACKEND_FIRST_RUN || 0);
 
@@ -119,8 +121,17 @@ function* events(run) {
   yield { type: "agent_completed", data: { ...fields, result: `done: ${request}` } };
 }
 
+/** What a run is called. */
+function nameOfRun(user) {
+  if (process.env.BACKEND_COUNTS_APART) {
+    runsOf.set(user, (runsOf.get(user) || 0) + 1);
+    return `run-${String(runsOf.get(user)).padStart(4, "0")}`;
+  }
+  return nextRun ? nextRun++ : randomUUID();
+}
+
 async function runAgent(socket, user, message) {
-  const run = { id: nextRun ? nextRun++ : randomUUID(), user, request: message.payload.user_request };
+  const run = { id: nameOfRun(user), user, request: message.payload.user_request };
   latest = run;
   let due = [...(leaks ? [] : events(run))];
   if (mode === "wrong-order") due = [due[1], due[0], ...due.slice(2)];
