@@ -280,7 +280,7 @@ pub(super) const WITHOUT_CODE: u16 = 1005;
 fn declared_close(end: &End, rules: &Rules<'_>) -> Option<Finding> {
     let EndKind::CloseFrame { code, reason } = &end.kind else { return None };
     let known = code.unwrap_or(WITHOUT_CODE);
-    let allowed = end.phase == Phase::Hold && rules.closes.contains(&known) && !is_error_code(known);
+    let allowed = end.phase == Phase::Hold && rules.closes.contains(&known) && !FAILED.contains(&known);
     let words = format!("served, then {}, as declared", close_words(*code, reason.as_str()));
     allowed.then(|| Finding { code: *code, ..finding(Class::Ok, Kind::Ok, Phase::Hold, words) })
 }
@@ -336,7 +336,7 @@ fn late_pong(observation: &Observation, end: &End) -> Option<Finding> {
 /// A served socket: only a close with an error code while we close still counts against it.
 fn closing(observation: &Observation) -> Finding {
     match observation.end.as_ref().map(|end| &end.kind) {
-        Some(kind @ EndKind::CloseFrame { code: Some(code), reason }) if is_error_code(*code) => Finding {
+        Some(kind @ EndKind::CloseFrame { code: Some(code), reason }) if FAILED.contains(code) => Finding {
             code: Some(*code),
             keepalive: is_keepalive(kind),
             ..finding(
@@ -348,11 +348,6 @@ fn closing(observation: &Observation) -> Finding {
         },
         _ => finding(Class::Ok, Kind::Ok, Phase::Closing, "served".to_owned()),
     }
-}
-
-/// Codes that say "I failed", whoever closed.
-fn is_error_code(code: u16) -> bool {
-    FAILED.contains(&code)
 }
 
 /// True for a close that client or network can cause: its whole reason says that the server's keepalive ran out. A reason
