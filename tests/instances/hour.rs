@@ -82,22 +82,20 @@ async fn an_hour_of_a_watch_at_a_hundred_times_the_speed_leaves_nothing_behind()
         // The first socket's entry comes with its end.
         sleep(Duration::from_secs(1)).await;
         let first = look(&client, &address).await;
-        let (mut looks, mut sizes) = (0, Vec::new());
+        let mut sizes = Vec::new();
         for third in 1..=3 {
             let until = first + SignedDuration::from_mins(20 * third);
             while look(&client, &address).await < until {
-                looks += 1;
                 sleep(EVERY).await;
             }
             sizes.push(memory(child.id().unwrap()));
         }
-        (looks, sizes)
+        sizes
     };
     let users = join_all((0..USERS).map(|_| converse(place)));
-    let (looks, sizes) = tokio::select! {
+    let sizes = tokio::select! {
         seen = watch => seen,
         _ = users => unreachable!("they do not end"),
     };
-    assert!(looks >= 12, "{looks} looks in an hour");
     assert!(sizes[2] * 10 <= sizes[0] * 11, "{sizes:?} KiB");
 }
