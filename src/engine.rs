@@ -6,6 +6,7 @@
 
 mod access;
 mod baseline;
+mod cleanup;
 mod cold;
 mod configured;
 mod error;
@@ -14,7 +15,9 @@ mod local;
 mod logs;
 mod own_requests;
 mod probing;
+mod ready;
 mod revision_log;
+mod tag_watch;
 mod tagging;
 mod watch;
 
@@ -22,13 +25,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch as channel;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub use error::EngineError;
 pub use interruption::Interrupt;
 
 use crate::cloudrun::{
-    self, AddedTag, Client, ReadyOutcome, TagToAdd,
+    self, AddedTag, Client, TagToAdd,
     wire::{Revision, Service},
 };
 use crate::config::{ApiAccess, CheckName, Choice, ConfiguredChecks, ServiceName, Settings};
@@ -39,11 +44,13 @@ use crate::judge::{
 };
 use crate::probe::{Capacity, Tokens};
 use crate::revision::{
-    AddressPlan, Located, Readiness, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
+    AddressPlan, Located, TrafficSnapshot, choose_address, cold_start, locate, reachable, tag,
 };
-use crate::trust::{Excerpt, Redactor};
+use crate::trust::Redactor;
 
+use self::cleanup::OwnTag;
 use self::interruption::Course;
+use self::tag_watch::TagWatch;
 
 /// How long a service may be in the middle of a change before it is read as it is.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -97,7 +104,13 @@ type Promotable = (Client, TrafficSnapshot);
 /// It could not be found out, and no signal is the reason.
 pub async fn check(settings: &Settings, around: &Surroundings) -> Result<Checked, EngineError> {
     let mut run = Run::new(settings, around);
-    match run.walk().await {
+    let own = run.own.subscribe();
+    let walked = tokio::select! {
+        biased;
+        never = cleanup::tell(around, own) => match never {},
+        walked = run.walk() => walked,
+    };
+    match walked {
         Ok(control) => Ok(Checked { evidence: run.finish(None), control, cut_short: None }),
         Err(error) if around.interrupt.signal().is_some() => {
             Ok(Checked { evidence: run.finish(Some(&error)), control: None, cut_short: Some(error) })
@@ -140,6 +153,12 @@ struct Run<'a> {
     watcher: Option<watch::Watcher>,
     /// How far it is.
     course: Course,
+    /// Cancelled when what is under way must end: a signal came, or the candidate's tag leads elsewhere.
+    cut: CancellationToken,
+    /// Who looks whether the candidate's tag still leads to it.
+    tag_watch: Option<TagWatch>,
+    /// The tag that this run has, or may have, added and not yet taken away.
+    own: channel::Sender<Option<OwnTag>>,
 }
 
 impl<'a> Run<'a> {
@@ -185,6 +204,7 @@ impl<'a> Run<'a> {
             watch: None,
             times: Vec::new(),
             interrupted: None,
+            tag_loss: None,
         };
         let id = format!("{:016x}", rand::random::<u64>());
         Self {
@@ -198,6 +218,9 @@ impl<'a> Run<'a> {
             opponent: None,
             watcher: None,
             course: Course::of(settings),
+            cut: around.interrupt.token().child_token(),
+            tag_watch: None,
+            own: channel::Sender::new(None),
         }
     }
 
@@ -295,31 +318,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn await_ready(&mut self, control: &Control) -> Result<(), EngineError> {
-        let begun = Instant::now();
-        let around = self.around;
-        let patience = if self.settings.dry_run { Duration::ZERO } else { self.settings.deadline };
-        let waiting = cloudrun::await_ready(
-            &control.client,
-            &control.name,
-            &control.located.revision,
-            control.located.serving_percent,
-            patience,
-            |readiness| around.say(Event::Waiting { words: readiness.summary() }),
-        );
-        let outcome = self.unless_interrupted(waiting).await?.map_err(EngineError::Api)?;
-        self.evidence.ready = match outcome {
-            ReadyOutcome::Ready { notes, .. } => ReadyEvidence::Ready { notes },
-            ReadyOutcome::Failed { last, .. } => failed(last),
-            ReadyOutcome::NeverReady { after, last } => {
-                ReadyEvidence::Late { waited_s: after.as_secs(), last: last.summary() }
-            }
-        };
-        self.evidence.times.push((CheckName::Ready, milliseconds(begun.elapsed())));
-        self.tell(|name| name == CheckName::Ready);
-        Ok(())
-    }
-
     /// Finds or makes the candidate's address, probes it, and cleans up. Gives the tag that was added.
     async fn probe_candidate(&mut self, control: &Control) -> Result<Option<AddedTag>, EngineError> {
         self.evidence.target.behind_front_end = true;
@@ -370,23 +368,6 @@ async fn read_settled(
             return Ok((service, client.list_revisions(name).await?));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-}
-
-fn failed(readiness: Readiness) -> ReadyEvidence {
-    match readiness {
-        Readiness::Failed { condition, reason, message, log_uri } => ReadyEvidence::Failed {
-            condition,
-            reason: reason.unwrap_or_else(|| "no reason given".to_owned()),
-            message,
-            log: log_uri,
-        },
-        other => ReadyEvidence::Failed {
-            condition: "Ready".to_owned(),
-            reason: "no reason given".to_owned(),
-            message: Excerpt::new(&other.summary()),
-            log: None,
-        },
     }
 }
 

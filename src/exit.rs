@@ -22,6 +22,8 @@ pub enum Exit {
     Inconclusive,
     /// Traffic is not as it should be: a person must look.
     TrafficAstray,
+    /// SIGHUP, after clean-up.
+    HungUp,
     /// SIGINT, after clean-up.
     Interrupted,
     /// SIGTERM, after clean-up.
@@ -39,6 +41,7 @@ impl Exit {
             Self::Blocked => 10,
             Self::Inconclusive => 11,
             Self::TrafficAstray => 13,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

@@ -16,6 +16,8 @@ mod control;
 mod interrupts;
 #[path = "gate/leftovers.rs"]
 mod leftovers;
+#[path = "gate/lost_tags.rs"]
+mod lost_tags;
 #[path = "gate/parrot.rs"]
 mod parrot;
 #[path = "gate/parts.rs"]
@@ -30,6 +32,8 @@ mod refusals;
 mod repeats;
 #[path = "gate/secrets.rs"]
 mod secrets;
+#[path = "gate/signals.rs"]
+mod signals;
 #[path = "gate/support.rs"]
 mod support;
 #[path = "gate/verdicts.rs"]

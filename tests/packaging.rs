@@ -221,7 +221,7 @@ fn the_action_takes_a_given_binary_instead_of_building_one() {
 
 #[test]
 fn the_action_ends_as_the_binary_ends() {
-    for code in [0, 1, 2, 3, 10, 11, 12, 13, 101, 143] {
+    for code in [0, 1, 2, 3, 10, 11, 12, 13, 101, 129, 143] {
         for command in COMMANDS {
             let output = Runner::with_program_ending(code).run("run", command);
             assert_eq!(output.status.code(), Some(i32::from(code)), "{output:?}");

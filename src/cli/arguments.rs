@@ -10,7 +10,7 @@ Exit codes:
   0   approved                        10  blocked: a check failed
   1   a defect in revgate             11  inconclusive: too little evidence
   2   usage or configuration          13  traffic is not as it should be: look
-  3   could not ask: credentials,     130, 143  interrupted, after clean-up
+  3   could not ask: credentials,     129, 130, 143  signal, after clean-up
       permissions, API, network";
 
 const CHECK_EXAMPLES: &str = "\

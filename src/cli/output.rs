@@ -195,12 +195,20 @@ pub(super) fn report(
     signal: Option<Exit>,
 ) -> Result<Exit, Failure> {
     let exit = signal.unwrap_or_else(|| Exit::from(judgement.verdict));
-    let shown = || show(&Document::new(evidence, judgement).ended(&[], exit), wanted);
+    let told = behind(signal, evidence.interrupted.is_some());
+    let shown = || show(&Document::new(evidence, judgement).ended(&told, exit), wanted);
     match (keep(evidence, wanted), signal) {
         // The code stays the signal's, and what was seen is shown all the same.
         (Err(unwritten), Some(_)) => shown().and(Err(Failure { exit, ..unwritten })),
         (kept, _) => kept.and_then(|()| shown()).map(|()| exit),
     }
+}
+
+/// What is said of a signal that came when the run was over: nothing of it was cut, so its record is a whole one. The code is
+/// the signal's all the same: nothing that was to follow may.
+fn behind(signal: Option<Exit>, cut: bool) -> Vec<String> {
+    let words = "INTERRUPTED  behind the run: what it showed stands, and its record counts; the exit code is the signal's";
+    if signal.is_some() && !cut { vec![words.to_owned()] } else { Vec::new() }
 }
 
 /// Writes the record, where one is wanted.
@@ -261,5 +269,17 @@ fn append(variable: &str, text: &str) {
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
     if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
         let _ = writeln!(std::io::stderr(), "note: {variable} could not be written: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_behind_the_run_is_told_and_one_within_it_is_told_by_its_report() {
+        let told = behind(Some(Exit::Terminated), false);
+        assert!(told[0].starts_with("INTERRUPTED  behind the run: "), "{told:?}");
+        assert!(behind(Some(Exit::Terminated), true).is_empty() && behind(None, false).is_empty());
     }
 }

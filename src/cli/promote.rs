@@ -15,7 +15,7 @@ use crate::config::{ApiAccess, CheckName, Choice, Merged, Purpose, ServiceName};
 use crate::engine::Checked;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, judge};
-use crate::promote::{PromoteError, Promoted, promote};
+use crate::promote::{AFTER_SIGNAL, PromoteError, Promoted, promote};
 use crate::report::Document;
 use crate::revision::{TrafficSnapshot, command, locate};
 use crate::trust::Redactor;
@@ -66,7 +66,8 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         return report(&evidence, &judgement, &wanted, signals.exit());
     };
     keep(&evidence, &wanted)?;
-    let promoted = promote(signals.interrupt.token(), &client, &service, revision, &snapshot).await;
+    let promoting = promote(signals.interrupt.token(), &client, &service, revision, &snapshot);
+    let promoted = signals.telling(wanted.progress, &behind_the_write(&service), promoting).await;
     let (told, exit, failure) = match promoted {
         Ok(promoted) => (words(&promoted), signals.exit().unwrap_or(Exit::Success), None),
         Err(error) => {
@@ -79,6 +80,12 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
     };
     show(&Document::new(&evidence, &judgement).ended(&told, exit), &wanted)?;
     failure.map_or(Ok(exit), Err)
+}
+
+/// What becomes of a signal that comes when a write was begun.
+fn behind_the_write(service: &ServiceName) -> String {
+    let (most, look) = (AFTER_SIGNAL.as_secs(), command::describe(service));
+    format!("what came of the write is looked for: {most} s at most; if it is killed, look yourself: {look}")
 }
 
 /// What a promotion did, a line each.

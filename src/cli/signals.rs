@@ -1,8 +1,20 @@
-//! SIGINT and SIGTERM: the run ends early, cleans up, and then the code says so.
+//! SIGHUP, SIGINT and SIGTERM: the run ends early, cleans up, and then the code says so.
+//!
+//! The surprising rule: a SIGHUP that was ignored when the program began stays ignored: whoever types `nohup` wants the
+//! run to outlive the terminal. Where that cannot be known (there is no `/proc`) a SIGHUP is left to do what it does.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+
+use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
 use crate::engine::Interrupt;
 use crate::exit::Exit;
 use crate::judge::Signal;
+use crate::progress::Manner;
+
+/// What the kernel knows of this process, besides how each signal is dealt with.
+const STATUS: &str = "/proc/self/status";
 
 /// Remembers which signal came first; those that come after it change nothing.
 #[derive(Debug, Clone, Default)]
@@ -13,25 +25,84 @@ pub(super) struct Signals {
 impl Signals {
     /// Listens from now on.
     pub(super) fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let signals = Self::default();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let status = std::fs::read_to_string(STATUS).unwrap_or_default();
+        let heeded = ignores(&status, SignalKind::hangup()) == Some(false);
+        let mut hangup = if heeded { Some(signal(SignalKind::hangup())?) } else { None };
         let heard = signals.interrupt.clone();
         tokio::spawn(async move {
-            heard.by(tokio::select! {
-                _ = interrupt.recv() => Signal::Interrupt,
-                _ = terminate.recv() => Signal::Terminate,
-            });
+            loop {
+                heard.by(tokio::select! {
+                    () = next(hangup.as_mut()) => Signal::Hangup,
+                    () = next(Some(&mut interrupt)) => Signal::Interrupt,
+                    () = next(Some(&mut terminate)) => Signal::Terminate,
+                });
+            }
         });
         Ok(signals)
+    }
+
+    /// Does `work`, and says on standard error what becomes of a signal that comes meanwhile.
+    pub(super) async fn telling<T>(&self, manner: Manner, words: &str, work: impl Future<Output = T>) -> T {
+        let told = async {
+            self.interrupt.token().cancelled().await;
+            if let Some(signal) = self.interrupt.signal().filter(|_| manner != Manner::None) {
+                let _ = writeln!(anstream::stderr(), "note: {signal}: {words}");
+            }
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = told => match never {},
+        }
     }
 
     /// The exit of the signal that came, if one did.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.interrupt.signal().map(|signal| match signal {
+            Signal::Hangup => Exit::HungUp,
             Signal::Interrupt => Exit::Interrupted,
             Signal::Terminate => Exit::Terminated,
         })
+    }
+}
+
+/// The next signal of one kind; never, where nobody listens for it.
+async fn next(listener: Option<&mut Listener>) {
+    let heard = match listener {
+        Some(listener) => listener.recv().await,
+        None => None,
+    };
+    if heard.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether a process with this status ignores a signal; `None` where it does not say.
+fn ignores(status: &str, signal: SignalKind) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    // The first signal has the lowest bit.
+    let bit = u32::try_from(signal.as_raw_value() - 1).ok()?;
+    Some(mask.checked_shr(bit)? & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_told_by_its_bit() {
+        let status = |mask: &str| format!("Name:\trevgate\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+        let hangup = |mask: &str| ignores(&status(mask), SignalKind::hangup());
+        assert_eq!(hangup("0000000000000001"), Some(true));
+        assert_eq!(hangup("0000000000001000"), Some(false), "only SIGPIPE, which Rust ignores");
+        assert_eq!(hangup("0000000000001001"), Some(true));
+        assert_eq!(ignores(&status("0000000000004000"), SignalKind::terminate()), Some(true));
+        assert_eq!(hangup("?"), None);
+        assert_eq!(ignores("Name:\trevgate\n", SignalKind::hangup()), None);
     }
 }

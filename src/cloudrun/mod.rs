@@ -28,7 +28,7 @@ pub use credentials::{CredentialError, id_token};
 pub use error::{About, ApiError};
 pub use ready::{ReadyOutcome, await_ready};
 pub use scaling::Scaling;
-pub use tagging::{AddedTag, TagError, TagToAdd, add_tag, remove_tag, tag_address};
+pub use tagging::{AddedTag, Adding, TagError, TagToAdd, add_tag, remove_tag, tag_address};
 
 pub(crate) use retry::Backoff;
 pub(crate) use write::{WriteError, write_traffic};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::error::{About, ApiError};
@@ -21,6 +21,11 @@ use crate::revision::{command, tag, traffic};
 const TRIES: u32 = 5;
 /// How long a tag that was added is watched at least: a writer who read the service before us writes within that time.
 const WATCH: Duration = Duration::from_secs(1);
+/// How long a tag is looked for of which it is not known whether it was written: a write that was sent may still happen, and a
+/// read right behind one may be stale.
+const LATE: Duration = Duration::from_secs(5);
+/// Pause between two such looks.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long the removal of a tag may take.
 const REMOVAL: Duration = Duration::from_mins(1);
 
@@ -42,10 +47,26 @@ pub struct AddedTag {
     pub name: String,
     /// Its address, as reported.
     pub uri: String,
+    /// The service's generation in which it was seen there.
+    pub generation: i64,
     /// Tags that earlier runs left behind and that were taken away in the same write.
     pub dropped: Vec<String>,
     /// What the reader should know.
     pub notes: Vec<String>,
+}
+
+/// What is known of the adding of a tag that is to be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adding {
+    /// The tag was seen: a read that shows an older state of the service tells nothing of it.
+    Seen {
+        /// The service's generation.
+        generation: i64,
+    },
+    /// It was refused.
+    Refused,
+    /// It may have been written, or may be yet.
+    Unknown,
 }
 
 /// Why a tag could not be added or taken away.
@@ -95,6 +116,15 @@ impl TagError {
         }
     }
 
+    /// What an adding that ended so leaves open.
+    pub fn adding(&self) -> Adding {
+        match self {
+            Self::Taken { .. } => Adding::Refused,
+            Self::NotAdded { cause, .. } if cause.is_refusal() => Adding::Refused,
+            Self::NotAdded { .. } | Self::NotRemoved { .. } => Adding::Unknown,
+        }
+    }
+
     /// What to do, with the command to type.
     pub fn help(&self) -> String {
         match self {
@@ -132,8 +162,8 @@ pub async fn add_tag(
     now: Timestamp,
     deadline: Instant,
 ) -> Result<AddedTag, TagError> {
-    let mut added =
-        AddedTag { name: wanted.name.clone(), uri: String::new(), dropped: vec![], notes: vec![] };
+    let name = wanted.name.clone();
+    let mut added = AddedTag { name, uri: String::new(), generation: 0, dropped: vec![], notes: vec![] };
     let failed = |cause: ApiError| TagError::NotAdded {
         tag: wanted.name.clone(),
         revision: wanted.revision.clone(),
@@ -150,7 +180,7 @@ pub async fn add_tag(
             Err(error) => return Err(failed(error.into_cause())),
         }
         match await_tag(client, service, wanted, deadline).await.map_err(failed)? {
-            Some(uri) => return Ok(AddedTag { uri, ..added }),
+            Some((uri, generation)) => return Ok(AddedTag { uri, generation, ..added }),
             None if tries < TRIES && backoff.sleep(None, deadline).await => {
                 let name = &wanted.name;
                 added.notes.push(format!("the tag {name} was overwritten by another writer and added again"));
@@ -204,13 +234,13 @@ fn contested(written: &Written, before: &Service, service: &ServiceName) -> Opti
     })
 }
 
-/// Waits until the tag has an address and leads to the revision. `None` when the tag has vanished.
+/// Waits until the tag has an address and leads to the revision; with the generation of that state. `None` when the tag has vanished.
 async fn await_tag(
     client: &Client,
     service: &ServiceName,
     wanted: &TagToAdd,
     deadline: Instant,
-) -> Result<Option<String>, ApiError> {
+) -> Result<Option<(String, i64)>, ApiError> {
     let begun = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
     loop {
@@ -220,7 +250,7 @@ async fn await_tag(
         }
         let watched = begun.elapsed() >= WATCH && now.is_settled();
         if let Some(uri) = tag_address(&now, &wanted.name, &wanted.revision).filter(|_| watched) {
-            return Ok(Some(uri.to_owned()));
+            return Ok(Some((uri.to_owned(), now.generation)));
         }
         if !backoff.sleep(None, deadline).await {
             return Err(client.timed_out(about(service), begun.elapsed()));
@@ -234,17 +264,27 @@ pub fn tag_address<'a>(service: &'a Service, tag: &str, revision: &str) -> Optio
     status.uri.as_deref().filter(|_| status.revision.as_deref() == Some(revision))
 }
 
-/// Takes the tag away, and waits until the platform has acted upon it. Nothing happens when it is not there. Tries for
-/// a minute, also while the service is reconciling.
+/// Takes the tag away, and waits until the platform has acted upon it. Nothing happens when it is not there, and where
+/// nobody knows whether it was added, is not there for a while. Tries for a minute, also while the service is reconciling.
 ///
 /// # Errors
 /// It is still there, or that is not known; help names the command to take it away by hand.
-pub async fn remove_tag(client: &Client, service: &ServiceName, tag: &str) -> Result<(), TagError> {
-    let deadline = Instant::now() + REMOVAL;
+pub async fn remove_tag(
+    client: &Client,
+    service: &ServiceName,
+    tag: &str,
+    adding: Adding,
+) -> Result<(), TagError> {
+    let begun = Instant::now();
+    let deadline = begun + REMOVAL;
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
     loop {
-        let cause = match remove_once(client, service, tag, deadline).await {
-            Ok(()) | Err(ApiError::NotFound { .. }) => return Ok(()),
+        let cause = match remove_once(client, service, tag, adding, deadline).await {
+            Ok(Found::Absent) if adding == Adding::Unknown && begun.elapsed() < LATE => {
+                sleep(LOOK).await;
+                continue;
+            }
+            Ok(_) | Err(ApiError::NotFound { .. }) => return Ok(()),
             Err(cause) => cause,
         };
         let passing = cause.is_passing() || matches!(cause, ApiError::OperationFailed { .. });
@@ -258,27 +298,41 @@ pub async fn remove_tag(client: &Client, service: &ServiceName, tag: &str) -> Re
     }
 }
 
+/// What was found of a tag that was to be taken away.
+enum Found {
+    /// Nothing.
+    Absent,
+    /// It was there and is gone.
+    Gone,
+}
+
 /// Reads, writes once and looks whether the tag is gone.
 async fn remove_once(
     client: &Client,
     service: &ServiceName,
     tag: &str,
+    adding: Adding,
     deadline: Instant,
-) -> Result<(), ApiError> {
+) -> Result<Found, ApiError> {
+    let is_there = |now: &Service| traffic::holder(&now.traffic_entries(), tag).is_some();
+    let is_stale =
+        |now: &Service| matches!(adding, Adding::Seen { generation } if now.generation < generation);
     let before = client.get_service(service).await?;
-    let entries = before.traffic_entries();
-    if traffic::holder(&entries, tag).is_none() {
-        return Ok(());
+    if is_stale(&before) {
+        return Err(client.timed_out(about(service), REMOVAL));
     }
-    let asked = traffic::without_tag(&entries, tag);
+    if !is_there(&before) {
+        return Ok(Found::Absent);
+    }
+    let asked = traffic::without_tag(&before.traffic_entries(), tag);
     let cause = match write_traffic(client, service, &before, &asked, deadline).await {
-        Ok(written) if traffic::holder(&written.service.traffic_entries(), tag).is_none() => return Ok(()),
+        Ok(written) if !is_there(&written.service) => return Ok(Found::Gone),
         Ok(_) => client.timed_out(about(service), REMOVAL),
         Err(error) => error.into_cause(),
     };
     // A write whose operation fails for another reason has taken the tag away all the same.
     let now = client.get_service(service).await?;
-    if traffic::holder(&now.traffic_entries(), tag).is_none() { Ok(()) } else { Err(cause) }
+    if is_there(&now) || is_stale(&now) { Err(cause) } else { Ok(Found::Gone) }
 }
 
 fn about(service: &ServiceName) -> About {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::interruption::HANDOVER_TIME;
+use super::interruption::{CLEANUP_TIME, HANDOVER_TIME};
 use super::{Control, EngineError, Run, milliseconds};
 use crate::config::{CheckName, ConfiguredChecks};
 use crate::judge::{ConfiguredEvidence, Part, Window};
@@ -19,9 +19,6 @@ use crate::probe::{
 /// What is run, in this order; `isolation` is seen in the same conversations as `agent`.
 const PARTS: [CheckName; 5] =
     [CheckName::Agent, CheckName::Hold, CheckName::Api, CheckName::Auth, CheckName::Frames];
-
-/// How long conversations that a signal cuts may take in all for their cleanup and their close.
-const CLEANUP_TIME: Duration = Duration::from_secs(5);
 
 /// How often something long is said to be under way.
 const TOLD_EVERY: Duration = Duration::from_secs(30);
@@ -124,25 +121,33 @@ impl Run<'_> {
         let within = if converses { CLEANUP_TIME } else { HANDOVER_TIME };
         let hear = || {
             if converses {
-                self.around.note("interrupted: conversations that are under way are cleaned up");
+                let most = CLEANUP_TIME.as_secs();
+                let words =
+                    format!("interrupted: conversations that are under way are cleaned up: {most} s at most");
+                self.around.note(words);
             }
             cut.cancel();
         };
         let handed_over = self.handing_over(probing, within, hear).await;
-        let ended = match handed_over.and_then(|()| self.heed()) {
-            Err(_) if converses => Err(self.interrupted(seen.agent.as_ref())),
-            ended => ended,
-        };
+        let ended = handed_over.and_then(|()| self.heed());
+        let ended = ended.map_err(|cause| self.with_left(cause, converses, seen.agent.as_ref()));
         self.evidence.configured.add(seen);
         ended
     }
 
-    /// What conversations that a signal cut may have left behind; nothing was `seen` of those that were not over in time.
-    fn interrupted(&self, seen: Option<&AgentSeen>) -> EngineError {
+    /// An end with what it may have left behind.
+    fn with_left(&self, cause: EngineError, converses: bool, seen: Option<&AgentSeen>) -> EngineError {
+        match self.left_by(seen).filter(|_| converses) {
+            Some(left) => EngineError::Conversing { cause: Box::new(cause), left },
+            None => cause,
+        }
+    }
+
+    /// What conversations that were cut may have left behind; nothing was `seen` of those that were not over in time.
+    fn left_by(&self, seen: Option<&AgentSeen>) -> Option<String> {
         let Some(seen) = seen else {
-            let left =
-                format!("the cleanup of its conversations was not over within {} s", CLEANUP_TIME.as_secs());
-            return EngineError::Conversing { left };
+            let most = CLEANUP_TIME.as_secs();
+            return Some(format!("the cleanup of its conversations was not over within {most} s"));
         };
         let under_way = |run: &&FlowRun| run.ending == Ending::Cut && run.started.is_some();
         let cut: Vec<&FlowRun> = seen.runs.iter().filter(under_way).collect();
@@ -151,20 +156,13 @@ impl Run<'_> {
         let own = asked.isolation.as_ref().and_then(|isolation| isolation.own.as_ref()?.flow.as_ref());
         let mut flows = asked.agent.iter().map(|agent| &agent.flow).chain(own);
         if number == 0 {
-            return EngineError::Interrupted;
+            return None;
         }
         if flows.any(|flow| flow.cleanup.is_empty()) {
-            let left = format!("{number} conversations were under way, of a flow without `cleanup:`");
-            return EngineError::Conversing { left };
+            return Some(format!("{number} conversations were under way, of a flow without `cleanup:`"));
         }
-        match undone.first() {
-            None => EngineError::Interrupted,
-            Some(why) => {
-                let left =
-                    format!("the cleanup of {} of {number} conversations was not done: {why}", undone.len());
-                EngineError::Conversing { left }
-            }
-        }
+        let why = undone.first()?;
+        Some(format!("the cleanup of {} of {number} conversations was not done: {why}", undone.len()))
     }
 
     /// Says every now and then that something long is still under way.

@@ -62,9 +62,14 @@ pub enum EngineError {
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
-    /// The run was interrupted in the middle of conversations, and what they began may go on.
-    #[error("interrupted; {left}")]
+    /// The candidate's tag leads elsewhere: what is under way was ended. No run ends with it.
+    #[error("the tag no longer leads to the candidate")]
+    TagLost,
+    /// The run was ended in the middle of conversations, and what they began may go on.
+    #[error("{cause}; {left}")]
     Conversing {
+        /// Why it ended.
+        cause: Box<EngineError>,
         /// What was not cleaned up.
         left: String,
     },
@@ -107,7 +112,7 @@ impl EngineError {
             Self::NoAddress => {
                 "name one: revgate check --project P --region R --service S, or revgate check --url wss://HOST".to_owned()
             }
-            Self::Interrupted => "what this run added was removed: run it again".to_owned(),
+            Self::Interrupted | Self::TagLost => "what this run added was removed: run it again".to_owned(),
             Self::Conversing { .. } => {
                 "see whether the service still works on what they began, and tell the flow how that is ended: \
                  revgate explain agent"
@@ -121,7 +126,7 @@ impl EngineError {
     /// it ended with besides the signal left nothing behind.
     pub(super) fn left(&self) -> Vec<String> {
         match self {
-            Self::Conversing { left } => vec![format!("{left}; {}", self.help())],
+            Self::Conversing { left, .. } => vec![format!("{left}; {}", self.help())],
             Self::TagLeft { cause, left } => {
                 let tag = format!("{left}; {}", left.help());
                 cause.left().into_iter().chain([tag]).collect()
@@ -154,7 +159,10 @@ mod tests {
     #[test]
     fn only_what_is_left_behind_is_left_undone() {
         assert!(EngineError::NoAddress.left().is_empty() && EngineError::Interrupted.left().is_empty());
-        let conversing = EngineError::Conversing { left: "one was under way".to_owned() };
+        let conversing = EngineError::Conversing {
+            cause: Box::new(EngineError::Interrupted),
+            left: "one was under way".to_owned(),
+        };
         assert!(conversing.left()[0].starts_with("one was under way; see whether"), "{conversing:?}");
     }
 }

@@ -7,15 +7,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{EngineError, Run, milliseconds};
 use crate::config::{CheckName, Settings};
 use crate::judge::{Evidence, Interruption, Part, Signal};
+use crate::probe::StopReason;
 
 /// How long what is under way may take to hand over what it has seen: as long as the end of a socket may take, and a little.
 pub(super) const HANDOVER_TIME: Duration = Duration::from_secs(3);
+
+/// How long conversations that are cut may take in all for their cleanup and their close.
+pub(super) const CLEANUP_TIME: Duration = Duration::from_secs(5);
 
 /// Parts that the configuration asks for, in the order in which they run.
 const CONFIGURED: [CheckName; 5] =
@@ -26,18 +31,25 @@ const CONFIGURED: [CheckName; 5] =
 pub struct Interrupt {
     token: CancellationToken,
     first: Arc<OnceLock<(Signal, Instant)>>,
+    latest: Arc<watch::Sender<Option<Signal>>>,
 }
 
 impl Interrupt {
-    /// A signal came now. Only the first one counts.
+    /// A signal came now. Only the first one counts; the others are heard of.
     pub fn by(&self, signal: Signal) {
         let _ = self.first.set((signal, Instant::now()));
+        self.latest.send_replace(Some(signal));
         self.token.cancel();
     }
 
     /// The first signal that came.
     pub fn signal(&self) -> Option<Signal> {
         self.first.get().map(|(signal, _)| *signal)
+    }
+
+    /// The latest signal, again and again.
+    pub(super) fn latest(&self) -> watch::Receiver<Option<Signal>> {
+        self.latest.subscribe()
     }
 
     /// Cancelled by the first signal.
@@ -87,18 +99,18 @@ impl Course {
 }
 
 impl Run<'_> {
-    /// Runs `work` unless the run is interrupted.
+    /// Runs `work` unless what is under way must end.
     pub(super) async fn unless_interrupted<T>(
         &self,
         work: impl Future<Output = T>,
     ) -> Result<T, EngineError> {
         tokio::select! {
             done = work => Ok(done),
-            () = self.around.interrupt.token().cancelled() => Err(EngineError::Interrupted),
+            () = self.cut.cancelled() => Err(self.why_cut()),
         }
     }
 
-    /// Runs `work`. After a signal, of which `hear` tells it, it has so long to hand over what it has seen.
+    /// Runs `work`. Where it must end, of which `hear` tells it, it has so long to hand over what it has seen.
     pub(super) async fn handing_over<T>(
         &self,
         work: impl Future<Output = T>,
@@ -108,14 +120,30 @@ impl Run<'_> {
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return Ok(done),
-            () = self.around.interrupt.token().cancelled() => hear(),
+            () = self.cut.cancelled() => hear(),
         }
-        timeout(within, work).await.map_err(|_| EngineError::Interrupted)
+        timeout(within, work).await.map_err(|_| self.why_cut())
     }
 
-    /// An error where the run is interrupted: to be asked once what was handed over is in the evidence.
+    /// An error where what is under way must end: to be asked once what was handed over is in the evidence.
     pub(super) fn heed(&self) -> Result<(), EngineError> {
-        if self.around.interrupt.token().is_cancelled() { Err(EngineError::Interrupted) } else { Ok(()) }
+        if self.cut.is_cancelled() { Err(self.why_cut()) } else { Ok(()) }
+    }
+
+    /// Why what was under way had to end: a signal counts first, for it ends all.
+    fn why_cut(&self) -> EngineError {
+        match self.around.interrupt.signal() {
+            Some(_) => EngineError::Interrupted,
+            None => EngineError::TagLost,
+        }
+    }
+
+    /// Why a campaign ended: it knows only that it was cut.
+    pub(super) fn told_apart(&self, stopped: StopReason) -> StopReason {
+        match (stopped, self.around.interrupt.signal()) {
+            (StopReason::Interrupted, None) => StopReason::TagLost,
+            (stopped, _) => stopped,
+        }
     }
 
     /// The evidence of a run that is over; of one that a signal ended, with how far it had come and what is left.

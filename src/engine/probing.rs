@@ -100,12 +100,14 @@ impl Run<'_> {
             matches!(self.evidence.identity.address, AddressKind::FreshTag { .. } | AddressKind::Tag { .. });
         let campaign = Campaign::new(prober.clone(), &plan, &mut judge, self.id.clone())
             .halted_by(self.halt())
-            .interrupted_by(self.around.interrupt.token().clone());
+            .interrupted_by(self.cut.clone());
         let running = campaign.run(new_host);
         let Campaigned { rounds, learned, round_trip, stopped, cold } =
             self.handing_over(running, HANDOVER_TIME, || {}).await??;
         // Whoever is interrupted while the log is read has not read it.
         let unread = LogProof::Unread { why: "interrupted".to_owned() };
+        let stopped = self.told_apart(stopped);
+        let cold = cold.map(|stopped| self.told_apart(stopped));
         let needs_log = cold.is_some() && judge.needs_log();
         let log = needs_log.then_some(unread);
         let cold = cold.map(|stopped| ColdEvidence { stopped, log });

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+use super::cleanup::OwnTag;
 use super::{Control, EngineError, Run};
-use crate::cloudrun::{self, AddedTag, TagError, TagToAdd, tag_address};
+use crate::cloudrun::{self, AddedTag, Adding, TagError, TagToAdd};
 use crate::judge::AddressKind;
 use crate::trust::Secret;
 
@@ -18,7 +19,7 @@ use crate::trust::Secret;
 const TAG_TIME: Duration = Duration::from_mins(3);
 
 /// How long a run that was interrupted tries to take its tag away: whoever runs pipelines kills soon after.
-const AFTER_SIGNAL: Duration = Duration::from_secs(20);
+pub(super) const AFTER_SIGNAL: Duration = Duration::from_secs(20);
 
 impl Run<'_> {
     /// Adds a tag, probes its address and takes it away again, on every way out.
@@ -29,15 +30,24 @@ impl Run<'_> {
         id_token: Option<Secret>,
     ) -> Result<AddedTag, EngineError> {
         let (client, service, now) = (&control.client, &control.name, self.around.now());
+        self.own.send_replace(Some(OwnTag { service: service.clone(), tag: wanted.name.clone() }));
         let adding = cloudrun::add_tag(client, service, wanted, now, Instant::now() + TAG_TIME);
         // A signal is heard at once: what was sent already is taken away below.
         let added = match self.unless_interrupted(adding).await {
             Ok(added) => added.map_err(EngineError::from),
             Err(interrupted) => Err(interrupted),
         };
+        let adding = match &added {
+            Ok(added) => Adding::Seen { generation: added.generation },
+            Err(EngineError::Tag(error)) => error.adding(),
+            Err(_) => Adding::Unknown,
+        };
         let done = match added {
             // It is another's, and not ours to take away.
-            Err(EngineError::Tag(taken @ TagError::Taken { .. })) => return Err(taken.into()),
+            Err(EngineError::Tag(taken @ TagError::Taken { .. })) => {
+                self.own.send_replace(None);
+                return Err(taken.into());
+            }
             // It may have been written all the same.
             Err(error) => Err(error),
             Ok(added) => {
@@ -51,14 +61,15 @@ impl Run<'_> {
                 probed.map(|()| added)
             }
         };
-        let removed = self.remove(control, &wanted.name).await;
+        let removed = self.remove(control, &wanted.name, adding).await;
         match (done, removed) {
             (done, Ok(())) => {
+                self.own.send_replace(None);
                 self.around.note(format!("removed tag {}", wanted.name));
                 done
             }
             // Its own failure must not hide the evidence.
-            (Ok(added), Err(left)) if self.heed().is_ok() => {
+            (Ok(added), Err(left)) if self.around.interrupt.signal().is_none() => {
                 self.note_of_target(format!("tag {} was not removed: {left}; {}", added.name, left.help()));
                 Ok(added)
             }
@@ -71,8 +82,8 @@ impl Run<'_> {
     }
 
     /// Takes a tag away; whoever interrupted the run is not kept waiting for an API that hangs.
-    async fn remove(&self, control: &Control, tag: &str) -> Result<(), TagError> {
-        let removing = cloudrun::remove_tag(&control.client, &control.name, tag);
+    async fn remove(&self, control: &Control, tag: &str, adding: Adding) -> Result<(), TagError> {
+        let removing = cloudrun::remove_tag(&control.client, &control.name, tag, adding);
         let kept_waiting = async {
             self.around.interrupt.token().cancelled().await;
             tokio::time::sleep(AFTER_SIGNAL).await;
@@ -91,24 +102,33 @@ impl Run<'_> {
         uri: &str,
         id_token: Option<Secret>,
     ) -> Result<(), EngineError> {
-        self.evidence.identity.before = Some(self.names_candidate(control, tag).await?);
+        let before = self.look_at(control, tag, 0).await?;
+        self.evidence.identity.before = Some(before.named);
         let url = Url::parse(uri).map_err(|_| control.without_address(tag))?;
-        self.probe_watched(control, &url, id_token).await?;
-        // What was seen counts, also where this look fails: it only leaves identity without proof.
-        self.evidence.identity.after = match self.names_candidate(control, tag).await {
-            Ok(names) => Some(names),
-            Err(EngineError::Interrupted) => return Err(EngineError::Interrupted),
-            Err(error) => {
+        self.watch_tag(control, tag, &before);
+        let probed = self.probe_watched(control, &url, id_token).await;
+        let is_over = probed.is_ok();
+        let now = match probed {
+            Ok(()) => self.look_at(control, tag, before.generation).await,
+            Err(error) => Err(error),
+        };
+        self.evidence.tag_loss = self.end_tag_watch(tag, now.as_ref().ok());
+        let is_lost = self.evidence.tag_loss.is_some() && self.around.interrupt.signal().is_none();
+        // What was seen counts, also where the look fails: it only leaves identity without proof.
+        self.evidence.identity.after = match now {
+            Ok(now) => Some(now.named),
+            Err(error) if is_lost => {
+                for words in error.left() {
+                    self.note_of_target(words);
+                }
+                Some(false)
+            }
+            Err(error) if is_over && !matches!(error, EngineError::Interrupted) => {
                 self.note_of_target(format!("the tag could not be read after the probing: {error}"));
                 None
             }
+            Err(error) => return Err(error),
         };
         Ok(())
-    }
-
-    async fn names_candidate(&self, control: &Control, tag: &str) -> Result<bool, EngineError> {
-        let reading = control.client.get_service(&control.name);
-        let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
-        Ok(tag_address(&service, tag, &control.located.revision).is_some())
     }
 }

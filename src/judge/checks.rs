@@ -27,6 +27,7 @@ use super::race::Tests;
 use super::seen::classify;
 use super::sequential::Decision;
 use super::statistics;
+use super::tag_loss;
 use super::watch;
 use crate::config::{CheckName, Pattern};
 use crate::probe::{Calibration, HELD_SOCKETS, Stage, StopReason};
@@ -63,7 +64,8 @@ pub(super) fn check(
         CheckName::Frames => frames::frames(evidence),
         CheckName::Logs => logs::logs(evidence),
     };
-    interruption::held_back(watch::held_back(trimmed(check, evidence), evidence), evidence)
+    let check = tag_loss::held_back(trimmed(check, evidence), evidence);
+    interruption::held_back(watch::held_back(check, evidence), evidence)
 }
 
 /// A check that had fewer at once than were asked for says so, and shows nothing where nothing was left.
@@ -130,6 +132,7 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
         }
         StopReason::Interrupted => ("the run was interrupted", "run it to its end"),
+        StopReason::TagLost => ("the tag no longer led to the candidate", "see identity"),
         StopReason::Held => {
             ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
         }

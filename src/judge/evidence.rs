@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::interruption::Interruption;
 use super::logs::LogsSeen;
+use super::tag_loss::TagLoss;
 use super::watch::Watch;
 use crate::config::{
     Asked, CheckName, Echo, ReadyTokens, Selection, ServiceName, Settings, TokenOrigin, Trimmed,
@@ -60,6 +61,9 @@ pub struct Evidence {
     /// How far it had come when a signal ended it; `None` for a run that went to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<Interruption>,
+    /// How the candidate's tag was lost meanwhile; `None` where it was not, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_loss: Option<TagLoss>,
 }
 
 impl Evidence {

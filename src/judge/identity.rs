@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::check::{Check, Outcome};
 use super::evidence::{AddressKind, Evidence, RequestLog};
+use super::tag_loss;
 use crate::config::{CheckName, Echo};
 
 /// The check.
@@ -20,6 +21,9 @@ pub(super) fn identity(evidence: &Evidence) -> Check {
             "name --project, --region and --service, or leave it out with --skip ready,identity",
         );
     };
+    if let Some(loss) = &evidence.tag_loss {
+        return tag_loss::identity(loss, evidence);
+    }
     let Some(probing) = &evidence.probing else {
         return unproven("nothing was probed".to_owned(), "see the checks above");
     };

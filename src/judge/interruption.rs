@@ -15,6 +15,9 @@ use crate::config::CheckName;
 /// A signal that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
+    /// The end of a terminal or of a connection.
+    #[serde(rename = "SIGHUP")]
+    Hangup,
     /// Ctrl-C.
     #[serde(rename = "SIGINT")]
     Interrupt,
@@ -26,6 +29,7 @@ pub enum Signal {
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Hangup => "SIGHUP",
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
         })
@@ -195,8 +199,9 @@ mod tests {
 
     #[test]
     fn a_signal_is_recorded_by_its_name() {
-        assert_eq!(json!(Signal::Interrupt), json!(Signal::Interrupt.to_string()));
-        assert_eq!(json!(Signal::Terminate), json!(Signal::Terminate.to_string()));
+        for signal in [Signal::Hangup, Signal::Interrupt, Signal::Terminate] {
+            assert_eq!(json!(signal), json!(signal.to_string()));
+        }
         for part in interruption(None, &[]).asked {
             assert_eq!(json!(part), json!(part.name()));
         }

@@ -12,6 +12,7 @@ use super::checks;
 use super::evidence::{Evidence, Probing};
 use super::race::Tests;
 use super::sequential::SettingsError;
+use super::tag_loss;
 use super::tally::Tally;
 use crate::config::CheckName;
 
@@ -59,13 +60,16 @@ pub struct Judgement {
 
 /// Judges a run. An error means that the evidence's settings guarantee nothing (an edited record).
 pub fn judge(evidence: &Evidence) -> Result<Judgement, SettingsError> {
+    let evidence = tag_loss::without_lost(evidence);
+    let evidence = evidence.as_ref();
     let remote = tested(evidence.probing.as_ref(), evidence.target.behind_front_end)?;
     let local = tested(evidence.local.as_ref().and_then(|local| local.probing.as_ref()), false)?;
     let check = |name| checks::check(name, evidence, remote.as_ref(), local.as_ref());
     let checks: Vec<Check> = CheckName::ALL.into_iter().map(check).collect();
     let tally = remote.map(|tests| tests.tally).unwrap_or_default();
     let local_tally = local.map(|tests| tests.tally);
-    let shows_nothing = evidence.dry_run || evidence.interrupted.is_some();
+    let cut = evidence.interrupted.is_some() || evidence.tag_loss.is_some();
+    let shows_nothing = evidence.dry_run || cut;
     Ok(Judgement { verdict: verdict(&checks, shows_nothing), checks, tally, local_tally })
 }
 
@@ -84,7 +88,7 @@ pub(super) fn tested(
 }
 
 /// Worst wins; without `serves` and one of `race` and `agent` there is no approval, and neither is there of a run that shows
-/// nothing: a dry one, and one that a signal ended.
+/// nothing: a dry one, one that a signal ended, and one whose tag was lost.
 fn verdict(checks: &[Check], shows_nothing: bool) -> Verdict {
     let passed = |name| checks.iter().any(|c| c.name == name && c.outcome == Outcome::Pass);
     let shown = passed(CheckName::Serves) && (passed(CheckName::Race) || passed(CheckName::Agent));

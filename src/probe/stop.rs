@@ -33,6 +33,8 @@ pub enum StopReason {
     ServingErrors,
     /// A signal came.
     Interrupted,
+    /// The candidate's tag led elsewhere.
+    TagLost,
     /// As many sockets are held as may be open at once.
     Held,
     /// Single sockets were not served, so that more of them would show nothing.

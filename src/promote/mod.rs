@@ -6,4 +6,4 @@
 
 mod write;
 
-pub use write::{PromoteError, Promoted, promote};
+pub use write::{AFTER_SIGNAL, PromoteError, Promoted, promote};

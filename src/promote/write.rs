@@ -108,7 +108,7 @@ struct Promotion<'a> {
 }
 
 /// How long a promotion that was interrupted after its write is watched: whoever runs pipelines kills soon after.
-const AFTER_SIGNAL: Duration = Duration::from_secs(8);
+pub const AFTER_SIGNAL: Duration = Duration::from_secs(8);
 
 /// Gives `revision` (a short name) all requests by name, in one write; all tags stay. `expected` is the traffic as it
 /// stood when the check began; tags that it ignores do not count as changes.

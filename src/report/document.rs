@@ -27,7 +27,7 @@ pub struct Document<'a> {
     pub verdict: Verdict,
     /// The exit code that it gives.
     pub exit_code: u8,
-    /// What became of the traffic, a line each; empty where no promotion was asked for or reached.
+    /// What became of the traffic, a line each, and of a signal that came when the run was over; empty where there is neither.
     pub promotion: Vec<String>,
     /// The candidate's short name.
     pub revision: Option<&'a str>,
@@ -280,9 +280,15 @@ fn stages(evidence: &Evidence) -> impl Iterator<Item = (bool, &Probing, Rules<'_
     })
 }
 
+/// False for what may not be the candidate's.
+fn counts(evidence: &Evidence, round: &Round) -> bool {
+    evidence.tag_loss.as_ref().is_none_or(|loss| loss.counts(round))
+}
+
 fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
     let rounds = stages(evidence)
-        .flat_map(|(local, probing, rules)| probing.rounds.iter().map(move |round| (local, round, rules)));
+        .flat_map(|(local, probing, rules)| probing.rounds.iter().map(move |round| (local, round, rules)))
+        .filter(|(local, round, _)| *local || counts(evidence, round));
     rounds.into_iter().find_map(|(local, round, rules)| {
         let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
         let failed = findings.len() > 1 && findings.iter().any(|finding| finding.class == Class::AppFail);
@@ -293,7 +299,8 @@ fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
     let mut observed = Vec::new();
     for (local, probing, rules) in stages(evidence) {
-        for round in probing.rounds.iter().filter(|round| round.stage.is_judged()) {
+        let counts = |round: &&Round| round.stage.is_judged() && (local || counts(evidence, round));
+        for round in probing.rounds.iter().filter(counts) {
             observed.extend(round.observations.iter().map(|seen| Observed {
                 local,
                 stage: round.stage,

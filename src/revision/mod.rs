@@ -7,6 +7,7 @@
 mod address;
 mod cold;
 pub mod command;
+mod lead;
 mod locate;
 mod reach;
 mod readiness;
@@ -17,6 +18,7 @@ pub mod traffic;
 
 pub use address::{AddressError, AddressPlan, choose_address};
 pub use cold::cold_start;
+pub use lead::{Lead, lead};
 pub use locate::{CandidateTag, LocateError, Located, Serving, locate};
 pub use reach::{Unreachable, reachable};
 pub use readiness::{Readiness, readiness};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use revgate::cloudrun::{AddedTag, Client, TagError, TagToAdd, add_tag, remove_tag};
+use revgate::cloudrun::{AddedTag, Adding, Client, TagError, TagToAdd, add_tag, remove_tag};
 use revgate::config::Identifier;
 use serde_json::json;
 use tokio::time::Instant;
@@ -26,10 +26,11 @@ async fn adds_a_tag_and_takes_it_away_again() {
     let added = add(&client, "gate-hn3k20f0a").await.unwrap();
     assert_eq!(added.uri, "https://gate-hn3k20f0a---demo-abcdefghij-uc.a.run.app");
     assert_eq!(server.tags(), ["blue", "candidate", "gate-hn3k20f0a"]);
-    remove_tag(&client, &name(), "gate-hn3k20f0a").await.unwrap();
+    let seen = Adding::Seen { generation: added.generation };
+    remove_tag(&client, &name(), "gate-hn3k20f0a", seen).await.unwrap();
     assert_eq!(server.traffic(), usual_traffic());
     let writes = server.writes().len();
-    remove_tag(&client, &name(), "gate-hn3k20f0a").await.unwrap();
+    remove_tag(&client, &name(), "gate-hn3k20f0a", seen).await.unwrap();
     assert_eq!(server.writes().len(), writes, "nothing is written when there is nothing to take away");
 }
 
@@ -57,7 +58,7 @@ async fn conflicts_and_lost_answers_do_not_stop_a_tag() {
         .lock()
         .unwrap()
         .extend([Twist::Refuse(409, conflict.clone()), Twist::Refuse(400, conflict)]);
-    remove_tag(&client, &name(), "gate-hn3k20f0a").await.unwrap();
+    remove_tag(&client, &name(), "gate-hn3k20f0a", Adding::Unknown).await.unwrap();
     assert_eq!(server.tags(), ["blue", "candidate"]);
 }
 
@@ -67,7 +68,7 @@ async fn a_tag_that_cannot_be_taken_away_is_told_with_the_command() {
     add(&client, "gate-hn3k20f0a").await.unwrap();
     let denied = error(403, "PERMISSION_DENIED", "no more");
     server.twists.lock().unwrap().push_back(Twist::Refuse(403, denied));
-    let error = remove_tag(&client, &name(), "gate-hn3k20f0a").await.unwrap_err();
+    let error = remove_tag(&client, &name(), "gate-hn3k20f0a", Adding::Unknown).await.unwrap_err();
     assert!(error.help().contains("--remove-tags=gate-hn3k20f0a --region us-central1"), "{}", error.help());
 }
 
@@ -84,7 +85,7 @@ async fn two_runs_at_once_keep_each_others_tags() {
         let mut tags = server.tags();
         tags.sort();
         assert_eq!(tags, ["blue", "candidate", "gate-hn3k20001", "gate-hn3k20002"]);
-        remove_tag(&client, &name(), "gate-hn3k20001").await.unwrap();
+        remove_tag(&client, &name(), "gate-hn3k20001", Adding::Unknown).await.unwrap();
         assert!(server.tags().contains(&"gate-hn3k20002".to_owned()));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{Ended, PATIENT, QUICK, World, binary, wait_until};
 
 /// A candidate whose sockets never open: a run of it lasts until it is interrupted.
-fn endless(pace: &str) -> World {
+pub(crate) fn endless(pace: &str) -> World {
     let world =
         World::new(&format!("pace: {pace}\nrevisions: [{{created_minutes_ago: 60}}, {{behaviour: hang}}]"));
     world.configure(PATIENT);

@@ -246,12 +246,13 @@ fn a_signal_behind_the_write_says_what_came_of_it() {
     let approved = world.check(&[]);
     assert_eq!(approved.code, 0, "{approved:?}");
     let mut promote = world.revgate("promote");
-    let run = world.start_command(promote.args(["--yes", "--recorded", "run.json"]));
+    let run = world.start_command(promote.args(["--yes", "--recorded", "run.json", "--progress", "plain"]));
     wait_until("the write", || world.writes() == 1);
     run.signal(Signal::INT);
     let ended = run.wait();
     assert_eq!(ended.code, 13, "{ended:?}");
-    for words in ["interrupted behind the write", "help: look", COMMAND] {
+    let told = "note: SIGINT: what came of the write is looked for: 8 s at most";
+    for words in [told, "interrupted behind the write", "help: look", COMMAND] {
         assert!(ended.err.contains(words), "{words:?}\n{ended:?}");
     }
 }

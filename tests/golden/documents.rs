@@ -190,6 +190,7 @@ fn bare() -> Evidence {
         watch: None,
         times: vec![(CheckName::Ready, 8100), (CheckName::Race, 3900)],
         interrupted: None,
+        tag_loss: None,
     }
 }
 

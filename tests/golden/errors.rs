@@ -305,8 +305,8 @@ fn of_a_run_itself() {
         }],
         Settings => [EngineError::Settings(SettingsError::NoStrata)],
         NoAddress => [EngineError::NoAddress],
-        Interrupted => [EngineError::Interrupted],
-        Conversing => [EngineError::Conversing {
+        Interrupted => [EngineError::Interrupted], TagLost => [EngineError::TagLost],
+        Conversing => [EngineError::Conversing { cause: Box::new(EngineError::Interrupted),
             left: "the cleanup of 1 of 3 conversations was not done: run_id was never captured".to_owned(),
         }],
     );

@@ -118,6 +118,7 @@ fn stopped(probing: &Probing) -> (String, String) {
             ("the run was stopped, for the serving revision began to fail", "find out why it did, first")
         }
         Some(StopReason::Interrupted) => ("the run was interrupted", "run it to its end"),
+        Some(StopReason::TagLost) => ("the tag no longer led to the candidate", "see identity"),
         Some(StopReason::Decided) => ("the run ended on another failure", "mend the failed check first"),
         Some(StopReason::Unheard) => ("what comes unasked is not known", "see serves"),
         Some(StopReason::AnswerUntold) => ("an answer cannot be told from what comes unasked", "see serves"),

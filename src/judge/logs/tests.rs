@@ -78,6 +78,7 @@ fn evidence(entries: Vec<Logged>) -> Evidence {
         watch: None,
         times: Vec::new(),
         interrupted: None,
+        tag_loss: None,
     }
 }
 

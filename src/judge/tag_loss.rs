@@ -1,0 +1,108 @@
+//! A tag that led elsewhere while the candidate was probed at its address: what of the run still counts.
+//!
+//! Takes the evidence of such a run and gives what of it is the candidate's for certain: what was over when the tag was
+//! last seen to lead there. The surprising rule: failures behind that count no more than passes do: who took the tag away
+//! broke them, or they are another revision's.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::check::{Check, Outcome};
+use super::evidence::{ConfiguredEvidence, Evidence};
+use super::interruption::Part;
+use crate::config::CheckName;
+use crate::probe::{Round, StopReason};
+use crate::revision::command;
+
+/// How a tag was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagLoss {
+    /// The tag.
+    pub tag: String,
+    /// Short name of the revision that has it now; `None` where nobody has it.
+    pub holder: Option<String>,
+    /// When it was last seen to lead to the candidate, in microseconds since the start of the run; zero where it never was.
+    pub last_seen: u64,
+    /// When it was known to lead elsewhere, in microseconds since the start of the run.
+    pub noticed: u64,
+}
+
+impl TagLoss {
+    /// What became of the tag.
+    pub fn words(&self) -> String {
+        let Self { tag, holder, noticed, .. } = self;
+        let seconds = noticed / 1_000_000;
+        match holder {
+            Some(holder) => {
+                format!("tag {tag} leads to {holder} since somebody moved it, seen at {seconds} s")
+            }
+            None => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
+        }
+    }
+
+    /// True for a round that was over while the tag was seen to lead to the candidate.
+    pub fn counts(&self, round: &Round) -> bool {
+        round.ended <= self.last_seen
+    }
+}
+
+/// The evidence without what may not be the candidate's.
+pub(super) fn without_lost(evidence: &Evidence) -> Cow<'_, Evidence> {
+    let Some(loss) = &evidence.tag_loss else { return Cow::Borrowed(evidence) };
+    let mut kept = evidence.clone();
+    if let Some(probing) = &mut kept.probing {
+        let all = probing.rounds.len();
+        probing.rounds.retain(|round| loss.counts(round));
+        if probing.rounds.len() < all {
+            probing.stopped = StopReason::TagLost;
+            if let Some(cold) = &mut probing.cold {
+                cold.stopped = StopReason::TagLost;
+            }
+        }
+    }
+    let seen = kept.configured;
+    let over = |check: CheckName| {
+        let windows = seen.windows.iter();
+        windows.filter(|w| w.check == check).any(|w| w.ended.saturating_mul(1000) <= loss.last_seen)
+    };
+    kept.configured = ConfiguredEvidence {
+        agent: seen.agent.filter(|_| over(CheckName::Agent)),
+        hold: seen.hold.filter(|_| over(CheckName::Hold)),
+        api: seen.api.filter(|_| over(CheckName::Api)),
+        auth: seen.auth.filter(|_| over(CheckName::Auth)),
+        frames: seen.frames.filter(|_| over(CheckName::Frames)),
+        // What excuses its entries may have been left out.
+        logs: None,
+        windows: seen.windows,
+        trimmed: seen.trimmed,
+        carried: seen.carried,
+    };
+    Cow::Owned(kept)
+}
+
+/// The check `identity` of such a run.
+pub(super) fn identity(loss: &TagLoss, evidence: &Evidence) -> Check {
+    let check = Check::bare(CheckName::Identity, Outcome::Inconclusive, loss.words());
+    let check = check.with_evidence(json!({ "by": "tag", "lost": loss }));
+    match &evidence.target.service {
+        Some(service) => {
+            let who =
+                format!("see who changed the traffic, then run it again: {}", command::describe(service));
+            check.with_help(who)
+        }
+        None => check.with_help("run it again"),
+    }
+}
+
+/// What is not known of the other checks is not for a lack of their own.
+pub(super) fn held_back(check: Check, evidence: &Evidence) -> Check {
+    let Some(loss) = &evidence.tag_loss else { return check };
+    let part = Part::of(check.name);
+    if check.outcome != Outcome::Inconclusive || [Part::Ready, Part::Rounds].contains(&part) {
+        return check;
+    }
+    let words = format!("not run to its end: {}", loss.words());
+    Check::bare(check.name, Outcome::Inconclusive, words).with_help("see identity")
+}
