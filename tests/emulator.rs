@@ -7,6 +7,7 @@ mod emulator {
     mod behaviours;
     mod clock;
     mod control;
+    mod forms;
     mod front;
     mod instances;
     mod knative;

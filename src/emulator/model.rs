@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    faults::Faults,
     front::Zone,
     instance::{Failure, Instances},
     options::Deployment,
@@ -305,6 +306,12 @@ impl Service {
         author.clone_into(&mut self.last_modifier);
         self.progress = Progress::Reconciling;
         self.progress_since = now;
+    }
+
+    /// False where its own URLs are switched off, by the service itself or by a fault.
+    pub(crate) fn has_url(&self, faults: &Faults) -> bool {
+        let switch = self.annotations.get("run.googleapis.com/default-url-disabled").and_then(Value::as_str);
+        !faults.default_uri_disabled && !switch.is_some_and(|switch| switch.eq_ignore_ascii_case("true"))
     }
 
     /// The URL of the service.

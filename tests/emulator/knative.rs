@@ -274,7 +274,15 @@ async fn a_call_for_another_place_is_told_where_this_is() {
     assert_eq!((status, &error["error"]["status"]), (400, &json!("FAILED_PRECONDITION")));
     let message = error["error"]["message"].as_str().unwrap();
     assert!(message.ends_with("revgate emulator --project other --region europe-west1"), "{message}");
-    assert_eq!(raw(&emulator, "GET", &elsewhere.replace("/v1/", "/v2/"), None).await, (200, json!({})));
+    let (status, error) = raw(&emulator, "GET", &elsewhere.replace("/v1/", "/v2/"), None).await;
+    let due = "Permission 'run.services.list' denied on resource 'projects/other/locations/europe-west1' (or resource may not exist).";
+    assert_eq!(
+        (status, &error["error"]["message"]),
+        (403, &json!(due)),
+        "another project is not an empty one"
+    );
+    let region = "/v2/projects/demo-project/locations/europe-west1/services";
+    assert_eq!(raw(&emulator, "GET", region, None).await, (200, json!({})));
 }
 
 #[tokio::test]

@@ -47,4 +47,9 @@ async fn what_the_emulator_denies_is_told_in_googles_words() {
     let said = story.bad("run deploy web --image app:1 --region europe-west1").await;
     assert!(said.contains("revgate emulator --project demo-project --region europe-west1"), "{said}");
     assert_eq!(story.json("run regions list").await[0]["locationId"], "us-central1");
+    assert_eq!(story.json("projects list").await[0]["projectId"], "demo-project");
+    let said = story.bad("run services list --project other").await;
+    assert!(said.contains("Permission 'run.services.list' denied on resource"), "{said}");
+    let said = story.bad("run jobs describe nightly").await;
+    assert!(said.contains("The emulator does not serve GET"), "it says nothing of a job: {said}");
 }

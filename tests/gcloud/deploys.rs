@@ -153,7 +153,23 @@ async fn settings_of_a_deployment_are_read_back_and_async_does_not_wait() {
     );
     assert_eq!(v2["labels"]["team"], "a");
 
+    let line =
+        "run deploy web --image app:1 --port 9000 --startup-probe httpGet.path=/health,periodSeconds=1";
+    story.good(line).await;
+    let shown = story.good("run services describe web").await;
+    assert!(
+        shown.contains("HTTP every 1s") && !shown.contains("None"),
+        "what is not said has a default: {shown}"
+    );
+
     story.good("run deploy web --image app:2 --async").await;
     story.emulator.settled().await;
-    assert_eq!(story.json("run revisions list --service web").await.as_array().unwrap().len(), 2);
+    assert_eq!(story.json("run revisions list --service web").await.as_array().unwrap().len(), 3);
+    let said = story.bad("run deploy web --image app:2 --set-env-vars K_SERVICE=x").await;
+    assert!(
+        said.contains("spec.template.spec.containers[0].env: The following reserved env names"),
+        "{said}"
+    );
+    let said = story.bad("run deploy web --image app:2 --cpu 0.5 --concurrency 7").await;
+    assert!(said.contains("Total cpu < 1 is not supported with concurrency > 1."), "{said}");
 }

@@ -31,6 +31,11 @@ async fn entries_are_read_filtered_and_written() {
     let written = story.json("logging read 'logName:deploys AND severity=NOTICE'").await;
     assert_eq!(written[0]["textPayload"], "web was gated");
     assert!(story.good("logging logs list").await.contains("projects/demo-project/logs/deploys"));
+    let quoted =
+        "resource.labels.\"service_name\"=\"web\" AND httpRequest:* AND httpRequest.latency<\"600s\"";
+    assert_eq!(story.json(&format!("logging read '{quoted}'")).await.as_array().unwrap().len(), 2);
+    story.good("logging logs delete deploys").await;
+    assert!(!story.good("logging logs list").await.contains("logs/deploys"));
     let said = story.bad("logging read 'severity>=LOUD'").await;
     assert!(said.contains("INVALID_ARGUMENT"), "{said}");
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{self, Body},
     extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Response, Uri, header},
 };
@@ -14,7 +14,8 @@ use url::form_urlencoded;
 use super::{
     ApiListener, control, entries,
     error::{ApiError, respond},
-    iam,
+    form::Form,
+    iam, known,
     listener::Cut,
     operations,
     route::{self, Api, Call, Verb},
@@ -27,6 +28,9 @@ use crate::emulator::{
     state::{PROJECT_NUMBER, World},
     state_file::kept,
 };
+
+/// The most bytes of a body.
+const LARGEST_BODY: usize = 10 << 20;
 
 /// Query parameters, as sent.
 pub(crate) type Query = Vec<(String, String)>;
@@ -49,48 +53,87 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response<Body> {
-    if method == Method::CONNECT {
-        return respond(Err(ApiError::invalid(format!(
-            "The emulator is no tunnel to {uri}: a client that asks for one was not told that its API is here. Set what \
-             `revgate emulator env` prints, and http:// endpoints."
-        ))));
-    }
-    // Any page in a browser can send to a loopback port, and what is deployed here may be a command.
-    if headers.get(header::ORIGIN).is_some_and(|origin| !is_local(origin.to_str().unwrap_or_default())) {
-        let message = "The emulator takes no requests from web pages of other hosts.".to_owned();
-        return respond(Err(ApiError::new(403, "PERMISSION_DENIED", message)));
-    }
-    let text = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
-    let Ok(body) = text else {
-        return respond(Err(ApiError::invalid("Invalid JSON payload received.")));
+    let plain = Form::default();
+    let body = match keep_out(&method, &uri, &headers) {
+        Ok(()) => read(&headers, body).await,
+        Err(refusal) => Err(refusal),
     };
-    if is_deeper(&body, DEEPEST) {
-        let message = "Invalid JSON payload received. Message too deep. Max recursion depth reached.";
-        return respond(Err(ApiError::invalid(message)));
-    }
+    let body = match body {
+        Ok(body) => body,
+        Err(refusal) => return respond(Err(refusal), &plain),
+    };
     if let Some(tail) = uri.path().strip_prefix("/__emulator/") {
         let answer = control::answer(&world, &method, tail, body);
-        return respond(once_kept(&world, answer).await);
+        return respond(once_kept(&world, answer).await, &plain);
     }
+    let method = meant(method, &headers);
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     world.lock().remember(ApiRequest { method: method.to_string(), path, body: body.clone() });
     let host = uri
         .host()
         .map(str::to_owned)
         .or_else(|| Some(headers.get(header::HOST)?.to_str().ok()?.split(':').next()?.to_owned()));
+    let query = query(&uri);
+    let form = Form::parse(&query);
     let answer = match route::parse(method.as_str(), host.as_deref().unwrap_or_default(), uri.path()) {
         None => Err(ApiError::no_route(method.as_str(), uri.path())),
-        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers) {
-            Ok(()) => perform(&world, &call, &query(&uri), &body, &cut).await,
+        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers).and(form.clone())
+        {
+            Ok(form) => {
+                let answer = perform(&world, &call, &query, &body, &cut).await;
+                answer.map(|answer| form.shape(answer, call.api == Api::V2 && call.is_of_run()))
+            }
             Err(refusal) => Err(refusal),
         },
     };
     let answer = once_kept(&world, answer).await;
     let latency = world.lock().faults.api_latency;
     world.clock.pass(latency).await;
-    respond(answer)
+    respond(answer, &form.unwrap_or(plain))
+}
+
+/// Refuses what is for nobody here.
+fn keep_out(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    if method == Method::CONNECT {
+        return Err(ApiError::invalid(format!(
+            "The emulator is no tunnel to {uri}: a client that asks for one was not told that its API is here. Set what \
+             `revgate emulator env` prints, and http:// endpoints."
+        )));
+    }
+    // Any page in a browser can send to a loopback port, and what is deployed here may be a command.
+    if headers.get(header::ORIGIN).is_some_and(|origin| !is_local(origin.to_str().unwrap_or_default())) {
+        let message = "The emulator takes no requests from web pages of other hosts.";
+        return Err(ApiError::new(403, "PERMISSION_DENIED", message));
+    }
+    Ok(())
+}
+
+/// The body as JSON; null where there is none.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(ApiError::invalid("The emulator reads no compressed bodies: send it as plain JSON."));
+    }
+    let bytes = body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+        ApiError::invalid(format!("Request payload size exceeds the limit: {LARGEST_BODY} bytes."))
+    })?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let body =
+        serde_json::from_slice(&bytes).map_err(|_| ApiError::invalid("Invalid JSON payload received."))?;
+    if is_deeper(&body, DEEPEST) {
+        let message = "Invalid JSON payload received. Message too deep. Max recursion depth reached.";
+        return Err(ApiError::invalid(message));
+    }
+    Ok(body)
+}
+
+/// The method that is meant: a POST may say that it stands for another, where a proxy lets no other through.
+fn meant(method: Method, headers: &HeaderMap) -> Method {
+    let other = headers.get("x-http-method-override").filter(|_| method == Method::POST);
+    other.and_then(|other| Method::from_bytes(other.as_bytes()).ok()).unwrap_or(method)
 }
 
 /// The answer, as soon as all that it may show is in the file that keeps the state, where there is one.
@@ -138,8 +181,14 @@ async fn perform(
     cut: &Cut,
 ) -> Result<Value, ApiError> {
     let options = &world.options;
-    let known =
-        (call.project == options.project || call.project == PROJECT_NUMBER) && call.region == options.region;
+    let is_own = call.project == options.project || call.project == PROJECT_NUMBER;
+    let known = is_own && call.region == options.region;
+    if call.is_in_project() && !is_own {
+        return Err(elsewhere(world, call, &call.verb));
+    }
+    if call.api == Api::V2 && call.is_of_run() {
+        known::parameters(query)?;
+    }
     match &call.verb {
         Verb::WaitOperation(id) => operations::wait(world, id, body, call.api).await,
         Verb::GetOperation(id) => operations::get(world, id, call.api),
@@ -148,6 +197,8 @@ async fn perform(
         Verb::ListEntries => entries::list(world, body),
         Verb::WriteEntries => entries::write(world, body),
         Verb::ListLogs if known => Ok(entries::logs(world)),
+        Verb::DeleteLog(log) if known => entries::delete_log(world, log),
+        Verb::ListProjects => Ok(iam::projects(world)),
         Verb::GetIamPolicy(name) if known => iam::policy(world, call, name),
         Verb::SetIamPolicy(name) if known => iam::set_policy(world, call, name, body),
         Verb::TestIamPermissions(_) => Ok(iam::permissions(world, body)),
@@ -207,6 +258,9 @@ fn elsewhere(world: &World, call: &Call, verb: &Verb) -> ApiError {
                 if call.project == PROJECT_NUMBER { &options.project } else { &call.project },
             ),
         ),
+        _ if call.project != options.project && call.project != PROJECT_NUMBER => {
+            ApiError::denied(&call.permission().unwrap_or_default(), &call.resource())
+        }
         Verb::GetIamPolicy(name)
         | Verb::SetIamPolicy(name)
         | Verb::UpdateService(name)

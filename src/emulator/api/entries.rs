@@ -96,6 +96,17 @@ pub(crate) fn write(world: &World, body: &Value) -> Result<Value, ApiError> {
     Ok(json!({}))
 }
 
+/// DELETE logs/L: all entries that it has now.
+pub(crate) fn delete_log(world: &World, log: &str) -> Result<Value, ApiError> {
+    // A client that encodes the `%2F` of a log's name once more means the same log.
+    let name = format!("projects/{}/logs/{}", world.options.project, log.replace("%25", "%"));
+    if world.journal.forget(&name) {
+        Ok(json!({}))
+    } else {
+        Err(ApiError::new(404, "NOT_FOUND", "Requested entity was not found."))
+    }
+}
+
 /// GET logs: the names of all logs that have entries.
 pub(crate) fn logs(world: &World) -> Value {
     let lag = world.lock().faults.log_lag;

@@ -6,7 +6,26 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use super::form::Form;
 use crate::emulator::change::Refusal;
+
+/// What Google's APIs have under these paths, and the emulator does not.
+const ELSEWHERE: [&str; 14] = [
+    "authorizeddomains",
+    "buckets",
+    "builds",
+    "configurations",
+    "domainmappings",
+    "executions",
+    "instances",
+    "jobs",
+    "metrics",
+    "routes",
+    "sinks",
+    "tasks",
+    "workerPools",
+    "workerpools",
+];
 
 /// An answer that is an error.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,9 +59,16 @@ impl ApiError {
         Self::new(404, "NOT_FOUND", message)
     }
 
-    /// 404 for a path that the emulator does not serve.
+    /// A path that the emulator does not serve: 404, as of any path that is none, but 400 for one that is the real API's.
+    /// gcloud makes of a 404 that there is no such job, which nobody has looked for.
     pub(crate) fn no_route(method: &str, path: &str) -> Self {
-        Self::new(404, "NOT_FOUND", format!("The emulator does not serve {method} {path}."))
+        let message = format!("The emulator does not serve {method} {path}.");
+        let is_elsewhere = path.split(['/', ':']).any(|word| ELSEWHERE.contains(&word));
+        if is_elsewhere {
+            Self::new(400, "FAILED_PRECONDITION", message)
+        } else {
+            Self::new(404, "NOT_FOUND", message)
+        }
     }
 
     /// 409 for a stale etag.
@@ -130,12 +156,12 @@ impl ApiError {
 }
 
 /// An answer as HTTP, with the headers of Google's API servers.
-pub(crate) fn respond(answer: Result<Value, ApiError>) -> Response<Body> {
+pub(crate) fn respond(answer: Result<Value, ApiError>, form: &Form) -> Response<Body> {
     let (code, body) = match answer {
         Ok(body) => (200, body),
         Err(error) => (error.code, error.body()),
     };
-    let text = format!("{body:#}\n");
+    let text = if form.compact { body.to_string() } else { format!("{body:#}\n") };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

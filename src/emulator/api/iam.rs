@@ -103,6 +103,11 @@ pub(crate) fn permissions(world: &World, body: &Value) -> Value {
     if granted.is_empty() { json!({}) } else { json!({"permissions": granted}) }
 }
 
+/// GET /v1/projects: the one that there is.
+pub(crate) fn projects(world: &World) -> Value {
+    json!({"projects": [project(world)]})
+}
+
 /// GET /v1/projects/P
 pub(crate) fn project(world: &World) -> Value {
     json!({

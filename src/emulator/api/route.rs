@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     DeleteOperation(String),
     /// GET /v1/projects/P/locations
     ListLocations,
+    /// GET /v1/projects
+    ListProjects,
     /// GET /v1/projects/P
     GetProject,
     /// GET /v1/projects/P/services/A
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     WriteEntries,
     /// GET /v2/projects/P/logs
     ListLogs,
+    /// DELETE /v2/projects/P/logs/L
+    DeleteLog(String),
 }
 
 /// Where v1 has what Knative knows.
@@ -90,6 +94,7 @@ pub(crate) fn parse(method: &str, host: &str, path: &str) -> Option<Call> {
     match (method, path) {
         ("POST", "/v2/entries:list") => return made(Api::V2, "", "", Verb::ListEntries),
         ("POST", "/v2/entries:write") => return made(Api::V2, "", "", Verb::WriteEntries),
+        ("GET", "/v1/projects") => return made(Api::V1, "", ANY, Verb::ListProjects),
         _ => {}
     }
     let region = region_of(host).unwrap_or(ANY);
@@ -108,6 +113,9 @@ pub(crate) fn parse(method: &str, host: &str, path: &str) -> Option<Call> {
             made(api, project, region, collection(api, method, rest)?)
         }
         (Api::V2, [project, "logs"]) if method == "GET" => made(api, project, ANY, Verb::ListLogs),
+        (Api::V2, [project, "logs", log]) if method == "DELETE" => {
+            made(api, project, ANY, Verb::DeleteLog((*log).to_owned()))
+        }
         (Api::V1, [project, "locations"]) if method == "GET" => made(api, project, ANY, Verb::ListLocations),
         (Api::V1, [project, "services", name]) if method == "GET" => {
             made(api, project, ANY, Verb::GetUsage((*name).to_owned()))
@@ -180,6 +188,16 @@ impl Call {
         self
     }
 
+    /// True when it names its project in the path.
+    pub(crate) fn is_in_project(&self) -> bool {
+        !matches!(self.verb, Verb::ListEntries | Verb::WriteEntries | Verb::ListProjects)
+    }
+
+    /// True for a call of Cloud Run itself.
+    pub(crate) fn is_of_run(&self) -> bool {
+        self.is_in_project() && self.permission().is_none_or(|permission| permission.starts_with("run."))
+    }
+
     /// The name by which faults speak of it; `run.` before it is the permission.
     pub(crate) fn method(&self) -> &'static str {
         match self.verb {
@@ -199,23 +217,26 @@ impl Call {
             Verb::ListOperations => "operations.list",
             Verb::DeleteOperation(_) => "operations.delete",
             Verb::ListLocations => "locations.list",
+            Verb::ListProjects => "projects.list",
             Verb::GetProject => "projects.get",
             Verb::GetUsage(_) | Verb::ListUsage | Verb::Enable => "services.usage",
             Verb::ListEntries => "entries.list",
             Verb::WriteEntries => "entries.write",
             Verb::ListLogs => "logs.list",
+            Verb::DeleteLog(_) => "logs.delete",
         }
     }
 
-    /// The permission that it needs; `None` for the one call that needs none.
+    /// The permission that it needs; `None` for the two calls that need none.
     pub(crate) fn permission(&self) -> Option<String> {
         let own = |name: &str| Some(name.to_owned());
         match self.verb {
-            Verb::TestIamPermissions(_) => None,
+            Verb::TestIamPermissions(_) | Verb::ListProjects => None,
             Verb::WaitOperation(_) => own("run.operations.get"),
             Verb::ListEntries => own("logging.logEntries.list"),
             Verb::WriteEntries => own("logging.logEntries.create"),
             Verb::ListLogs => own("logging.logs.list"),
+            Verb::DeleteLog(_) => own("logging.logs.delete"),
             Verb::GetProject => own("resourcemanager.projects.get"),
             Verb::GetUsage(_) => own("serviceusage.services.get"),
             Verb::ListUsage => own("serviceusage.services.list"),
@@ -233,6 +254,8 @@ impl Call {
         match &self.verb {
             Verb::ListServices | Verb::CreateService | Verb::ListOperations => location,
             Verb::ListEntries | Verb::WriteEntries => "entries".to_owned(),
+            Verb::ListProjects => "projects".to_owned(),
+            Verb::DeleteLog(log) => format!("projects/{}/logs/{log}", self.project),
             Verb::ListLogs
             | Verb::GetProject
             | Verb::GetUsage(_)
@@ -306,6 +329,7 @@ mod tests {
         assert_eq!(verb("/v1/projects/p/services"), Some(Verb::ListUsage));
         let enable = parse("POST", "h", "/v1/projects/p/services/run.googleapis.com:enable");
         assert_eq!(enable.map(|call| call.verb), Some(Verb::Enable));
-        assert_eq!(verb("/v1/projects"), None);
+        assert_eq!(verb("/v1/projects"), Some(Verb::ListProjects));
+        assert_eq!(verb("/v1/projects/p/l"), None);
     }
 }

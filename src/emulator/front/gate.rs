@@ -96,7 +96,7 @@ fn keep_out(world: &World, service: &Service, faults: &Faults, head: &Head) -> R
     // Whoever comes over loopback comes, for a rehearsal, from the internet.
     let open =
         faults.ingress == Ingress::All && says("run.googleapis.com/ingress").is_none_or(|to| to == "all");
-    if !open || faults.default_uri_disabled || switched("run.googleapis.com/default-url-disabled") {
+    if !open || !service.has_url(faults) {
         return Err(Page::Ingress);
     }
     if faults.iap || switched("run.googleapis.com/iap-enabled") {

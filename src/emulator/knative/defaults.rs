@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PORT, annotations::is_hidden, integer};
+use super::{PORT, annotations::is_hidden, integer, limits::is_below_one_cpu};
 
 /// Which start-up probe a revision has: a label of the platform's.
 const PROBE: &str = "run.googleapis.com/startupProbeType";
@@ -40,7 +40,9 @@ pub(crate) fn completed(template: &Value, project_number: &str) -> Value {
 
 /// Says what is missing; gives whether the start-up probe is the platform's own.
 fn complete_spec(spec: &mut Map<String, Value>, project_number: &str) -> bool {
-    for (key, default) in [("containerConcurrency", 80), ("timeoutSeconds", 300)] {
+    let containers = spec.get("containers").and_then(Value::as_array);
+    let at_once = if containers.is_some_and(|containers| is_below_one_cpu(containers)) { 1 } else { 80 };
+    for (key, default) in [("containerConcurrency", at_once), ("timeoutSeconds", 300)] {
         let said = spec.get(key).and_then(integer).filter(|number| *number > 0).unwrap_or(default);
         spec.insert(key.to_owned(), json!(said));
     }
@@ -71,7 +73,33 @@ fn complete_spec(spec: &mut Map<String, Value>, project_number: &str) -> bool {
         first.entry("name").or_insert_with(|| json!("http1"));
         first.insert("containerPort".to_owned(), json!(port));
     }
-    complete_probe(container, port)
+    let is_default = complete_startup_probe(container, port);
+    for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+        let port = container.get("ports").and_then(|ports| ports.pointer("/0/containerPort")).cloned();
+        for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            if let Some(probe) = container.get_mut(kind).and_then(Value::as_object_mut) {
+                complete_probe(probe, port.as_ref());
+            }
+        }
+    }
+    is_default
+}
+
+/// What a probe does not say; `port` is its container's.
+fn complete_probe(probe: &mut Map<String, Value>, port: Option<&Value>) {
+    for (key, default) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("failureThreshold", 3)] {
+        let said = probe.get(key).and_then(integer).filter(|number| *number > 0).unwrap_or(default);
+        probe.insert(key.to_owned(), json!(said));
+    }
+    for kind in ["httpGet", "tcpSocket", "grpc"] {
+        let Some(asked) = probe.get_mut(kind).and_then(Value::as_object_mut) else { continue };
+        if kind == "httpGet" {
+            asked.entry("path").or_insert_with(|| json!("/"));
+        }
+        if let Some(port) = port {
+            asked.entry("port").or_insert_with(|| port.clone());
+        }
+    }
 }
 
 /// What an image is called, without its repository, tag and digest; the platform names a container after it.
@@ -81,7 +109,7 @@ fn image_name(image: &str) -> &str {
 }
 
 /// A probe that differs from the platform's own by its port only is the platform's own, for another port.
-fn complete_probe(container: &mut Map<String, Value>, port: u64) -> bool {
+fn complete_startup_probe(container: &mut Map<String, Value>, port: u64) -> bool {
     let default = |port: &Value| {
         json!({
             "timeoutSeconds": 240, "periodSeconds": 240, "failureThreshold": 1, "tcpSocket": {"port": port},
@@ -138,6 +166,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn less_than_a_cpu_takes_one_request_at_a_time() {
+        let at_once = |cpu: &str| {
+            let container = json!({"image": "i", "resources": {"limits": {"cpu": cpu}}});
+            let both = [container.clone(), container];
+            let one = completed(&json!({"spec": {"containers": [both[0]]}}), "7");
+            let two = completed(&json!({"spec": {"containers": both}}), "7");
+            [one, two].map(|template| template["spec"]["containerConcurrency"].clone())
+        };
+        assert_eq!(at_once("500m"), [json!(1), json!(80)], "both together have one");
+        assert_eq!(at_once("1"), [json!(80), json!(80)]);
+    }
+
+    #[test]
     fn what_is_read_back_is_the_same_configuration() {
         let sent = json!({"metadata": {"name": "", "labels": {"a": "b"}}, "spec": {"containers": [{"image": "i", "env": []}]}});
         let kept = completed(&sent, "7");
@@ -159,7 +200,10 @@ mod tests {
         let moved = container(9000, default["spec"]["containers"][0]["startupProbe"].clone());
         assert_eq!(moved["spec"]["containers"][0]["startupProbe"]["tcpSocket"]["port"], 9000);
         let own = container(9000, json!({"httpGet": {"path": "/ready"}}));
-        assert_eq!(own["spec"]["containers"][0]["startupProbe"], json!({"httpGet": {"path": "/ready"}}));
+        let due = json!({
+            "httpGet": {"path": "/ready", "port": 9000}, "timeoutSeconds": 1, "periodSeconds": 10, "failureThreshold": 3,
+        });
+        assert_eq!(own["spec"]["containers"][0]["startupProbe"], due, "what it does not say is said");
         assert_eq!(
             (&moved["metadata"]["labels"][PROBE], &own["metadata"]["labels"][PROBE]),
             (&json!("Default"), &json!("Custom"))

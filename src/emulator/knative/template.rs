@@ -150,6 +150,7 @@ mod tests {
             "volumes": [
                 {"name": "v", "secret": {"secret": "s", "items": [{"version": "1", "path": "p"}]}},
                 {"name": "g", "gcs": {"bucket": "b", "readOnly": true}},
+                {"name": "m", "emptyDir": {"medium": "MEMORY", "sizeLimit": "1Mi"}},
                 {"name": "sql", "cloudSqlInstance": {"instances": ["p:r:i"]}},
             ],
             "revision": "demo-x",
@@ -161,6 +162,7 @@ mod tests {
             json!({"name": "s", "key": "latest"})
         );
         assert_eq!(v1["metadata"]["annotations"]["run.googleapis.com/cpu-throttling"], "false");
+        assert_eq!(v1["spec"]["volumes"][2]["emptyDir"]["medium"], "Memory", "Kubernetes writes it so");
         assert_eq!(v1["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"], "7");
         assert_eq!(v1["spec"]["timeoutSeconds"], 60);
         assert_eq!(template_to_v2(&v1), v2);

@@ -25,6 +25,11 @@ pub(super) fn from_v2(
             rename_items(&mut secret, "version", "key");
             volume.insert("secret".to_owned(), Value::Object(secret));
         }
+        if let Some(medium) = volume.get_mut("emptyDir").and_then(|place| place.get_mut("medium"))
+            && (*medium == "MEMORY" || *medium == 1)
+        {
+            *medium = json!("Memory");
+        }
         if let Some(bucket) = volume.shift_remove("gcs") {
             let mut driver =
                 json!({"driver": BUCKETS, "volumeAttributes": {"bucketName": bucket.get("bucket")}});
@@ -51,6 +56,9 @@ pub(super) fn to_v2(volumes: Option<Value>, annotations: &Map<String, Value>) ->
                 rename(&mut secret, "secretName", "secret");
                 rename_items(&mut secret, "key", "version");
                 volume.insert("secret".to_owned(), Value::Object(secret));
+            }
+            if let Some(medium) = volume.get_mut("emptyDir").and_then(|place| place.get_mut("medium")) {
+                *medium = json!(medium.as_str().unwrap_or_default().to_ascii_uppercase());
             }
             if volume.get("csi").is_some_and(|driver| driver["driver"] == BUCKETS)
                 && let Some(driver) = volume.shift_remove("csi")

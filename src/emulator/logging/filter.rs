@@ -209,9 +209,9 @@ mod tests {
         json!({
             "logName": "projects/p/logs/run.googleapis.com%2Frequests", "severity": "WARNING",
             "timestamp": "2026-11-23T20:28:12.000000Z", "textPayload": "Starting new instance. Reason: AUTOSCALING",
-            "httpRequest": {"status": 429, "userAgent": "revgate/0.1.0 (abc-7)"},
+            "httpRequest": {"status": 429, "latency": "10.250000s", "userAgent": "revgate/0.1.0 (abc-7)"},
             "resource": {"type": "cloud_run_revision", "labels": {"service_name": "s", "revision_name": "s-1"}},
-            "labels": {"instanceId": "00ab"}, "jsonPayload": {"list": [{"name": "a"}, {"name": "b"}]},
+            "labels": {"instanceId": "00ab", "run.googleapis.com/x": "y"}, "traceSampled": true, "jsonPayload": {"list": [{"name": "a"}, {"name": "b"}]},
         })
     }
 
@@ -251,6 +251,16 @@ mod tests {
             ("timestamp>=\"2026-11-23\" timestamp<\"2026-11-24\"", true),
             ("jsonPayload.list.name=b AND jsonPayload.list.name=a", true),
             ("jsonPayload.list.name=c", false),
+            ("labels.\"run.googleapis.com/x\"=y -labels.\"run.googleapis.com/x\"=z", true),
+            ("labels.\"run.googleapis.com/x\"=(a OR b)", false),
+            ("resource.labels.\"service_name\"=s resource.\"labels\".service_name=s", true),
+            ("labels.run.googleapis.com/x=y", false),
+            ("httpRequest:* labels.instanceId:* severity:*", true),
+            ("protoPayload:*", false),
+            ("httpRequest.referer:*", false),
+            ("httpRequest.latency>\"2s\" httpRequest.latency<=10.5s", true),
+            ("httpRequest.latency>11s", false),
+            ("operation.id=o OR sourceLocation.file=f OR traceSampled=true", true),
         ] {
             assert_eq!(Filter::parse(text).map(|filter| filter.admits(&entry())), Ok(due), "{text}");
         }

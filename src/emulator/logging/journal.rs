@@ -198,10 +198,26 @@ impl Journal {
         entry.entry("insertId").or_insert_with(|| json!(self.id()));
         entry.entry("timestamp").or_insert_with(|| json!(now));
         entry.insert("receiveTimestamp".to_owned(), json!(now));
-        entry
-            .entry("resource")
-            .or_insert_with(|| json!({"type": "global", "labels": {"project_id": self.project}}));
+        let resource = entry.entry("resource").or_insert_with(|| json!({"type": "global"}));
+        if let Some(resource) = resource.as_object_mut() {
+            let labels = resource.entry("labels").or_insert_with(|| json!({}));
+            labels.as_object_mut().map(|labels| labels.entry("project_id").or_insert(json!(self.project)));
+        }
         self.keep(Value::Object(entry));
+    }
+
+    /// Drops the entries of a log; false where it has none.
+    pub(crate) fn forget(&self, log: &str) -> bool {
+        let mut entries = self.lock();
+        let before = entries.kept.len();
+        entries.kept.retain(|entry| {
+            let whole = entry.kept.clone().unpacked();
+            whole.get("logName").and_then(Value::as_str) != Some(log)
+        });
+        // They count as those that went before, so that pages begin where they would have.
+        let forgotten = before - entries.kept.len();
+        entries.gone += forgotten;
+        forgotten > 0
     }
 
     /// The entries in the order of their writing that were written at least `lag` ago, and how many there ever were up to

@@ -288,7 +288,10 @@ def settings():
     container.resources.cpu_idle = False
     container.resources.startup_cpu_boost = True
     container.volume_mounts = [run_v2.VolumeMount(name="scratch", mount_path="/scratch")]
-    container.liveness_probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path="/health"), period_seconds=10)
+    # The platform says what a probe leaves out, so that one says all of it.
+    container.liveness_probe = run_v2.Probe(
+        http_get=run_v2.HTTPGetAction(path="/health", port=8080), period_seconds=10, timeout_seconds=2, failure_threshold=3
+    )
     made = update(service, mask=["template"]).result(timeout=PATIENCE).template
     sent, came = (json_format.MessageToDict(run_v2.RevisionTemplate.pb(one)) for one in (template, made))
     return {"different": sorted(key for key in {*sent, *came} if sent.get(key) != came.get(key))}

@@ -65,7 +65,7 @@ fn annotations(service: &Service, faults: &Faults) -> Map<String, Value> {
     if let Some(operation) = &service.operation {
         put("run.googleapis.com/operation-id", json!(operation));
     }
-    if !faults.default_uri_disabled {
+    if service.has_url(faults) {
         put("run.googleapis.com/urls", json!(json!(service.urls()).to_string()));
     }
     let asked = annotations.get(INGRESS).and_then(Value::as_str).unwrap_or("all").to_owned();
@@ -92,7 +92,7 @@ fn status(service: &Service, faults: &Faults) -> Value {
             status[key] = json!(revision);
         }
     }
-    let url = |tag: &String| if faults.default_uri_disabled { None } else { service.tag_url(tag) };
+    let url = |tag: &String| if service.has_url(faults) { service.tag_url(tag) } else { None };
     let latest = service.latest_routed.as_deref();
     let traffic: Vec<Value> = service
         .routed
@@ -102,7 +102,7 @@ fn status(service: &Service, faults: &Faults) -> Value {
     if !traffic.is_empty() {
         status["traffic"] = Value::Array(traffic);
     }
-    if !faults.default_uri_disabled {
+    if service.has_url(faults) {
         status["url"] = json!(service.url());
         status["address"] = json!({"url": service.url()});
     }

@@ -18,7 +18,7 @@ use crate::emulator::{
         write::{self, How, Written},
     },
     change::Change,
-    knative::completed,
+    knative::{Words, completed, violation},
     state::{PROJECT_NUMBER, World},
     traffic,
 };
@@ -84,12 +84,16 @@ fn change(body: &Value) -> Result<Change, ApiError> {
     };
     let version = body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
     let template = body.pointer("/spec/template").cloned().unwrap_or_else(|| json!({}));
+    let template = completed(&template, PROJECT_NUMBER);
+    if let Some(said) = violation(&template, Words::V1) {
+        return Err(ApiError::invalid(said));
+    }
     let traffic = traffic::parse_v1(body.pointer("/spec/traffic")).map_err(ApiError::invalid)?;
     Ok(Change {
         version: version.filter(|version| !version.is_empty()).map(version_in),
         labels: Some(without(metadata("labels"), &[LOCATION])),
         annotations: Some(without(metadata("annotations"), &OWN_ANNOTATIONS)),
-        template: Some(completed(&template, PROJECT_NUMBER)),
+        template: Some(template),
         traffic: Some(traffic),
     })
 }

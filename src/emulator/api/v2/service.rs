@@ -68,7 +68,7 @@ fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<St
     if !service.routed.is_empty() {
         put("trafficStatuses", Value::Array(statuses(service, faults)));
     }
-    if !faults.default_uri_disabled {
+    if service.has_url(faults) {
         put("uri", json!(service.url()));
         put("urls", json!(service.urls()));
     }
@@ -79,7 +79,7 @@ fn status(world: &World, service: &Service, faults: &Faults, fields: &mut Map<St
 }
 
 fn statuses(service: &Service, faults: &Faults) -> Vec<Value> {
-    let uri = |tag: &String| if faults.default_uri_disabled { None } else { service.tag_url(tag) };
+    let uri = |tag: &String| if service.has_url(faults) { service.tag_url(tag) } else { None };
     service.routed.iter().map(|target| traffic::render(target, target.tag.as_ref().and_then(uri))).collect()
 }
 

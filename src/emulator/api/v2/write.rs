@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{mask::Mask, service};
 use crate::emulator::{
     api::{
         dispatch::{Query, parameter},
         error::ApiError,
+        known,
         listener::Cut,
         operations,
         route::{Api, Call},
@@ -20,7 +21,7 @@ use crate::emulator::{
     },
     change::Change,
     faults::Faults,
-    knative::{completed, settings_from_v2, template_from_v2},
+    knative::{Words, completed, is_hidden, settings_from_v2, template_from_v2, violation},
     model::Service,
     state::{PROJECT_NUMBER, World},
     traffic,
@@ -33,13 +34,13 @@ pub(crate) fn update(
     (query, body): (&Query, &Value),
     cut: &Cut,
 ) -> Result<Value, ApiError> {
-    let mask = Mask::parse(parameter(query, "updateMask"))?;
+    let (mask, body) = (Mask::parse(parameter(query, "updateMask"))?, known::service(body)?);
     let how = How { dry: is_set(query, "validateOnly"), moves_traffic: mask.touches("traffic") };
     let is_new = is_set(query, "allowMissing") && !world.lock().services.contains_key(name);
     let written = if is_new {
-        write::create(world, name, how, cut, |service| change(world, service, &Mask::parse(None)?, body))?
+        write::create(world, name, how, cut, |service| change(world, service, &Mask::parse(None)?, &body))?
     } else {
-        write::update(world, name, how, cut, |service| change(world, service, &mask, body))?
+        write::update(world, name, how, cut, |service| change(world, service, &mask, &body))?
     };
     answer(world, written)
 }
@@ -49,8 +50,8 @@ pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value, cut: &Cut)
     let name = parameter(query, "serviceId")
         .ok_or_else(|| ApiError::invalid("service_id: the id of the service is required."))?;
     let how = How { dry: is_set(query, "validateOnly"), moves_traffic: true };
-    let mask = Mask::parse(None)?;
-    let written = write::create(world, name, how, cut, |service| change(world, service, &mask, body))?;
+    let (mask, body) = (Mask::parse(None)?, known::service(body)?);
+    let written = write::create(world, name, how, cut, |service| change(world, service, &mask, &body))?;
     answer(world, written)
 }
 
@@ -111,14 +112,36 @@ fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result
         change.traffic = Some(traffic::parse(wanted.get("traffic")).map_err(ApiError::invalid)?);
     }
     if mask.touches("template") {
-        let template = template_from_v2(wanted.get("template").unwrap_or(&Value::Null));
-        change.template = Some(completed(&template, PROJECT_NUMBER));
+        change.template = Some(template(request(current), wanted.get("template"))?);
     }
     if mask.touches_more_than(&["traffic", "template", "name", "etag"]) {
         let (labels, annotations) = settings_from_v2(&wanted, (&current.labels, &current.annotations));
         (change.labels, change.annotations) = (Some(labels), Some(annotations));
     }
     Ok(change)
+}
+
+/// What a violation in a write calls it.
+fn request(current: &Service) -> &'static str {
+    if current.generation == 0 { "CreateServiceRequest" } else { "UpdateServiceRequest" }
+}
+
+/// The template of a body as v1 has it, completed; a refusal names the request.
+fn template(request: &'static str, sent: Option<&Value>) -> Result<Value, ApiError> {
+    let violates = |place: &str, what: &str| {
+        ApiError::invalid(format!("Violation in {request}.service.template{place}: {what}"))
+    };
+    let sent = sent.ok_or_else(|| violates("", "required field not present."))?;
+    let annotations = sent.get("annotations").and_then(Value::as_object);
+    if let Some(name) = annotations.into_iter().flat_map(Map::keys).find(|name| is_hidden(name)) {
+        let what = "system annotations are not supported in Cloud Run API v2.";
+        return Err(violates(&format!(".annotations[{name}]"), what));
+    }
+    let template = completed(&template_from_v2(sent), PROJECT_NUMBER);
+    match violation(&template, Words::V2(request)) {
+        None => Ok(template),
+        Some(said) => Err(ApiError::invalid(said)),
+    }
 }
 
 /// True for a switch that is set in a query.

@@ -6,10 +6,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use regex::Regex;
 use serde_json::Value;
 
-use super::words::Operator;
+use super::words::{Operator, parts};
 
 /// Members of an entry at its top.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 18] = [
     "insertId",
     "logName",
     "timestamp",
@@ -23,6 +23,11 @@ const MEMBERS: [&str; 13] = [
     "resource",
     "trace",
     "spanId",
+    "traceSampled",
+    "operation",
+    "sourceLocation",
+    "split",
+    "errorGroups",
 ];
 
 /// Severities in their order.
@@ -43,18 +48,21 @@ enum Operand {
     Pattern(Regex),
     Severity(usize),
     Time(Timestamp),
+    /// `:*`, whatever it is.
+    Anything,
 }
 
 impl Comparison {
     /// A comparison, or why there is none.
     pub(super) fn new(member: &str, operator: Operator, value: &str) -> Result<Self, String> {
-        let path: Vec<String> = member.split('.').map(str::to_owned).collect();
+        let path = parts(member);
         let top = path.first().map_or("", String::as_str);
         if !MEMBERS.contains(&top) {
             return Err(format!("Field not found: '{member}'."));
         }
         let is_pattern = matches!(operator, Operator::Matches | Operator::Differs);
         let value = match top {
+            _ if operator == Operator::Holds && value == "*" => Operand::Anything,
             _ if is_pattern => Operand::Pattern(
                 Regex::new(value).map_err(|error| format!("Invalid regular expression: {error}"))?,
             ),
@@ -76,6 +84,7 @@ impl Comparison {
         reach(entry, &self.member, &mut found);
         let in_map = self.member.iter().any(|name| matches!(name.as_str(), "labels" | "jsonPayload"));
         match found.as_slice() {
+            found if matches!(self.value, Operand::Anything) => !found.is_empty(),
             [] if in_map => false,
             [] => self.holds_of(&Value::String(String::new())),
             found => found.iter().any(|found| self.holds_of(found)),
@@ -96,24 +105,33 @@ impl Comparison {
                 pattern.is_match(&text_of(found)) == (self.operator == Operator::Matches)
             }
             Operand::Text(due) => self.text_holds(found, due),
+            Operand::Anything => true,
         }
     }
 
     fn text_holds(&self, found: &Value, due: &str) -> bool {
         let (lower, due_lower) = (text_of(found).to_lowercase(), due.to_lowercase());
         if self.operator == Operator::Holds {
-            return due == "*" || lower.contains(&due_lower);
+            return lower.contains(&due_lower);
         }
-        match (self.number(found), due.parse::<f64>()) {
-            (Some(found), Ok(due)) => self.agrees(found.partial_cmp(&due)),
+        let due = if self.is(&["httpRequest", "latency"]) { seconds(due) } else { due.parse::<f64>().ok() };
+        match (self.number(found), due) {
+            (Some(found), Some(due)) => self.agrees(found.partial_cmp(&due)),
             _ => self.agrees(Some(lower.cmp(&due_lower))),
         }
     }
 
-    /// A member that is a number; a status that is missing is zero.
+    /// A member that is a number, or seconds; a status that is missing is zero.
     fn number(&self, found: &Value) -> Option<f64> {
-        let is_status = self.member.iter().map(String::as_str).eq(["httpRequest", "status"]);
-        if is_status && found.as_str() == Some("") { Some(0.0) } else { found.as_f64() }
+        if self.is(&["httpRequest", "latency"]) {
+            return found.as_str().and_then(seconds);
+        }
+        let is_missing = self.is(&["httpRequest", "status"]) && found.as_str() == Some("");
+        if is_missing { Some(0.0) } else { found.as_f64() }
+    }
+
+    fn is(&self, path: &[&str]) -> bool {
+        self.member.iter().map(String::as_str).eq(path.iter().copied())
     }
 
     fn agrees(&self, order: Option<Ordering>) -> bool {
@@ -142,6 +160,11 @@ fn reach<'a>(value: &'a Value, path: &[String], found: &mut Vec<&'a Value>) {
             }
         }
     }
+}
+
+/// The seconds of a duration such as `0.25s`.
+fn seconds(text: &str) -> Option<f64> {
+    text.strip_suffix('s')?.parse().ok()
 }
 
 /// A time, or the begin of a day.

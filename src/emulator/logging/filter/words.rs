@@ -1,5 +1,8 @@
 //! From text to words.
 
+/// A dot in quotes, inside a member: a control character, which no name has.
+const QUOTED_DOT: char = '\u{1f}';
+
 /// A word of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
@@ -85,8 +88,11 @@ pub(super) fn words(text: &str) -> Result<Vec<(Word, usize)>, String> {
             let (quoted, after) = quoted(&rest[1..]).ok_or("Unparseable filter: a quotation mark is open")?;
             rest = after;
             words.push((Word::Quoted(quoted), column));
+        } else if let Some((member, after)) = member(rest) {
+            rest = after;
+            words.push((Word::Plain(member), column));
         } else {
-            let length = rest.find(|c: char| !is_plain(c)).unwrap_or(rest.len());
+            let length = plain(rest);
             if length == 0 {
                 return Err(format!(
                     "Unparseable filter: syntax error at line 1, column {column}, token '{first}'"
@@ -97,6 +103,33 @@ pub(super) fn words(text: &str) -> Result<Vec<(Word, usize)>, String> {
         }
     }
     Ok(words)
+}
+
+/// How long the text is plain.
+fn plain(text: &str) -> usize {
+    text.find(|c: char| !is_plain(c)).unwrap_or(text.len())
+}
+
+/// A member of which a part stands in quotes, `labels."k8s-pod/app"`, and what comes behind it.
+fn member(text: &str) -> Option<(String, &str)> {
+    let (first, mut rest) = text.split_at(plain(text));
+    let mut member = first.to_owned();
+    if !member.ends_with('.') || !rest.starts_with('"') {
+        return None;
+    }
+    while let Some(opened) = rest.strip_prefix('"').filter(|_| member.ends_with('.')) {
+        let (part, after) = quoted(opened)?;
+        member.push_str(&part.replace('.', &QUOTED_DOT.to_string()));
+        let (more, after) = after.split_at(plain(after));
+        member.push_str(more);
+        rest = after;
+    }
+    Some((member, rest))
+}
+
+/// The parts of a member, whose dots are between them where they are not in quotes.
+pub(super) fn parts(member: &str) -> Vec<String> {
+    member.split('.').map(|part| part.replace(QUOTED_DOT, ".")).collect()
 }
 
 fn is_plain(c: char) -> bool {
