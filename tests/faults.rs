@@ -19,11 +19,16 @@ limits: { openings-per-second: 1000, sockets-at-once: 200, sockets-per-user: 20 
 
 /// `revgate rehearse` with a configuration, at the address only; exit code and all output.
 fn rehearse(config: &str, exec: &str) -> (i32, String) {
+    rehearse_with(config, exec, &[])
+}
+
+fn rehearse_with(config: &str, exec: &str, more: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("revgate.yaml"), config).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_revgate"))
         .args(["rehearse", "--exec", exec, "--progress", "none", "--color", "never"])
         .args(["--pattern", "first-contact,control,users,same-user,first-message"])
+        .args(more)
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -32,12 +37,26 @@ fn rehearse(config: &str, exec: &str) -> (i32, String) {
     (output.status.code().unwrap_or(-1), text)
 }
 
-#[test]
-fn sockets_that_fail_at_random_are_blocked_and_no_race() {
-    let exec = format!("env BACKEND_FAILURE=1006 {}", backends::fastapi_command("flaky"));
-    let (code, text) = rehearse(STANDARD, &exec);
+/// A server that fails one socket in fifty: the same ones for a seed, since by chance one run in fifty meets no failure
+/// among the single sockets that a label rests on, and leaves it unlabelled.
+fn flaky(seed: u32) -> String {
+    let exec = format!("env BACKEND_FAILURE=1006 BACKEND_SEED={seed} {}", backends::fastapi_command("flaky"));
+    let (code, text) = rehearse_with(STANDARD, &exec, &["--seed", "7"]);
     assert_eq!(code, 10, "{text}");
     assert!(text.contains("FLAKY, not race") && !text.contains("labelled RACE"), "{text}");
+    text
+}
+
+#[test]
+fn sockets_that_fail_at_random_are_blocked_and_no_race() {
+    flaky(7);
+}
+
+/// The third socket is one of those that fail.
+#[test]
+fn a_flaky_socket_of_the_first_contact_is_no_race_of_the_start() {
+    let text = flaky(11);
+    assert!(text.contains("  FAIL  race       first-contact: "), "{text}");
 }
 
 /// The rounds come to a stand, and the time runs out before a minute is over: no user has sent more than is stated.

@@ -10,7 +10,7 @@ use super::bench::{Bench, outcome};
 use super::classify::{Class, Finding, Rules};
 use super::cold::ColdStarts;
 use super::evidence::LogProof;
-use super::label::{CONTROLS, Labelling};
+use super::label::{CONTROLS, Labelling, count};
 use super::seen::classify;
 use super::sequential::{Decision, SettingsError, TestSettings, TrialOutcome};
 use super::tally::Tally;
@@ -125,7 +125,7 @@ impl Tests {
             }
             Stage::Learning | Stage::Held | Stage::Control => {
                 if round.stage == Stage::Held {
-                    self.held += u32::try_from(findings.len()).unwrap_or(u32::MAX);
+                    self.held += count(findings.len());
                     self.held_ok += findings.iter().map(|f| u32::from(f.class == Class::Ok)).sum::<u32>();
                 }
                 if let Some(bench) = &mut self.serves {
@@ -147,7 +147,9 @@ impl Tests {
     fn label(&mut self, stage: Stage, findings: &[Finding]) {
         if self.labelling.is_none() {
             let users = self.strata.iter().find(|stratum| stratum.pattern == Pattern::Users).copied();
-            self.labelling = self.compared().map(|failed| Labelling::new(failed, users, self.seed));
+            let failing = findings.iter().filter(|finding| finding.class == Class::AppFail).count();
+            let burst = (count(failing), count(findings.len()));
+            self.labelling = self.compared().map(|failed| Labelling::new(failed, burst, users, self.seed));
         }
         let Some(labelling) = &mut self.labelling else { return };
         let trial = outcome(findings);

@@ -15,6 +15,7 @@ health-ok-sockets-die      /health is well, every socket is closed with 1011
 
 BACKEND_WINDOW_MS   length of the window; each mode has its own default; a fraction is kept to
 BACKEND_FAILURE     how check-then-act, singleton, startup-race and flaky fail: 1011 (the default), 1006, 500 or silence
+BACKEND_SEED        draws the sockets that flaky and crash fail: the same ones each time; without it others each time
 BACKEND_JWT_SECRET  when set, a valid HS256 token is asked for and names the user
 
 Run: python -m uvicorn app:app --host 127.0.0.1 --port $PORT
@@ -38,6 +39,7 @@ DEFAULT_WINDOW_MS = {"early-message": 50, "startup-race": 2000, "lazy-start": 10
 WINDOW = float(os.environ.get("BACKEND_WINDOW_MS") or DEFAULT_WINDOW_MS.get(MODE, 1)) / 1000
 FAILURE = os.environ.get("BACKEND_FAILURE") or ("1006" if MODE == "check-then-act-exception" else "1011")
 SECRET = os.environ.get("BACKEND_JWT_SECRET")
+CHANCE = random.Random(os.environ.get("BACKEND_SEED"))
 REVISION = os.environ.get("K_REVISION", "local")
 # On Cloud Run an instance's id comes from the metadata server; here the process is the instance.
 NAMES = [(b"x-revision", REVISION.encode()), (b"x-instance", str(os.getpid()).encode())]
@@ -229,13 +231,13 @@ async def lazy_start(websocket, user):
 
 
 async def flaky(websocket, user):
-    if random.random() < 0.02:
+    if CHANCE.random() < 0.02:
         raise FactoryError("a bad day")
     await fixed(websocket, user)
 
 
 async def crash(websocket, user):
-    if random.random() < 0.01:
+    if CHANCE.random() < 0.01:
         os._exit(1)
     await fixed(websocket, user)
 
