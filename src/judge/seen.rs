@@ -66,7 +66,7 @@ pub(super) fn is_of_refusal(code: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{Declared, Frame, FrameKind, Learned, Timeline};
+    use crate::probe::{Declared, Frame, Learned, Timeline};
     use crate::trust::Excerpt;
 
     fn seen_frames(frames: Vec<Frame>) -> Observation {
@@ -92,7 +92,7 @@ mod tests {
 
     fn seen(timeline: Timeline, end: EndKind, phase: Phase) -> Finding {
         let observation = observation(timeline, Some(End { kind: end, phase }));
-        let declared = Declared { send: true, expect: false };
+        let declared = Declared { send: true, expect: false, greeting: false };
         classify(&observation, &Rules { declared, learned: None, platform_counts: false, closes: &[] })
     }
 
@@ -133,15 +133,11 @@ mod tests {
     #[test]
     fn what_is_anothers_is_named_where_the_socket_s_own_is_missing() {
         let frame = |shape, user, nonce| Frame {
-            at: 0,
-            kind: FrameKind::Text,
-            size: 1,
             shape: Excerpt::new(shape),
-            error: false,
-            expected: None,
             text: Excerpt::new(shape),
             user,
             nonce,
+            ..Frame::default()
         };
         let set = |shape: &str| std::collections::BTreeSet::from([shape.to_owned()]);
         let learned = Learned {
@@ -154,7 +150,7 @@ mod tests {
         let of = |user, nonce| {
             let mut seen = seen_frames(vec![frame("welcome", user, None), frame("pong", None, nonce)]);
             seen.knew_greeting = true;
-            let declared = Declared { send: true, expect: false };
+            let declared = Declared { send: true, expect: false, greeting: false };
             classify(&seen, &Rules { declared, learned: Some(&learned), platform_counts: false, closes: &[] })
         };
         let (own, another) = (Some(Whose::Own), Some(Whose::Another));

@@ -99,7 +99,7 @@ mod tests {
             seen in proptest::collection::vec((opening(), end()), 0..40),
             platform_counts: bool,
         ) {
-            let rules = Rules { declared: Declared { send: true, expect: false }, learned: None, closes: &[], platform_counts };
+            let rules = Rules { declared: Declared { send: true, expect: false, greeting: false }, learned: None, closes: &[], platform_counts };
             let findings: Vec<_> = seen.iter().map(|(opening, end)| classify(&observation(opening, end.as_ref()), &rules)).collect();
             let tally: Tally = findings.iter().collect();
             prop_assert_eq!(tally.attempted as usize, seen.len());

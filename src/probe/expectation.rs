@@ -25,7 +25,7 @@ pub enum Standing {
 }
 
 /// What the configuration declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// A text is sent.
     pub send: bool,
@@ -86,25 +86,18 @@ pub(crate) fn is_answered(frames: &[Frame], before: u32, learned: Option<&Learne
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::frame::FrameKind;
     use super::*;
     use crate::trust::Excerpt;
 
-    const SENDS: Declared = Declared { send: true, expect: false };
+    const SENDS: Declared = Declared { send: true, expect: false, greeting: false };
 
     fn frames(shapes: &[&str]) -> Vec<Frame> {
         shapes
             .iter()
             .map(|shape| Frame {
-                at: 0,
-                kind: FrameKind::Text,
-                size: 1,
                 shape: Excerpt::new(shape),
                 error: *shape == "error",
-                expected: None,
-                text: Excerpt::default(),
-                user: None,
-                nonce: None,
+                ..Frame::default()
             })
             .collect()
     }
@@ -132,7 +125,7 @@ mod tests {
 
     #[test]
     fn silence_never_satisfies() {
-        let nothing = Declared { send: false, expect: false };
+        let nothing = Declared::default();
         assert_eq!(standing(&[], None, nothing, None), Standing::Greeting);
         assert_eq!(standing(&[], None, nothing, Some(&Learned::default())), Standing::Greeting);
         assert_eq!(standing(&frames(&["x"]), None, nothing, None), Standing::Satisfied);

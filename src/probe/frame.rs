@@ -17,7 +17,7 @@ const KEPT: usize = 48;
 const DECLARED: &str = "the declared answer";
 
 /// One frame that came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// Microseconds since the start of the run.
     pub at: u64,
@@ -42,10 +42,11 @@ pub struct Frame {
 }
 
 /// The kinds of frames that are remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrameKind {
     /// Text.
+    #[default]
     Text,
     /// Binary.
     Binary,
@@ -141,15 +142,10 @@ mod tests {
     #[test]
     fn a_server_that_never_falls_silent_cannot_push_its_answer_out() {
         let heartbeat = |error, expected, shape: &str| Frame {
-            at: 0,
-            kind: FrameKind::Text,
-            size: 1,
             shape: Excerpt::new(shape),
             error,
             expected,
-            text: Excerpt::default(),
-            user: None,
-            nonce: None,
+            ..Frame::default()
         };
         let mut kept: Vec<Frame> = (0..KEPT).map(|_| heartbeat(false, None, "heartbeat")).collect();
         assert!(!is_kept(&kept, None, &heartbeat(false, None, "heartbeat")));

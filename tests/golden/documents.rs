@@ -322,14 +322,11 @@ fn shifted(mut seen: Observation, by: u64) -> Observation {
 pub(crate) fn healthy(socket: u32) -> Observation {
     let frame = |at, shape: &str, expected, text: &str| Frame {
         at,
-        kind: FrameKind::Text,
         size: text.len(),
         shape: Excerpt::new(shape),
-        error: false,
         expected: Some(expected),
-        user: None,
-        nonce: None,
         text: Excerpt::new(text),
+        ..Frame::default()
     };
     Observation {
         frames: vec![

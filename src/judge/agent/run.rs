@@ -26,7 +26,7 @@ pub(super) enum Conclusion {
 /// Says what a run came to.
 pub(super) fn of_run(run: &FlowRun, platform_counts: bool) -> Conclusion {
     let rules = Rules {
-        declared: Declared { send: false, expect: false },
+        declared: Declared { send: false, expect: false, greeting: false },
         learned: None,
         closes: &[],
         platform_counts,

@@ -4,17 +4,7 @@ use crate::trust::Excerpt;
 
 fn frame(text: &str, error: bool) -> Frame {
     let (shape, text) = (Excerpt::new(text), Excerpt::new(text));
-    Frame {
-        at: 0,
-        kind: FrameKind::Text,
-        size: 1,
-        shape,
-        error,
-        expected: None,
-        text,
-        user: None,
-        nonce: None,
-    }
+    Frame { shape, error, text, ..Frame::default() }
 }
 
 fn open(frames: Vec<Frame>, sent_after: Option<u32>, end: Option<EndKind>) -> Observation {
@@ -56,7 +46,7 @@ fn fate_in(
     let refusals = vec![Refusals { from: 401, to: 401 }, Refusals { from: 1008, to: 1008 }];
     let bad = BadTokenSeen { kind, observation, control };
     let seen = AuthSeen {
-        declared: Declared { send: true, expect: false },
+        declared: Declared { send: true, expect: false, greeting: false },
         closes: Vec::new(),
         refusals,
         patience_ms: 3000,
@@ -158,7 +148,7 @@ fn a_server_that_waits_for_a_first_message_has_served_nothing_and_refused_nothin
 #[test]
 fn tokens_that_nobody_read_are_counted_apart() {
     let seen = AuthSeen {
-        declared: Declared { send: true, expect: false },
+        declared: Declared { send: true, expect: false, greeting: false },
         closes: Vec::new(),
         refusals: Vec::new(),
         patience_ms: 3000,

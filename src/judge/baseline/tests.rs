@@ -17,7 +17,7 @@ enum Went {
 use Went::{Clean, Closed, Unreached};
 
 const RULES: Rules<'_> = Rules {
-    declared: Declared { send: false, expect: false },
+    declared: Declared { send: false, expect: false, greeting: false },
     learned: None,
     closes: &[],
     platform_counts: true,
@@ -25,17 +25,7 @@ const RULES: Rules<'_> = Rules {
 
 fn observation(went: Went) -> Observation {
     let kind = |code| EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() };
-    let frame = Frame {
-        at: 2,
-        kind: FrameKind::Text,
-        size: 2,
-        shape: Excerpt::new("hi"),
-        error: false,
-        expected: None,
-        user: None,
-        nonce: None,
-        text: Excerpt::new("hi"),
-    };
+    let frame = Frame { at: 2, shape: Excerpt::new("hi"), text: Excerpt::new("hi"), ..Frame::default() };
     let (opening, frames, end) = match went {
         Clean => (
             Opening::Opened { subprotocol: None },

@@ -4,17 +4,7 @@ use crate::trust::Excerpt;
 
 fn frame(text: &str, error: bool) -> Frame {
     let (shape, text) = (Excerpt::new(text), Excerpt::new(text));
-    Frame {
-        at: 0,
-        kind: FrameKind::Text,
-        size: 1,
-        shape,
-        error,
-        expected: None,
-        text,
-        user: None,
-        nonce: None,
-    }
+    Frame { shape, error, text, ..Frame::default() }
 }
 
 fn closed(code: u16, reason: &str, stalled: Option<u64>) -> Observation {
@@ -37,7 +27,7 @@ fn closed(code: u16, reason: &str, stalled: Option<u64>) -> Observation {
 }
 
 const RULES: Rules<'static> = Rules {
-    declared: Declared { send: false, expect: false },
+    declared: Declared { send: false, expect: false, greeting: false },
     learned: None,
     closes: &[1000],
     platform_counts: false,

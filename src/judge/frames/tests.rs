@@ -3,7 +3,7 @@ use crate::probe::{Declared, Frame, FrameKind, Observation, Timeline};
 use crate::trust::Excerpt;
 
 const RULES: Rules<'static> = Rules {
-    declared: Declared { send: true, expect: false },
+    declared: Declared { send: true, expect: false, greeting: false },
     learned: None,
     closes: &[],
     platform_counts: false,
@@ -46,17 +46,7 @@ fn a_reset_is_a_crash_but_where_the_server_may_stop_reading() {
 fn observation(user: &str, end: Option<EndKind>) -> Observation {
     let (kind, phase) = end.map_or((EndKind::CutByUs, Phase::Closing), |kind| (kind, Phase::Hold));
     let text = Excerpt::new("welcome");
-    let frame = Frame {
-        at: 0,
-        kind: FrameKind::Text,
-        size: 7,
-        shape: text.clone(),
-        error: false,
-        expected: None,
-        text,
-        user: None,
-        nonce: None,
-    };
+    let frame = Frame { shape: text.clone(), text, ..Frame::default() };
     Observation {
         socket: 1,
         user: Some(user.to_owned()),
@@ -85,7 +75,7 @@ fn seen(tries: u32, kinds: &[BadFrame]) -> FramesSeen {
         ended: number * 10 + 5,
         observation: observation("u1", None),
     });
-    let declared = Declared { send: false, expect: false };
+    let declared = Declared { send: false, expect: false, greeting: false };
     let good = observation("u1", None);
     let (closes, bystanders, left_out) = (Vec::new(), vec![bystander("u2", None, None)], Vec::new());
     let bad = bad.collect();

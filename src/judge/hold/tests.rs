@@ -2,7 +2,7 @@ use super::*;
 use crate::probe::{Declared, End, Observation, Opening, Phase, Timeline};
 use crate::trust::Excerpt;
 
-const SENDS: Declared = Declared { send: false, expect: false };
+const SENDS: Declared = Declared { send: false, expect: false, greeting: false };
 
 fn seen(request_timeout_ms: Option<u64>, heartbeat_every_ms: Option<u64>) -> HoldSeen {
     HoldSeen {
@@ -26,15 +26,9 @@ fn held(age_ms: u64, end: Option<EndKind>) -> HeldSocket {
         user: None,
         opening: Opening::Opened { subprotocol: None },
         frames: vec![crate::probe::Frame {
-            at: 0,
-            kind: crate::probe::FrameKind::Text,
-            size: 1,
             shape: Excerpt::new("welcome"),
-            error: false,
-            expected: None,
-            user: None,
-            nonce: None,
             text: Excerpt::new("welcome"),
+            ..crate::probe::Frame::default()
         }],
         frames_total: 1,
         sent_after: None,

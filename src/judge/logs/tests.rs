@@ -205,7 +205,7 @@ fn an_oversized_token_whose_connection_was_dropped_is_judged_by_auth_and_a_good_
     let of =
         |socket| evidence(vec![Logged { socket: Some(socket), ..entry(35_000, LoggedKind::BrokenRequest) }]);
     let auth = AuthSeen {
-        declared: Declared { send: true, expect: false },
+        declared: Declared { send: true, expect: false, greeting: false },
         closes: Vec::new(),
         refusals: vec![Refusals { from: 401, to: 401 }],
         patience_ms: 10_000,

@@ -9,14 +9,9 @@ const SECOND: u64 = 1_000_000;
 fn socket(seen: &[(u64, &str)], sent: Option<u32>) -> Observation {
     let frames = seen.iter().map(|&(at, shape)| Frame {
         at,
-        kind: FrameKind::Text,
-        size: 1,
         shape: Excerpt::new(shape),
         error: shape == "error",
-        expected: None,
-        text: Excerpt::default(),
-        user: None,
-        nonce: None,
+        ..Frame::default()
     });
     let last = seen.iter().map(|seen| seen.0).max().unwrap_or(0);
     Observation {
