@@ -44,6 +44,7 @@ pub(crate) fn conversation(
     let text_of = |value: &TextOrJson| Text(value.text());
     let send = file.send.as_ref().map(text_of);
     let expect = file.expect.as_ref().map(text_of);
+    let greeting = file.greeting.as_ref().map(text_of);
     let harmless = file.harmless.as_ref().map(text_of);
     let closes = sources.many(None, file.closes.as_ref(), &["closes"], wire::healthy_close)?;
     let (headers, from_outside) = read_headers(sources, lookup)?;
@@ -57,6 +58,9 @@ pub(crate) fn conversation(
             .map(|found| found.value),
         expect: sources
             .one(typed.expect.as_ref(), expect.as_ref(), &["expect"], wire::expect)?
+            .map(|found| found.value),
+        greeting: sources
+            .one(None, greeting.as_ref(), &["greeting"], wire::greeting)?
             .map(|found| found.value),
         harmless: sources
             .one(None, harmless.as_ref(), &["harmless"], wire::harmless)?

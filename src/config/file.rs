@@ -57,6 +57,7 @@ pub(crate) struct Model {
     pub(crate) path: Option<Text>,
     pub(crate) send: Option<TextOrJson>,
     pub(crate) expect: Option<TextOrJson>,
+    pub(crate) greeting: Option<TextOrJson>,
     pub(crate) harmless: Option<TextOrJson>,
     pub(crate) closes: Option<Vec<Text>>,
     pub(crate) headers: Option<Pairs<HeaderText>>,

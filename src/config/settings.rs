@@ -180,6 +180,8 @@ pub struct Conversation {
     pub send: Option<Template>,
     /// What the answer must look like.
     pub expect: Option<Expect>,
+    /// What must come unasked to every socket.
+    pub greeting: Option<Expect>,
     /// Frames that report no error, whatever they look like.
     pub harmless: Option<Expect>,
     /// Codes with which a healthy server may close a socket that it has served; never one that says "I failed".

@@ -142,6 +142,11 @@ pub(crate) fn expect(text: &str) -> Result<Expect, Flaw> {
     pattern("the expected answer", "answer", text)
 }
 
+/// A pattern as [`expect`] has it, of what comes unasked to every socket.
+pub(crate) fn greeting(text: &str) -> Result<Expect, Flaw> {
+    pattern("the greeting", "frame", text)
+}
+
 /// A pattern as [`expect`] has it, of frames that report no error.
 pub(crate) fn harmless(text: &str) -> Result<Expect, Flaw> {
     pattern("the harmless frame", "frame", text)
@@ -350,7 +355,7 @@ mod tests {
     #[test]
     fn a_pattern_tells_something_from_something() {
         for all in [".", ".*", ".+", "(?s)^.*$", "a?", "|x", "\\S", "{}", " [] "] {
-            for read in [expect, harmless, heartbeat] {
+            for read in [expect, greeting, harmless, heartbeat] {
                 assert!(read(all).unwrap_err().message.contains("every"), "{all}");
             }
         }

@@ -231,13 +231,16 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
             Phase::Answer,
             format!("no answer to what was sent; {}", came(observation)),
         ),
-        _ => app_fail(
-            Kind::GreetingMissing,
-            Phase::Greeting,
-            format!("less came unasked than on other sockets; {}", came(observation)),
-        ),
+        _ => {
+            let ungreeted = rules.declared.greeting && !observation.frames.iter().any(Frame::greets);
+            let what = if ungreeted { "the declared greeting never came" } else { FEWER };
+            let words = format!("{what}; {}", came(observation));
+            app_fail(Kind::GreetingMissing, Phase::Greeting, words)
+        }
     }
 }
+
+const FEWER: &str = "less came unasked than on other sockets";
 
 /// A frame that reports an error, and the close behind it: whoever names a limit in one of them has reached it.
 fn complained(observation: &Observation, frame: &Frame) -> Finding {

@@ -296,11 +296,11 @@ mod tests {
             let mut labelling = Labelling::new(users, (1, 2), None, seed);
             let mut fails = || failed.next().unwrap();
             while labelling.wants_control(0) || labelling.wants_round(Pattern::Users, 0) {
-                (0..3).for_each(|_| {
+                for _ in 0..3 {
                     if labelling.wants_control(0) {
-                        labelling.control(fails())
+                        labelling.control(fails());
                     }
-                });
+                }
                 if labelling.wants_round(Pattern::Users, 0) {
                     let (one, other) = (fails(), fails());
                     labelling.round(one || other);

@@ -82,6 +82,7 @@ pub async fn calibrate(settings: &Settings) -> io::Result<Calibration> {
 fn aimed(settings: &Settings) -> Result<Settings, crate::config::TemplateError> {
     Ok(Settings {
         conversation: Conversation {
+            greeting: None,
             harmless: None,
             closes: Vec::new(),
             path: Template::parse("/{{user}}")?,

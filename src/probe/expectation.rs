@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::learned::Learned;
+use crate::config::Conversation;
 
 /// How far a socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,20 @@ pub struct Declared {
     pub send: bool,
     /// An answer is described.
     pub expect: bool,
+    /// A greeting is described.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub greeting: bool,
+}
+
+impl Declared {
+    /// What is declared of a conversation.
+    pub(super) fn of(conversation: &Conversation) -> Self {
+        Self {
+            send: conversation.send.is_some(),
+            expect: conversation.expect.is_some(),
+            greeting: conversation.greeting.is_some(),
+        }
+    }
 }
 
 /// Where a socket stands after `frames`, `sent_after` of which came before the text was sent.
@@ -53,14 +68,17 @@ pub fn standing(
     }
 }
 
-/// True when every frame that is due unasked has come. As long as that is being learned: when any frame came, or at once
-/// where a text is going to be sent.
+/// True when every frame that is due unasked has come, the declared greeting in any case. As long as that is being learned:
+/// when any frame came, or at once where a text is going to be sent.
 fn is_greeted(
     frames: &[Frame],
     sent_after: Option<u32>,
     learned: Option<&Learned>,
     declared: Declared,
 ) -> bool {
+    if declared.greeting && !frames.iter().any(Frame::greets) {
+        return false;
+    }
     let something = declared.send || !frames.is_empty();
     match learned.filter(|learned| learned.answered.is_some()) {
         Some(learned) => something && learned.is_greeted(frames, sent_after),
@@ -94,11 +112,7 @@ mod tests {
     fn frames(shapes: &[&str]) -> Vec<Frame> {
         shapes
             .iter()
-            .map(|shape| Frame {
-                shape: Excerpt::new(shape),
-                error: *shape == "error",
-                ..Frame::default()
-            })
+            .map(|shape| Frame { shape: Excerpt::new(shape), error: *shape == "error", ..Frame::default() })
             .collect()
     }
 
@@ -121,6 +135,23 @@ mod tests {
         assert_eq!(standing(&["pong"], Some(0)), Standing::Greeting);
         assert_eq!(standing(&["welcome"], None), Standing::MaySend);
         assert_eq!(standing(&["welcome", "error"], Some(1)), Standing::Error);
+    }
+
+    #[test]
+    fn a_declared_greeting_is_due_whatever_is_known() {
+        let declared = Declared { greeting: true, ..SENDS };
+        let came = |is_it| {
+            let mut frames = frames(&["welcome", "pong"]);
+            frames[0].greeting = Some(is_it);
+            frames[1].greeting = Some(false);
+            frames
+        };
+        for learned in [None, Some(&welcome(&["pong"]))] {
+            assert_eq!(standing(&came(true), Some(1), declared, learned), Standing::Satisfied);
+            assert_eq!(standing(&came(false), Some(1), declared, learned), Standing::Greeting);
+            assert_eq!(standing(&came(true)[..1], None, declared, learned), Standing::MaySend);
+            assert_eq!(standing(&came(false)[..1], None, declared, learned), Standing::Greeting);
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct Frame {
     pub error: bool,
     /// Whether it is what `--expect` declares; `None` when nothing is declared.
     pub expected: Option<bool>,
+    /// Whether it is the greeting that is declared; `None` when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub greeting: Option<bool>,
     /// Its text, shortened.
     pub text: Excerpt,
     /// Which user of the run it names; `None` where none, or where it is declared to be an answer or harmless.
@@ -53,6 +56,11 @@ pub enum FrameKind {
 }
 
 impl Frame {
+    /// True for the declared greeting.
+    pub(crate) fn greets(&self) -> bool {
+        self.greeting == Some(true)
+    }
+
     /// What kind of answer it may be; frames of one kind answer alike. `None` when an answer is declared and this is none.
     pub(super) fn answer_kind(&self) -> Option<&str> {
         match self.expected {
@@ -68,6 +76,8 @@ impl Frame {
 pub(super) struct Said {
     /// Whether it is what `--expect` declares; `None` when nothing is declared.
     pub(super) expected: Option<bool>,
+    /// Whether it is the greeting that is declared; `None` when none is.
+    pub(super) greeting: Option<bool>,
     /// It is declared to report no error.
     pub(super) harmless: bool,
 }
@@ -90,8 +100,9 @@ pub(super) fn remember(
         kind,
         size: payload.len(),
         shape: Excerpt::new(&redactor.redact(&shape(kind, &text, envelope.as_ref(), own))),
-        error: !excused && is_error(&text, envelope.as_ref()),
+        error: !excused && said.greeting != Some(true) && is_error(&text, envelope.as_ref()),
         expected: said.expected,
+        greeting: said.greeting,
         text: Excerpt::new(&redactor.redact_cut(&text)),
         user: envelope.filter(|_| !excused).and_then(|envelope| of_user(&envelope, own.user, users)),
         nonce: if excused { None } else { of_nonce(&text, own.nonce) },
@@ -113,6 +124,7 @@ pub(super) fn is_kept(kept: &[Frame], sent_after: Option<usize>, frame: &Frame) 
     let is_new = || !since.iter().any(|other| other.shape == frame.shape);
     let is_first_expected =
         || frame.expected == Some(true) && !since.iter().any(|other| other.expected == Some(true));
+    let is_first_greeting = || frame.greets() && !kept.iter().any(Frame::greets);
     let is_first_error = || frame.error && kept.iter().filter(|other| other.error).count() < KEPT;
     let is_first_own = || {
         let names = |other: &Frame| (other.user == Some(Whose::Own), other.nonce == Some(Whose::Own));
@@ -120,7 +132,11 @@ pub(super) fn is_kept(kept: &[Frame], sent_after: Option<usize>, frame: &Frame) 
             && !since.iter().any(|other| other.shape == frame.shape && names(other) == names(frame))
     };
     let room = since.len() < 2 * KEPT;
-    since.len() < KEPT || is_first_error() || is_first_expected() || (room && (is_new() || is_first_own()))
+    since.len() < KEPT
+        || is_first_error()
+        || is_first_expected()
+        || is_first_greeting()
+        || (room && (is_new() || is_first_own()))
 }
 
 #[cfg(test)]
@@ -134,9 +150,11 @@ mod tests {
             remember(0, FrameKind::Text, br#"{"type":"error"}"#, own, &[], said, &Redactor::default()).error
         };
         assert!(error(Said::default()));
-        assert!(error(Said { expected: Some(false), harmless: false }));
-        assert!(!error(Said { expected: Some(true), harmless: false }));
-        assert!(!error(Said { expected: Some(false), harmless: true }));
+        assert!(error(Said { expected: Some(false), ..Said::default() }));
+        assert!(!error(Said { expected: Some(true), ..Said::default() }));
+        assert!(!error(Said { harmless: true, ..Said::default() }));
+        assert!(!error(Said { greeting: Some(true), ..Said::default() }));
+        assert!(error(Said { greeting: Some(false), ..Said::default() }));
     }
 
     #[test]
@@ -158,5 +176,9 @@ mod tests {
         assert!(is_kept(&kept, sent, &heartbeat(false, None, "answer")));
         assert!(is_kept(&kept, sent, &heartbeat(false, Some(true), "heartbeat")));
         assert!(is_kept(&kept, sent, &heartbeat(true, None, "heartbeat")));
+        let greeting = Frame { greeting: Some(true), ..heartbeat(false, None, "heartbeat") };
+        assert!(is_kept(&kept, sent, &greeting));
+        kept.push(greeting.clone());
+        assert!(!is_kept(&kept, sent, &greeting));
     }
 }

@@ -81,6 +81,7 @@ impl Line<'_> {
         let own = Own { user: &self.life.user, nonce: &self.life.nonce };
         let said = Said {
             expected: self.matchers.expect.as_ref().map(|matcher| matcher.matches(payload)),
+            greeting: self.matchers.greeting.as_ref().map(|matcher| matcher.matches(payload)),
             harmless: self.matchers.harmless.as_ref().is_some_and(|matcher| matcher.matches(payload)),
         };
         let frame: Frame =

@@ -1,6 +1,6 @@
 //! Is a frame the declared answer, or another that is declared?
 //!
-//! Takes `--expect` (or `harmless`) and the values of one socket, gives a test for payloads. It never fails: what is not JSON does not
+//! Takes `--expect` (or `greeting`, `harmless`) and the values of one socket, gives a test for payloads. It never fails: what is not JSON does not
 //! match a JSON pattern. The surprising rule: an object need only *hold* what is declared, while an array must have
 //! the declared length.
 
@@ -17,6 +17,8 @@ use crate::config::{Escaping, Expect, Values};
 pub(super) struct Matchers {
     /// The declared answer; `None` when nothing is declared.
     pub(super) expect: Option<Matcher>,
+    /// The declared greeting; `None` when none is declared.
+    pub(super) greeting: Option<Matcher>,
     /// What reports no error, whatever it looks like.
     pub(super) harmless: Option<Matcher>,
 }

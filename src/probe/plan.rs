@@ -118,10 +118,6 @@ impl Plan {
     pub fn new(settings: &Settings, capacity: Capacity, seed: u64) -> Self {
         let users = if carries_identity(settings) { count(settings.users.len()) } else { 0 };
         let limits = within(settings, capacity);
-        let declared = Declared {
-            send: settings.conversation.send.is_some(),
-            expect: settings.conversation.expect.is_some(),
-        };
         let mut plan = Self {
             seed,
             users,
@@ -135,7 +131,7 @@ impl Plan {
             limits,
             timeouts: settings.timeouts,
             race: settings.race.clone(),
-            declared,
+            declared: Declared::of(&settings.conversation),
             closes: settings.conversation.closes.clone(),
             harmless: settings.conversation.harmless.is_some(),
         };

@@ -178,7 +178,7 @@ impl Prober {
     }
 
     pub(super) fn declared(&self) -> Declared {
-        Declared { send: self.conversation.send.is_some(), expect: self.conversation.expect.is_some() }
+        Declared::of(&self.conversation)
     }
 
     pub(super) fn matchers(&self, values: Values<'_>) -> Matchers {
@@ -186,6 +186,7 @@ impl Prober {
             |pattern: &Option<Expect>| pattern.as_ref().map(|pattern| Matcher::new(pattern, values));
         Matchers {
             expect: matcher(&self.conversation.expect),
+            greeting: matcher(&self.conversation.greeting),
             harmless: matcher(&self.conversation.harmless),
         }
     }

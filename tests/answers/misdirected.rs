@@ -19,6 +19,8 @@ enum Manner {
     OneUser,
     /// Keeps the text to be answered where all sockets see it.
     OneText,
+    /// Greets with a session that is not there yet, while another one is being made.
+    HalfBuilt,
     /// Healthy: tells everybody who has come and what anybody says.
     Room,
     /// Healthy: whoever came last hosts the room, and all are told so.
@@ -47,8 +49,13 @@ async fn talk(stream: TcpStream, manner: Manner, shared: &Shared) -> Option<()> 
     sleep(WINDOW).await;
     let last = shared.user.lock().unwrap().clone();
     let (greeted, host) = if manner == Manner::OneUser { (&last, &user) } else { (&user, &last) };
-    let host = if manner == Manner::Host { format!(r#","host":"{host}""#) } else { String::new() };
-    let greeting = format!(r#"{{"type":"welcome","user":"{greeted}"{host}}}"#);
+    let more = match manner {
+        Manner::Host => format!(r#","host":"{host}""#),
+        Manner::HalfBuilt if *host != user => r#","session":null"#.to_owned(),
+        Manner::HalfBuilt => format!(r#","session":"s-{user}""#),
+        _ => String::new(),
+    };
+    let greeting = format!(r#"{{"type":"welcome","user":"{greeted}"{more}}}"#);
     socket.send(Message::text(greeting)).await.ok()?;
     if manner == Manner::Room {
         let _ = shared.room.send(format!(r#"{{"type":"joined","user":"{user}"}}"#));
@@ -89,7 +96,8 @@ async fn assert_check(manner: Manner, more: &str, code: i32, words: &str) {
     // Few clean rounds are enough, and few failing ones are run.
     let config = "path: /{{user}}\nusers: [ann, ben, cid, dan, eve, fay]\nrace: { tolerated: 40%, rounds: 8 }\n\
                   timeouts: { answer: 1s, hold: 50ms, serves-hold: 500ms }\n";
-    let patterns = if manner == Manner::OneUser { "control,users" } else { "control,users,first-message" };
+    let greets_wrongly = matches!(manner, Manner::OneUser | Manner::HalfBuilt);
+    let patterns = if greets_wrongly { "control,users" } else { "control,users,first-message" };
     let (ended, said) = gate(url, "ping {{nonce}}", patterns, format!("{config}{more}")).await;
     serving.abort();
     assert_eq!(ended, code, "{manner:?}\n{said}");
@@ -102,6 +110,15 @@ async fn anothers_greeting_and_anothers_answer_are_failures() {
     assert_check(Manner::OneUser, "", 10, words).await;
     let words = "what came is the answer to another socket, and its own never did: \"{\"type\":\"said\"";
     assert_check(Manner::OneText, "", 10, words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_is_what_it_is_declared_to_be() {
+    let half = "users: the declared greeting never came; 1 frames came, the last \"{\"type\":\"welcome\"";
+    assert_check(Manner::HalfBuilt, "greeting: { session: 's-{{user}}' }\n", 10, half).await;
+    assert_check(Manner::Host, "greeting: '\"user\":\"{{user}}\"'\n", 0, "APPROVED").await;
+    let never = "0 of 2 opened and answered; the declared greeting never came";
+    assert_check(Manner::Room, "greeting: { type: hello }\n", 10, never).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

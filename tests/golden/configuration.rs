@@ -91,6 +91,7 @@ fn mistakes_of_what_a_socket_says() {
             "expect: '{\"a\":'",
             "expect: 'po(ng'",
             "expect: ''",
+            "greeting: ''",
             "harmless: ''",
             "closes: [1000, 1011]",
             "closes: [99]",

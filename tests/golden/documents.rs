@@ -12,8 +12,8 @@ use revgate::judge::{
     Target,
 };
 use revgate::probe::{
-    Calibration, Capacity, Company, Declared, End, EndKind, Frame, FrameKind, HELD_SOCKETS, Learned, Means,
-    Observation, Opening, Phase, Place, Plan, PlatformPage, Round, Stage, StopReason, Stratum, Timeline,
+    Calibration, Capacity, Company, Declared, End, EndKind, Frame, HELD_SOCKETS, Learned, Means, Observation,
+    Opening, Phase, Place, Plan, PlatformPage, Round, Stage, StopReason, Stratum, Timeline,
 };
 use revgate::trust::Excerpt;
 
@@ -230,7 +230,7 @@ fn probing(rounds: Vec<Round>, stopped: StopReason) -> Probing {
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         race: RaceSettings::default(),
-        declared: Declared { send: true, expect: true },
+        declared: Declared { send: true, expect: true, greeting: false },
         closes: Vec::new(),
         harmless: false,
     };

@@ -27,6 +27,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("send: ''", "4:7: send: the text to send is empty"),
     ("expect: '{\"a\":'", "4:9: expect: the expected answer begins like JSON and is none"),
     ("expect: 'po(ng'", "4:9: expect: the expected answer is not a regular expression: unclosed group"),
+    ("greeting: ''", "4:11: greeting: the greeting is empty, which every frame matches"),
     ("harmless: ''", "4:11: harmless: the harmless frame is empty, which every frame matches"),
     ("closes: [1000, 1011]", "4:16: closes[1]: 1011 says that the server failed"),
     ("closes: [99]", "4:10: closes[0]: \"99\" is not a close code"),

@@ -25,6 +25,7 @@ url: https://checkout.example.com/live
 path: /ws?key=correct-horse&user={{user}}
 send: { type: ping, nonce: "{{nonce}}" }
 expect: '{"type":"pong"}'
+greeting: { type: welcome, user: '{{user}}' }
 harmless: { level: error }
 closes: [1000, 4000]
 headers: { X-Client: revgate, Authorization: { env: WS_AUTH }, X-Api-Key: battery-staple }
@@ -109,6 +110,7 @@ fn reads_a_complete_file() {
     assert_eq!(settings.url.unwrap().as_str(), "wss://checkout.example.com/");
     assert_eq!(settings.conversation.send.unwrap().source(), r#"{"type":"ping","nonce":"{{nonce}}"}"#);
     assert!(matches!(settings.conversation.expect, Some(Expect::JsonSubset(_))));
+    assert!(matches!(settings.conversation.greeting, Some(Expect::JsonSubset(_))));
     assert!(matches!(settings.conversation.harmless, Some(Expect::JsonSubset(_))));
     assert_eq!(settings.conversation.closes, [1000, 4000]);
     assert_eq!(settings.users, ["user-001", "2"]);

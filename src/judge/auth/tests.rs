@@ -1,5 +1,5 @@
 use super::*;
-use crate::probe::{Declared, End, Frame, FrameKind, PlatformPage, Timeline};
+use crate::probe::{Declared, End, Frame, PlatformPage, Timeline};
 use crate::trust::Excerpt;
 
 fn frame(text: &str, error: bool) -> Frame {

@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::probe::{
-    Company, Declared, End, EndKind, Frame, FrameKind, Opening, Phase, PlatformPage, Stage, Timeline,
-};
+use crate::probe::{Company, Declared, End, EndKind, Frame, Opening, Phase, PlatformPage, Stage, Timeline};
 
 /// How a round of a pair goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

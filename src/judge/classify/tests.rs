@@ -1,5 +1,5 @@
 use super::*;
-use crate::probe::{Frame, FrameKind, Timeline};
+use crate::probe::{Frame, Timeline};
 use crate::trust::Excerpt;
 
 fn frame(text: &str, error: bool) -> Frame {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::probe::{Declared, Frame, FrameKind, Observation, Timeline};
+use crate::probe::{Declared, Frame, Observation, Timeline};
 use crate::trust::Excerpt;
 
 const RULES: Rules<'static> = Rules {

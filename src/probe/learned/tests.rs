@@ -1,4 +1,3 @@
-use super::super::frame::FrameKind;
 use super::super::observation::Timeline;
 use super::*;
 use crate::trust::Excerpt;
