@@ -118,7 +118,7 @@ pub(super) fn not_run(name: CheckName, evidence: &Evidence) -> Check {
         return Check::bare(name, Outcome::Inconclusive, "asked for, and not configured")
             .with_help(format!("write a block `{name}:` into revgate.yaml: revgate explain {name}"));
     }
-    let (why, help) = unfinished(evidence.probing.as_ref());
+    let (why, help) = unfinished(evidence.probing.as_ref(), None);
     Check::bare(name, Outcome::Inconclusive, format!("asked for, and not run: {why}")).with_help(help)
 }
 

@@ -21,7 +21,7 @@ pub(super) fn api(evidence: &Evidence) -> Check {
     let name = CheckName::Api;
     let Some(seen) = &evidence.configured.api else {
         if evidence.probing.is_none() {
-            let (why, help) = unfinished(None);
+            let (why, help) = unfinished(None, None);
             return Check::bare(name, Outcome::Inconclusive, why).with_help(help);
         }
         return Check::bare(name, Outcome::Inconclusive, "asked for, and no endpoint was asked")

@@ -91,8 +91,17 @@ impl Bench {
 
     /// Clean trials that a pass needs where nothing fails.
     pub(super) fn least(&self) -> u32 {
+        if self.strict {
+            return 1;
+        }
         let passes = |n: &u32| statistics::e_pass(*n, 0, self.settings.tolerated) >= self.settings.pass_at;
         (1..u32::MAX).find(passes).unwrap_or(u32::MAX)
+    }
+
+    /// Of the clean trials that a pass needs, at the most so many were there.
+    pub(super) fn progress(&self) -> (u32, u32) {
+        let least = self.least();
+        (self.test.rounds().min(least), least)
     }
 
     /// True when `more` further clean rounds would not be enough for a pass.

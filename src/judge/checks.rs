@@ -3,6 +3,9 @@
 //! Takes the evidence and, for what was probed, the tests it went through. It never weighs one check against another.
 //! The surprising rule: a check that was asked for and could not run is inconclusive, never skipped in silence.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::advice;
@@ -118,12 +121,12 @@ fn ready(evidence: &Evidence) -> Check {
 }
 
 /// Why nothing can be said when a stage did not get what it needed.
-pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
+pub(super) fn unfinished(probing: Option<&Probing>, tests: Option<&Tests>) -> (String, Cow<'static, str>) {
     let Some(probing) = probing else {
-        return ("nothing was probed".to_owned(), "see the checks above");
+        return ("nothing was probed".to_owned(), "see the checks above".into());
     };
     let (words, help) = match probing.stopped {
-        StopReason::Time => ("the time budget was spent", "give it more with --time-budget"),
+        StopReason::Time => return ("the time budget was spent".to_owned(), more_time(probing, tests)),
         StopReason::Sockets => {
             ("the sockets of this run were spent", "raise limits.sockets-per-run in revgate.yaml")
         }
@@ -137,14 +140,32 @@ pub(super) fn unfinished(probing: Option<&Probing>) -> (String, &'static str) {
             ("as many sockets were held as may be", "raise limits.sockets-at-once in revgate.yaml")
         }
         StopReason::NotServed => ("no single socket was served", "see serves"),
-        StopReason::Unheard => return (unheard(probing), "find out why it did not open, then run it again"),
+        StopReason::Unheard => {
+            return (unheard(probing), "find out why it did not open, then run it again".into());
+        }
         StopReason::AnswerUntold => (
             "an answer to what was sent cannot be told from what comes unasked",
             "describe the answer with --expect PATTERN",
         ),
         StopReason::Decided => ("the run ended on another failure", "mend the failed check first"),
     };
-    (words.to_owned(), help)
+    (words.to_owned(), help.into())
+}
+
+/// What helps where the time was spent, with about as much time as would do where nothing fails.
+fn more_time(probing: &Probing, tests: Option<&Tests>) -> Cow<'static, str> {
+    let judged = || probing.rounds.iter().filter(|round| round.stage.is_judged());
+    let began = judged().map(|round| round.started).min().unwrap_or(0);
+    let ended = judged().map(|round| round.ended).max().unwrap_or(0);
+    let spent = Duration::from_micros(ended.saturating_sub(began));
+    match tests.and_then(|tests| tests.time_missing(spent)) {
+        Some(missing) => {
+            let minutes = (probing.plan.race.time_budget + missing).as_secs() / 60 + 1;
+            format!("give it more: by the rounds that there was time for, about --time-budget {minutes}m")
+                .into()
+        }
+        None => "give it more with --time-budget".into(),
+    }
 }
 
 /// What is said where no socket that only listens opened: how the last of them ended.
@@ -162,7 +183,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let name = CheckName::Serves;
     let Some((tests, bench)) = tests.and_then(|tests| tests.serves.as_ref().map(|bench| (tests, bench)))
     else {
-        let (why, help) = unfinished(evidence.probing.as_ref());
+        let (why, help) = unfinished(evidence.probing.as_ref(), None);
         return Check::bare(name, Outcome::Inconclusive, why).with_help(help);
     };
     let tally = &bench.tally;
@@ -191,7 +212,7 @@ fn serves(evidence: &Evidence, tests: Option<&Tests>) -> Check {
             Check::bare(name, Outcome::Pass, format!("{counts}; {} held", tests.held_ok))
         }
         _ => {
-            let (why, help) = unfinished(evidence.probing.as_ref());
+            let (why, help) = unfinished(evidence.probing.as_ref(), Some(tests));
             let seen =
                 if bench.failures.is_empty() { String::new() } else { format!("; {}", first_failure(bench)) };
             let void = bench.unreached.as_ref().map_or_else(String::new, |first| {
@@ -229,7 +250,7 @@ fn suggestion(bench: &Bench, together: bool, evidence: &Evidence) -> Option<Stri
 pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
     let name = CheckName::Race;
     let Some(tests) = tests else {
-        let (why, help) = unfinished(evidence.probing.as_ref());
+        let (why, help) = unfinished(evidence.probing.as_ref(), None);
         return Check::bare(name, Outcome::Inconclusive, why).with_help(help);
     };
     let strata: serde_json::Map<String, Value> =
@@ -259,7 +280,7 @@ pub(super) fn remote_race(evidence: &Evidence, tests: Option<&Tests>) -> Check {
         Check::bare(name, Outcome::Inconclusive, "no pattern with sockets released together was run")
             .with_help("leave out --pattern, name more users, or raise limits.sockets-at-once")
     } else if let Some((pattern, bench)) = open {
-        let (why, help) = unfinished(evidence.probing.as_ref());
+        let (why, help) = unfinished(evidence.probing.as_ref(), Some(tests));
         let test = bench.test();
         let summary = format!(
             "{pattern}: {} clean, {} failing, {} void rounds are too little; {why}",

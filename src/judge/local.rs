@@ -4,6 +4,8 @@
 //! so. The surprising rule: a process of our own can fail the check and can never pass it alone, since nothing but the
 //! command says that it is the program that was deployed.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::advice;
@@ -81,7 +83,7 @@ fn local_race(evidence: &Evidence, own: &Local, tests: Option<&Tests>) -> Check 
             "name the server itself with --exec, not what starts it elsewhere (docker run, sudo, a daemon)",
         )
     } else if let Some((pattern, bench)) = open {
-        let (why, help) = open_words(*pattern, own);
+        let (why, help) = open_words(*pattern, own, tests);
         let test = bench.test();
         let (clean, failing, void) = (test.valid() - test.failing(), test.failing(), test.void());
         let words =
@@ -107,14 +109,14 @@ fn also_words(named: Pattern, tests: &Tests) -> String {
 }
 
 /// Why a pattern is undecided; cold starts have a budget of their own.
-fn open_words(pattern: Pattern, own: &Local) -> (String, &'static str) {
+fn open_words(pattern: Pattern, own: &Local, tests: &Tests) -> (String, Cow<'static, str>) {
     use crate::probe::StopReason;
     match own.probing.as_ref().map(|probing| probing.stopped) {
         Some(StopReason::Time) if pattern == Pattern::Cold => (
             "their time was spent".to_owned(),
-            "give cold starts more with race.cold-budget, or ask for less with race.cold-tolerated",
+            "give cold starts more with race.cold-budget, or ask for less with race.cold-tolerated".into(),
         ),
-        _ => unfinished(own.probing.as_ref()),
+        _ => unfinished(own.probing.as_ref(), Some(tests)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! rule: once one test has failed, only what helps to say what kind of failure it is goes on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::bench::{Bench, outcome};
 use super::classify::{Class, Finding, Rules};
@@ -234,6 +235,16 @@ impl Tests {
         self.patterns.values().chain(self.serves.as_ref())
     }
 
+    /// How much longer trials would have to go on that went on for `spent`, if none fails; `None` where there were too few to
+    /// tell: the first ones are slower than those that follow.
+    pub(super) fn time_missing(&self, spent: Duration) -> Option<Duration> {
+        let sum =
+            |of: fn((u32, u32)) -> u32| self.benches().map(|bench| f64::from(of(bench.progress()))).sum();
+        let (done, needed): (f64, f64) = (sum(|progress| progress.0), sum(|progress| progress.1));
+        let tells = done * 10.0 >= needed && done < needed;
+        tells.then(|| spent.mul_f64((needed - done) / done))
+    }
+
     /// True when all tests have passed.
     pub(super) fn has_passed(&self) -> bool {
         let is_over = |bench: &Bench| {
@@ -327,6 +338,23 @@ mod tests {
         assert!(tests.has_failed() && tests.wants(Stage::Control, 0) && !tests.wants(Stage::Control, 150));
         (51..=200).for_each(|number| tests.add(&round(Stage::Control, number, 4429), None));
         assert!(!tests.wants(Stage::Control, 0));
+    }
+
+    #[test]
+    fn the_time_that_is_missing_follows_from_the_rounds_that_there_was_time_for() {
+        let file = FileConfig::parse("t", b"path: /{{user}}\nsend: x\nusers: [a, b, c]\n").unwrap();
+        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
+        let mut plan = Plan::new(&merged.settings, Capacity::default(), 1);
+        plan.strata.retain(|stratum| stratum.pattern == Pattern::Users);
+        let mut tests = Tests::new(&plan, false).unwrap();
+        let minute = Duration::from_secs(60);
+        assert_eq!(tests.time_missing(minute), None);
+        let least = tests.patterns[&Pattern::Users].least();
+        (1..=least / 4).for_each(|number| tests.add(&round(Stage::Users, number, 1000), None));
+        let missing = tests.time_missing(minute).unwrap();
+        assert!((3 * minute..4 * minute).contains(&missing), "{missing:?} for {least} rounds");
+        (1..=least).for_each(|number| tests.add(&round(Stage::Users, number, 1000), None));
+        assert_eq!(tests.time_missing(minute), None);
     }
 
     #[test]
