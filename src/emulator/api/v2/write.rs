@@ -21,7 +21,7 @@ use crate::emulator::{
     },
     change::Change,
     faults::Faults,
-    knative::{Words, completed, is_hidden, settings_from_v2, template_from_v2, violation},
+    knative::{Words, completed, is_hidden, settings_from_v2, template_from_v2},
     model::Service,
     state::{PROJECT_NUMBER, World},
     traffic,
@@ -112,7 +112,7 @@ fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result
         change.traffic = Some(traffic::parse(wanted.get("traffic")).map_err(ApiError::invalid)?);
     }
     if mask.touches("template") {
-        change.template = Some(template(request(current), wanted.get("template"))?);
+        change.template = Some(template(current, wanted.get("template"))?);
     }
     if mask.touches_more_than(&["traffic", "template", "name", "etag"]) {
         let (labels, annotations) = settings_from_v2(&wanted, (&current.labels, &current.annotations));
@@ -121,13 +121,9 @@ fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result
     Ok(change)
 }
 
-/// What a violation in a write calls it.
-fn request(current: &Service) -> &'static str {
-    if current.generation == 0 { "CreateServiceRequest" } else { "UpdateServiceRequest" }
-}
-
 /// The template of a body as v1 has it, completed; a refusal names the request.
-fn template(request: &'static str, sent: Option<&Value>) -> Result<Value, ApiError> {
+fn template(current: &Service, sent: Option<&Value>) -> Result<Value, ApiError> {
+    let request = if current.generation == 0 { "CreateServiceRequest" } else { "UpdateServiceRequest" };
     let violates = |place: &str, what: &str| {
         ApiError::invalid(format!("Violation in {request}.service.template{place}: {what}"))
     };
@@ -138,10 +134,7 @@ fn template(request: &'static str, sent: Option<&Value>) -> Result<Value, ApiErr
         return Err(violates(&format!(".annotations[{name}]"), what));
     }
     let template = completed(&template_from_v2(sent), PROJECT_NUMBER);
-    match violation(&template, Words::V2(request)) {
-        None => Ok(template),
-        Some(said) => Err(ApiError::invalid(said)),
-    }
+    write::admitted(current, template, Words::V2(request))
 }
 
 /// True for a switch that is set in a query.
