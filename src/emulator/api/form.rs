@@ -37,7 +37,7 @@ struct Fields(BTreeMap<String, Self>);
 impl Form {
     /// Reads what a query says of the answer.
     pub(crate) fn parse(query: &Query) -> Result<Self, ApiError> {
-        let says = |name: &str| parameter(query, name).or_else(|| parameter(query, &format!("${name}")));
+        let says = |name: &str| parameter(query, &format!("${name}")).or_else(|| parameter(query, name));
         let fields = says("fields").map(|text| Fields::parse(text).ok_or_else(|| not_fields(text)));
         Ok(Self {
             numbers: says("alt").is_some_and(|alt| alt.ends_with(";enum-encoding=int")),
@@ -148,6 +148,13 @@ mod tests {
     fn cut(fields: &str, mut value: Value) -> Value {
         Fields::parse(fields).unwrap().cut(&mut value);
         value
+    }
+
+    #[test]
+    fn a_parameter_with_a_dollar_counts_before_the_same_without_one() {
+        let query = [("alt", "json"), ("$alt", "json;enum-encoding=int")];
+        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(Form::parse(&query.to_vec()).unwrap().numbers);
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn change(current: &Service, body: &Value) -> Result<Change, ApiError> {
         annotations: Some(without(metadata("annotations"), &OWN_ANNOTATIONS)),
         template: Some(template),
         traffic: Some(traffic),
+        forced: false,
     })
 }
 
