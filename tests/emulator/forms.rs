@@ -47,8 +47,10 @@ async fn an_answer_has_the_form_that_was_asked_for() {
         get(&emulator, "services/demo?fields=traffic/percent").await["traffic"][0],
         json!({"percent": 100})
     );
-    let (status, error) = call(&emulator, "GET", "services/demo?fields=name(", None).await;
-    assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+    for wrong in ["services/demo?fields=name(", "services/demo?fields=name,urll", "services?fields=items"] {
+        let (status, error) = call(&emulator, "GET", wrong, None).await;
+        assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{wrong}");
+    }
     let short = path("services/demo?fields=name&prettyPrint=false");
     let (_, text) = sent(&emulator, ("GET", &short), &[], "").await;
     assert_eq!(text, format!("{{\"name\":\"{}\"}}", &path("services/demo")[4..]));

@@ -78,14 +78,16 @@ async fn answer(
     let form = Form::parse(&query);
     let answer = match route::parse(method.as_str(), host.as_deref().unwrap_or_default(), uri.path()) {
         None => Err(ApiError::no_route(method.as_str(), uri.path())),
-        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers).and(form.clone())
-        {
-            Ok(form) => {
-                let answer = perform(&world, &call, &query, &body, &cut).await;
-                answer.map(|answer| form.shape(answer, call.api == Api::V2 && call.is_of_run()))
+        Some(mut call) => {
+            let admitted = admit(&world, call.placed(&world.options.region), &headers);
+            match admitted.and(form.clone()).and_then(|form| form.of(&call)) {
+                Ok(form) => {
+                    let answer = perform(&world, &call, &query, &body, &cut).await;
+                    answer.map(|answer| form.shape(answer, call.api == Api::V2 && call.is_of_run()))
+                }
+                Err(refusal) => Err(refusal),
             }
-            Err(refusal) => Err(refusal),
-        },
+        }
     };
     let answer = once_kept(&world, answer).await;
     let latency = world.lock().faults.api_latency;

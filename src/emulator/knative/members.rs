@@ -49,7 +49,7 @@ pub(crate) const SERVICE: [&str; 41] = [
     "@type",
 ];
 
-/// Those of a RevisionTemplate.
+/// Those of a `RevisionTemplate`.
 pub(crate) const TEMPLATE: [&str; 24] = [
     "revision",
     "labels",
@@ -99,7 +99,7 @@ pub(crate) const CONTAINER: [&str; 18] = [
     "sandboxLauncher",
 ];
 
-/// Those of a TrafficTarget.
+/// Those of a `TrafficTarget`.
 pub(crate) const TARGET: [&str; 4] = ["type", "revision", "percent", "tag"];
 
 /// Maps of the user's own words, whose names are no members.
