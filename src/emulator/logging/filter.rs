@@ -261,7 +261,7 @@ mod tests {
             ("httpRequest.latency>\"2s\" httpRequest.latency<=10.5s", true),
             ("httpRequest.latency>11s", false),
             (
-                "httpRequest.latency>\"500ms\" httpRequest.latency>=10250ms httpRequest.latency<=10250000us",
+                "httpRequest.latency>\"500ms\" httpRequest.latency=10250ms httpRequest.latency=10250000us",
                 true,
             ),
             ("httpRequest.latency=10250000000ns httpRequest.latency<0.2m", true),
