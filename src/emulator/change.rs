@@ -30,6 +30,8 @@ pub(crate) struct Change {
     pub(crate) template: Option<Value>,
     /// All traffic.
     pub(crate) traffic: Option<Vec<Target>>,
+    /// The template makes a revision, even where it says nothing new.
+    pub(crate) forced: bool,
 }
 
 /// Why a write is refused at once.
@@ -88,7 +90,7 @@ pub(crate) fn check(service: &Service, change: &Change) -> Result<Makes, Refusal
         ));
     }
     match named(template) {
-        None if *template == service.template => Ok(Makes::Nothing),
+        None if *template == service.template && !change.forced => Ok(Makes::Nothing),
         None => Ok(Makes::Revision),
         Some(name) => match service.revision(name) {
             Some(revision) if revision.template == unnamed(template) => Ok(Makes::Nothing),

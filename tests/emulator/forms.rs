@@ -47,8 +47,10 @@ async fn an_answer_has_the_form_that_was_asked_for() {
         get(&emulator, "services/demo?fields=traffic/percent").await["traffic"][0],
         json!({"percent": 100})
     );
-    let (status, error) = call(&emulator, "GET", "services/demo?fields=name(", None).await;
-    assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+    for wrong in ["services/demo?fields=name(", "services/demo?fields=name,urll", "services?fields=items"] {
+        let (status, error) = call(&emulator, "GET", wrong, None).await;
+        assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{wrong}");
+    }
     let short = path("services/demo?fields=name&prettyPrint=false");
     let (_, text) = sent(&emulator, ("GET", &short), &[], "").await;
     assert_eq!(text, format!("{{\"name\":\"{}\"}}", &path("services/demo")[4..]));
@@ -105,6 +107,57 @@ async fn a_post_may_stand_for_another_method() {
     let (status, _) = sent(&emulator, ("GET", &place), &[("x-http-method-override", "DELETE")], "").await;
     assert_eq!(status, 200, "a GET is a GET");
     assert_eq!(call(&emulator, "GET", "services/demo", None).await.0, 200);
+    // A GET whose address would be too long has its query as its body.
+    let kind = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    let fields = [("x-http-method-override", "GET"), kind];
+    let (status, text) = sent(&emulator, ("POST", &place), &fields, "fields=name&prettyPrint=false").await;
+    assert_eq!((status, text), (200, format!("{{\"name\":\"{}\"}}", &place[4..])));
+}
+
+#[tokio::test]
+async fn what_google_takes_is_taken() {
+    let emulator = two().await;
+    let parameters = "upload_protocol=raw&uploadProtocol=raw&trace=t&bearer_token=t&pp=1&userIp=1";
+    get(&emulator, &format!("services/demo?{parameters}")).await;
+    let sidecar = json!({
+        "image": "s", "name": "s", "env": [{"name": "PORT", "value": "8888"}], "sandboxLauncher": true,
+    });
+    let body = json!({"sshEnabled": false, "template": {
+        "containers": [{"image": "i", "ports": [{"containerPort": 8080}]}, sidecar],
+        "annotations": {"client.knative.dev/user-image": "i"}, "client": "terraform", "clientVersion": "1",
+    }});
+    // The server names what its client does not.
+    let (status, begun) = call(&emulator, "POST", "services", Some(body)).await;
+    assert_eq!(status, 200, "{begun}");
+    settled(&emulator).await;
+    let all = get(&emulator, "services").await;
+    let made = all["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|service| service["template"]["client"] == "terraform");
+    let name = made.unwrap()["name"].as_str().unwrap().rsplit('/').next().unwrap();
+    assert!(name.starts_with("service-") && name.len() == 16, "{name}");
+}
+
+#[tokio::test]
+async fn a_revision_may_be_asked_for_where_nothing_changes() {
+    let emulator = two().await;
+    let newest = async |method: &str, tail: &str, body: &Value| {
+        let (status, answer) = call(&emulator, method, &format!("services{tail}"), Some(body.clone())).await;
+        assert_eq!(status, 200, "{answer}");
+        settled(&emulator).await;
+        let service = get(&emulator, "services/web").await;
+        service["latestCreatedRevision"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    let body = json!({"template": {"containers": [{"image": "i"}], "revision": "web-a"}});
+    assert_eq!(newest("POST", "?serviceId=web", &body).await, "web-a");
+    assert_eq!(newest("PATCH", "/web?updateMask=template", &body).await, "web-a");
+    let second = newest("PATCH", "/web?updateMask=template&forceNewRevision=true", &body).await;
+    let body = json!({"labels": {"a": "b"}});
+    let third = newest("PATCH", "/web?updateMask=labels&force_new_revision=true", &body).await;
+    assert!(second != "web-a" && third != second && third != "web-a", "{second} {third}");
+    assert_eq!(newest("PATCH", "/web?updateMask=labels&forceNewRevision=false", &body).await, third);
 }
 
 #[tokio::test]
@@ -128,6 +181,13 @@ async fn what_the_emulator_does_not_serve_is_said_at_once() {
     assert_eq!((status, &listed["projects"][0]["projectId"]), (200, &json!("demo-project")));
     let (status, error) = error("/v1/projects/other").await;
     assert!(status == 403 && error.contains("'projects/other' (or resource may not exist)"), "{error}");
+    let may = "/v1/projects/other/locations/us-central1/services/web:testIamPermissions";
+    let (status, answer) = sent(&emulator, ("POST", may), &[], "{\"permissions\": []}").await;
+    let due = "Permission 'run.services.get' denied on resource 'namespaces/other/services/web' (or resource may not exist).";
+    assert_eq!((status, message(&answer).as_str()), (403, due));
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let hint = answer["error"]["details"][0]["message"].as_str().unwrap();
+    assert!(hint.ends_with("start: revgate emulator --project other --region us-central1"), "{hint}");
 }
 
 #[tokio::test]
@@ -155,6 +215,9 @@ async fn a_template_beyond_the_platforms_limits_is_refused_in_its_words() {
     let due = "Violation in CreateServiceRequest.service.template.annotations[autoscaling.knative.dev/maxScale]: system \
                annotations are not supported in Cloud Run API v2.";
     assert_eq!(said, due);
+    let body = json!({"containers": [{"image": "i"}], "labels": {"cloud.googleapis.com/location": "x"}});
+    let said = refused("POST", "services?serviceId=web", body).await;
+    assert!(said.contains(".labels[cloud.googleapis.com/location]: system labels are not"), "{said}");
     let (_, error) = call(&emulator, "POST", "services?serviceId=web", Some(json!({}))).await;
     let due = "Violation in CreateServiceRequest.service.template: required field not present.";
     assert_eq!(error["error"]["message"], due);
@@ -183,7 +246,8 @@ async fn a_service_without_its_own_url_shows_none() {
     };
     let service = switch(true).await;
     assert_eq!((service.get("uri"), service.get("urls")), (None, None));
-    assert_eq!(service["trafficStatuses"][1].get("uri"), None, "nor do its tags");
+    let tagged = &service["trafficStatuses"][1];
+    assert_eq!((&tagged["tag"], tagged.get("uri")), (&json!("candidate"), None), "nor do its tags");
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 404);
     let service = switch(false).await;
     assert_eq!(service["uri"], json!(url));

@@ -5,7 +5,10 @@ use std::time::Duration;
 use revgate::emulator::{Behaviour, Emulator, EmulatorOptions};
 use serde_json::{Value, json};
 
-use super::support::{call, eventually, get, named, options, path, sample, settled, two, with};
+use super::{
+    state::{VERSION_1, end, kept_in, start},
+    support::{call, eventually, get, named, options, path, sample, settled, two, with},
+};
 
 const SERVICE: &str = "/apis/serving.knative.dev/v1/namespaces/demo-project/services/demo";
 const REVISIONS: &str = "/apis/serving.knative.dev/v1/namespaces/123456789012/revisions";
@@ -301,4 +304,35 @@ async fn a_service_of_a_deleted_ones_name_starts_anew() {
     assert_ne!(after["uid"], before["uid"]);
     assert_eq!(after["uri"], before["uri"], "the same name has the same port");
     assert!(after["latestReadyRevision"].as_str().unwrap().ends_with("/demo-b"));
+}
+
+#[tokio::test]
+async fn a_template_of_an_older_emulator_moves_traffic_and_makes_no_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, options) = kept_in(&folder);
+    let mut state: Value = serde_json::from_str(VERSION_1).unwrap();
+    // What an older emulator kept: a probe without its defaults, and what is refused today.
+    for place in ["template", "revisions/1/template"] {
+        let container = state.pointer_mut(&format!("/services/0/{place}/spec/containers/0")).unwrap();
+        container["livenessProbe"] = json!({"httpGet": {"path": "/health"}});
+        container["env"] = json!([{"name": "PORT", "value": "8080"}]);
+    }
+    std::fs::write(&file, state.to_string()).unwrap();
+    let emulator = start(&options).await;
+    let mut service = read(&emulator, SERVICE).await;
+    let container = &service["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["livenessProbe"]["periodSeconds"], 10);
+    service["spec"]["traffic"] = json!([{"revisionName": "demo-b", "percent": 100}]);
+    let (status, written) = raw(&emulator, "PUT", SERVICE, Some(&service)).await;
+    assert_eq!(status, 200, "{written}");
+    settled(&emulator).await;
+    let service = read(&emulator, SERVICE).await;
+    assert_eq!(service["status"]["traffic"], json!([{"revisionName": "demo-b", "percent": 100}]));
+    assert_eq!(service["status"]["latestCreatedRevisionName"], "demo-b");
+    let mut other = service.clone();
+    other["spec"]["template"]["metadata"]["name"] = json!("demo-c");
+    other["spec"]["template"]["spec"]["timeoutSeconds"] = json!(60);
+    let (status, refusal) = raw(&emulator, "PUT", SERVICE, Some(&other)).await;
+    assert_eq!(status, 400, "what is new is judged: {refusal}");
+    end(emulator).await;
 }

@@ -50,7 +50,7 @@ async fn a_service_may_be_missing_when_the_caller_allows_it() {
     assert_eq!(call(&emulator, "PATCH", "services/new?allow_missing=True", Some(body.clone())).await.0, 200);
     settled(&emulator).await;
     assert_eq!(get(&emulator, "services/new").await["terminalCondition"]["state"], "CONDITION_SUCCEEDED");
-    for name in ["Upper", "1st", "a-", "", &"a".repeat(50)] {
+    for name in ["Upper", "1st", "a-", &"a".repeat(50)] {
         let (status, error) =
             call(&emulator, "POST", &format!("services?serviceId={name}"), Some(body.clone())).await;
         assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{name}: {error}");

@@ -50,6 +50,8 @@ async fn what_the_emulator_denies_is_told_in_googles_words() {
     assert_eq!(story.json("projects list").await[0]["projectId"], "demo-project");
     let said = story.bad("run services list --project other").await;
     assert!(said.contains("Permission 'run.services.list' denied on resource"), "{said}");
+    let said = story.bad("run deploy web --image app:1 --project other").await;
+    assert!(said.contains("start: revgate emulator --project other"), "it says what to do: {said}");
     let said = story.bad("run jobs describe nightly").await;
     assert!(said.contains("The emulator does not serve GET"), "it says nothing of a job: {said}");
 }

@@ -8,7 +8,7 @@ use axum::{
     extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Response, Uri, header},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{
@@ -56,37 +56,38 @@ async fn answer(
     body: Body,
 ) -> Response<Body> {
     let plain = Form::default();
-    let body = match keep_out(&method, &uri, &headers) {
-        Ok(()) => read(&headers, body).await,
+    let said = match keep_out(&method, &uri, &headers) {
+        Ok(()) => read(&method, &uri, &headers, body).await,
         Err(refusal) => Err(refusal),
     };
-    let body = match body {
-        Ok(body) => body,
+    let (query, body) = match said {
+        Ok(said) => said,
         Err(refusal) => return respond(Err(refusal), &plain),
     };
     if let Some(tail) = uri.path().strip_prefix("/__emulator/") {
         let answer = control::answer(&world, &method, tail, body);
         return respond(once_kept(&world, answer).await, &plain);
     }
-    let method = meant(method, &headers);
+    let method = meant(&method, &headers);
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     world.lock().remember(ApiRequest { method: method.to_string(), path, body: body.clone() });
     let host = uri
         .host()
         .map(str::to_owned)
         .or_else(|| Some(headers.get(header::HOST)?.to_str().ok()?.split(':').next()?.to_owned()));
-    let query = query(&uri);
     let form = Form::parse(&query);
     let answer = match route::parse(method.as_str(), host.as_deref().unwrap_or_default(), uri.path()) {
         None => Err(ApiError::no_route(method.as_str(), uri.path())),
-        Some(mut call) => match admit(&world, call.placed(&world.options.region), &headers).and(form.clone())
-        {
-            Ok(form) => {
-                let answer = perform(&world, &call, &query, &body, &cut).await;
-                answer.map(|answer| form.shape(answer, call.api == Api::V2 && call.is_of_run()))
+        Some(mut call) => {
+            let admitted = admit(&world, call.placed(&world.options.region), &headers);
+            match admitted.and(form.clone()).and_then(|form| form.of(&call)) {
+                Ok(form) => {
+                    let answer = perform(&world, &call, &query, &body, &cut).await;
+                    answer.map(|answer| form.shape(answer, call.api == Api::V2 && call.is_of_run()))
+                }
+                Err(refusal) => Err(refusal),
             }
-            Err(refusal) => Err(refusal),
-        },
+        }
     };
     let answer = once_kept(&world, answer).await;
     let latency = world.lock().faults.api_latency;
@@ -110,19 +111,34 @@ fn keep_out(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiEr
     Ok(())
 }
 
-/// The body as JSON; null where there is none.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
+/// The query, and the body as JSON; null where there is none.
+async fn read(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Query, Value), ApiError> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(ApiError::invalid("The emulator reads no compressed bodies: send it as plain JSON."));
     }
     let bytes = body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
         ApiError::invalid(format!("Request payload size exceeds the limit: {LARGEST_BODY} bytes."))
     })?;
+    let mut query = query(uri.query().unwrap_or_default().as_bytes());
+    // Google's clients send a GET whose address would be too long so: what stood behind its `?` is the body.
+    if *method == Method::POST && meant(method, headers) == Method::GET && is_form(headers) {
+        query.extend(self::query(&bytes));
+        return Ok((query, Value::Null));
+    }
+    Ok((query, parsed(&bytes)?))
+}
+
+fn parsed(bytes: &[u8]) -> Result<Value, ApiError> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
     let body =
-        serde_json::from_slice(&bytes).map_err(|_| ApiError::invalid("Invalid JSON payload received."))?;
+        serde_json::from_slice(bytes).map_err(|_| ApiError::invalid("Invalid JSON payload received."))?;
     if is_deeper(&body, DEEPEST) {
         let message = "Invalid JSON payload received. Message too deep. Max recursion depth reached.";
         return Err(ApiError::invalid(message));
@@ -131,9 +147,14 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
 }
 
 /// The method that is meant: a POST may say that it stands for another, where a proxy lets no other through.
-fn meant(method: Method, headers: &HeaderMap) -> Method {
+fn meant(method: &Method, headers: &HeaderMap) -> Method {
     let other = headers.get("x-http-method-override").filter(|_| method == Method::POST);
-    other.and_then(|other| Method::from_bytes(other.as_bytes()).ok()).unwrap_or(method)
+    other.and_then(|other| Method::from_bytes(other.as_bytes()).ok()).unwrap_or_else(|| method.clone())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
 }
 
 /// The answer, as soon as all that it may show is in the file that keeps the state, where there is one.
@@ -151,8 +172,8 @@ fn is_local(origin: &str) -> bool {
 }
 
 /// Splits on the first `=` only: some clients send a second one raw.
-fn query(uri: &Uri) -> Query {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+fn query(text: &[u8]) -> Query {
+    form_urlencoded::parse(text).into_owned().collect()
 }
 
 fn admit(world: &World, call: &Call, headers: &HeaderMap) -> Result<(), ApiError> {
@@ -163,12 +184,13 @@ fn admit(world: &World, call: &Call, headers: &HeaderMap) -> Result<(), ApiError
             return Err(ApiError::unauthenticated());
         }
     }
-    let permission = call.permission().unwrap_or_default();
-    if state.faults.denied_permissions.contains(&permission) {
+    if let Some(permission) = call.permission()
+        && state.faults.denied_permissions.contains(&permission)
+    {
         return Err(ApiError::denied(&permission, &call.resource()));
     }
     match state.faults.take_status(call.method()) {
-        Some(status) => Err(ApiError::fault(status, &permission, &call.resource())),
+        Some(status) => Err(ApiError::fault(status, &call.named_permission(), &call.resource())),
         None => Ok(()),
     }
 }
@@ -245,29 +267,32 @@ fn change(
 /// The refusal of a call for another project or region than the emulator's.
 fn elsewhere(world: &World, call: &Call, verb: &Verb) -> ApiError {
     let options = &world.options;
+    let is_own = call.project == options.project || call.project == PROJECT_NUMBER;
+    let project = if is_own { &options.project } else { &call.project };
+    let hint = format!(
+        "This emulator is region '{}' of project '{}', and the request is for region '{2}' of project '{project}'. Ask for \
+         the former, or start: revgate emulator --project {project} --region {2}",
+        options.region, options.project, call.region,
+    );
+    let denied = || ApiError::denied(&call.named_permission(), &call.resource());
     match verb {
-        Verb::CreateService => ApiError::new(
-            400,
-            "FAILED_PRECONDITION",
-            format!(
-                "This emulator is region '{0}' of project '{1}', and the request is for region '{2}' of project '{3}'. \
-                 Ask for the former, or start: revgate emulator --project {3} --region {2}",
-                options.region,
-                options.project,
-                call.region,
-                if call.project == PROJECT_NUMBER { &options.project } else { &call.project },
-            ),
-        ),
-        _ if call.project != options.project && call.project != PROJECT_NUMBER => {
-            ApiError::denied(&call.permission().unwrap_or_default(), &call.resource())
-        }
+        Verb::CreateService => ApiError::new(400, "FAILED_PRECONDITION", hint),
+        // The message is Google's; what clients show below it says what to do.
+        _ if !is_own => ApiError { details: Some(localized(&hint)), ..denied() },
         Verb::GetIamPolicy(name)
         | Verb::SetIamPolicy(name)
         | Verb::UpdateService(name)
         | Verb::DeleteService(name) => ApiError::not_found("SERVICE", name, (&call.project, &call.region)),
         Verb::DeleteRevision(_, name) => ApiError::not_found("REVISION", name, (&call.project, &call.region)),
-        _ => ApiError::denied(&call.permission().unwrap_or_default(), &call.resource()),
+        _ => denied(),
     }
+}
+
+/// A text for people, as details have it.
+fn localized(message: &str) -> Value {
+    json!([{
+        "@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message,
+    }])
 }
 
 /// The value of a query parameter, which may be written in either spelling, `pageSize` or `page_size`.

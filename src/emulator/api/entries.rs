@@ -202,6 +202,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_log_that_is_forgotten_between_two_pages_takes_nothing_off_the_second() {
+        let world =
+            World::new(EmulatorOptions::new("2026-11-23T20:28:12Z".parse().unwrap()), Past::default());
+        let write = |log: &str, number: usize| {
+            let entry = json!({"logName": log, "timestamp": time_of(number)});
+            world.journal.write(entry.as_object().unwrap().clone());
+        };
+        (0..4).for_each(|number| write("a", number));
+        let mut body = json!({"resourceNames": ["projects/demo-project"], "pageSize": 2});
+        body["pageToken"] = list(&world, &body).unwrap()["nextPageToken"].clone();
+        (4..7).for_each(|number| write("b", number));
+        assert!(world.journal.forget("b") && !world.journal.forget("b"));
+        let second = list(&world, &body).unwrap();
+        assert_eq!(second["entries"].as_array().map(Vec::len), Some(2), "{second}");
+    }
+
     /// A later time for each.
     fn time_of(number: usize) -> String {
         format!("2026-11-23T20:28:12.{number:06}Z")

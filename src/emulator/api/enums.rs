@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use crate::emulator::knative::members::WORDS;
+
 /// The values of an enum; the first has the number 1.
 type Names = &'static [&'static str];
 
@@ -42,12 +44,9 @@ const MEMBERS: [(&str, Names); 11] = [
     ("egress", &["ALL_TRAFFIC", "PRIVATE_RANGES_ONLY"]),
     ("executionEnvironment", &["EXECUTION_ENVIRONMENT_GEN1", "EXECUTION_ENVIRONMENT_GEN2"]),
     ("scalingMode", &["AUTOMATIC", "MANUAL"]),
-    ("medium", &["MEMORY"]),
+    ("medium", &["MEMORY", "DISK"]),
     ("encryptionKeyRevocationAction", &["PREVENT_NEW", "SHUTDOWN"]),
 ];
-
-/// Maps of the user's own words.
-const WORDS: [&str; 4] = ["labels", "annotations", "limits", "nodeSelector"];
 
 /// Writes every enum of an answer as its number.
 pub(super) fn number(value: &mut Value) {

@@ -2,7 +2,8 @@
 //!
 //! The system parameters of Google's APIs in, an answer's text out: `$alt=json;enum-encoding=int` (Google's client
 //! libraries send it with every call), `fields` and `prettyPrint`. An answer without any of them is written as it is.
-//! The surprising rule: an error is never cut to `fields`.
+//! `fields` that name what a Service cannot have are refused, as Google's documentation of partial responses says. The
+//! surprising rule: an error is never cut to `fields`.
 //!
 //! Source: Google's documentation of system parameters and of partial responses.
 
@@ -14,7 +15,10 @@ use super::{
     dispatch::{Query, parameter},
     enums,
     error::ApiError,
+    route::{Api, Call, Verb},
+    v2::mask::camel,
 };
+use crate::emulator::knative::members::SERVICE;
 
 /// The deepest nesting of `fields`.
 const DEEPEST: u32 = 50;
@@ -37,13 +41,27 @@ struct Fields(BTreeMap<String, Self>);
 impl Form {
     /// Reads what a query says of the answer.
     pub(crate) fn parse(query: &Query) -> Result<Self, ApiError> {
-        let says = |name: &str| parameter(query, name).or_else(|| parameter(query, &format!("${name}")));
+        let says = |name: &str| parameter(query, &format!("${name}")).or_else(|| parameter(query, name));
         let fields = says("fields").map(|text| Fields::parse(text).ok_or_else(|| not_fields(text)));
         Ok(Self {
             numbers: says("alt").is_some_and(|alt| alt.ends_with(";enum-encoding=int")),
             compact: says("prettyPrint").is_some_and(|pretty| pretty.eq_ignore_ascii_case("false")),
             fields: fields.transpose()?,
         })
+    }
+
+    /// Itself, unless `fields` name a member that the call's answer cannot have. Of most calls' answers that is not known.
+    pub(crate) fn of(self, call: &Call) -> Result<Self, ApiError> {
+        let known: &[&str] = match (&call.verb, call.api) {
+            (Verb::GetService(_), Api::V2) => &SERVICE,
+            (Verb::ListServices, Api::V2) => &["services", "nextPageToken", "unreachable"],
+            _ => return Ok(self),
+        };
+        let mut names = self.fields.iter().flat_map(|fields| fields.0.keys());
+        match names.find(|name| *name != "*" && !known.contains(&camel(name).as_str())) {
+            Some(name) => Err(not_fields(name)),
+            None => Ok(self),
+        }
     }
 
     /// An answer in this form; `has_enums` where those of Cloud Run's v2 may stand in it.
@@ -148,6 +166,13 @@ mod tests {
     fn cut(fields: &str, mut value: Value) -> Value {
         Fields::parse(fields).unwrap().cut(&mut value);
         value
+    }
+
+    #[test]
+    fn a_parameter_with_a_dollar_counts_before_the_same_without_one() {
+        let query = [("alt", "json"), ("$alt", "json;enum-encoding=int")];
+        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(Form::parse(&query.to_vec()).unwrap().numbers);
     }
 
     #[test]

@@ -4,124 +4,42 @@
 //! misspelled name would else be a write of everything. Members may be spelled as in the protos, `launch_stage`; they
 //! come out as JSON spells them.
 //!
-//! Source: Google's public protos, google/cloud/run/v2.
+//! Source: Google's public protos, google/cloud/run/v2, and the discovery document of run v2.
 
 use serde_json::{Map, Value};
 
 use super::{dispatch::Query, error::ApiError, v2::mask::camel};
+use crate::emulator::knative::members::{CONTAINER, SERVICE, TARGET, TEMPLATE, WORDS};
 
 /// Parameters of the calls, and of every call of Google's APIs; one with a `$` in front is of the latter.
-const PARAMETERS: [&str; 20] = [
+const PARAMETERS: [&str; 26] = [
     "access_token",
     "allowMissing",
     "alt",
+    "bearer_token",
     "callback",
     "etag",
     "fields",
     "filter",
+    "forceNewRevision",
     "key",
     "oauth_token",
     "options.requestedPolicyVersion",
     "pageSize",
     "pageToken",
+    "pp",
     "prettyPrint",
     "quotaUser",
     "returnPartialSuccess",
     "serviceId",
     "showDeleted",
+    "trace",
     "updateMask",
+    "uploadProtocol",
     "uploadType",
+    "userIp",
     "validateOnly",
 ];
-
-const SERVICE: [&str; 39] = [
-    "name",
-    "description",
-    "uid",
-    "generation",
-    "labels",
-    "annotations",
-    "createTime",
-    "updateTime",
-    "deleteTime",
-    "expireTime",
-    "creator",
-    "lastModifier",
-    "client",
-    "clientVersion",
-    "ingress",
-    "launchStage",
-    "binaryAuthorization",
-    "template",
-    "traffic",
-    "scaling",
-    "invokerIamDisabled",
-    "defaultUriDisabled",
-    "urls",
-    "iapEnabled",
-    "multiRegionSettings",
-    "customAudiences",
-    "observedGeneration",
-    "terminalCondition",
-    "conditions",
-    "latestReadyRevision",
-    "latestCreatedRevision",
-    "trafficStatuses",
-    "uri",
-    "satisfiesPzs",
-    "threatDetectionEnabled",
-    "buildConfig",
-    "reconciling",
-    "etag",
-    "@type",
-];
-
-const TEMPLATE: [&str; 20] = [
-    "revision",
-    "labels",
-    "annotations",
-    "scaling",
-    "vpcAccess",
-    "timeout",
-    "serviceAccount",
-    "containers",
-    "volumes",
-    "executionEnvironment",
-    "encryptionKey",
-    "maxInstanceRequestConcurrency",
-    "serviceMesh",
-    "encryptionKeyRevocationAction",
-    "encryptionKeyShutdownDuration",
-    "sessionAffinity",
-    "healthCheckDisabled",
-    "nodeSelector",
-    "gpuZonalRedundancyDisabled",
-    "client",
-];
-
-const CONTAINER: [&str; 16] = [
-    "name",
-    "image",
-    "sourceCode",
-    "command",
-    "args",
-    "env",
-    "resources",
-    "ports",
-    "volumeMounts",
-    "workingDir",
-    "livenessProbe",
-    "startupProbe",
-    "readinessProbe",
-    "dependsOn",
-    "baseImageUri",
-    "buildInfo",
-];
-
-const TARGET: [&str; 4] = ["type", "revision", "percent", "tag"];
-
-/// Maps of the user's own words.
-const WORDS: [&str; 4] = ["labels", "annotations", "limits", "nodeSelector"];
 
 /// Refuses a query with a parameter that no call has.
 pub(super) fn parameters(query: &Query) -> Result<(), ApiError> {
@@ -137,21 +55,20 @@ pub(super) fn parameters(query: &Query) -> Result<(), ApiError> {
 
 /// A Service as JSON spells it; what has another member than a Service is refused.
 pub(super) fn service(body: &Value) -> Result<Value, ApiError> {
-    let members = match body {
-        Value::Null => Value::Object(Map::new()),
-        Value::Object(_) => spelled(body),
-        _ => {
-            let message = "Invalid JSON payload received. Unknown name \"\": Root element must be a message.";
-            return Err(ApiError::invalid(message));
-        }
-    };
-    only(&members, &SERVICE, "service")?;
-    each(members.get("traffic"), &TARGET, "service.traffic")?;
-    if let Some(template) = members.get("template") {
+    if body.is_null() {
+        return Ok(Value::Object(Map::new()));
+    }
+    if !body.is_object() {
+        let message = "Invalid JSON payload received. Unknown name \"\": Root element must be a message.";
+        return Err(ApiError::invalid(message));
+    }
+    only(body, &SERVICE, "service")?;
+    each(body.get("traffic"), &TARGET, "service.traffic")?;
+    if let Some(template) = body.get("template") {
         only(template, &TEMPLATE, "service.template")?;
         each(template.get("containers"), &CONTAINER, "service.template.containers")?;
     }
-    Ok(members)
+    Ok(spelled(body))
 }
 
 fn spelled(value: &Value) -> Value {
@@ -176,7 +93,7 @@ fn each(list: Option<&Value>, known: &[&str], place: &str) -> Result<(), ApiErro
 
 fn only(value: &Value, known: &[&str], place: &str) -> Result<(), ApiError> {
     let mut names = value.as_object().into_iter().flat_map(Map::keys);
-    match names.find(|name| !known.contains(&name.as_str())) {
+    match names.find(|name| !known.contains(&camel(name).as_str())) {
         None => Ok(()),
         Some(name) => Err(ApiError::invalid(format!(
             "Invalid JSON payload received. Unknown name \"{name}\" at '{place}': Cannot find field."
@@ -193,11 +110,11 @@ mod tests {
     #[test]
     fn either_spelling_of_a_member_is_known_and_no_other() {
         let sent = json!({
-            "launch_stage": "GA", "labels": {"a_b": "c"},
+            "launch_stage": "GA", "labels": {"a_b": "c"}, "build_config": {"environment_variables": {"A_B": "c"}},
             "template": {"containers": [{"image": "i", "startup_probe": {"http_get": {"path": "/"}}}]},
         });
         let due = json!({
-            "launchStage": "GA", "labels": {"a_b": "c"},
+            "launchStage": "GA", "labels": {"a_b": "c"}, "buildConfig": {"environmentVariables": {"A_B": "c"}},
             "template": {"containers": [{"image": "i", "startupProbe": {"httpGet": {"path": "/"}}}]},
         });
         assert_eq!(service(&sent), Ok(due));
@@ -205,6 +122,7 @@ mod tests {
             (json!({"spec": {}}), "\"spec\" at 'service'"),
             (json!({"traffic": [{}, {"revisionName": "a"}]}), "\"revisionName\" at 'service.traffic[1]'"),
             (json!({"template": {"concurrency": 1}}), "\"concurrency\" at 'service.template'"),
+            (json!({"launch_stages": "GA"}), "\"launch_stages\" at 'service'"),
             (
                 json!({"template": {"containers": [{"img": "i"}]}}),
                 "\"img\" at 'service.template.containers[0]'",
@@ -219,7 +137,18 @@ mod tests {
     #[test]
     fn a_parameter_that_no_call_has_is_refused() {
         let query = |name: &str| vec![(name.to_owned(), "x".to_owned())];
-        for known in ["updateMask", "update_mask", "$alt", "$.xgafv", "key", "validate_only"] {
+        for known in [
+            "updateMask",
+            "update_mask",
+            "$alt",
+            "$.xgafv",
+            "key",
+            "validate_only",
+            "upload_protocol",
+            "uploadProtocol",
+            "trace",
+            "forceNewRevision",
+        ] {
             assert_eq!(parameters(&query(known)), Ok(()), "{known}");
         }
         assert!(parameters(&query("updatemask")).unwrap_err().message.contains("Field 'updatemask'"));

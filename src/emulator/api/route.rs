@@ -245,6 +245,15 @@ impl Call {
         }
     }
 
+    /// The permission that an error names: one that is needed to see it, where the call itself needs none.
+    pub(crate) fn named_permission(&self) -> String {
+        let needs_none = || match self.verb {
+            Verb::ListProjects => "resourcemanager.projects.list",
+            _ => "run.services.get",
+        };
+        self.permission().unwrap_or_else(|| needs_none().to_owned())
+    }
+
     /// The resource that an error names.
     pub(crate) fn resource(&self) -> String {
         let location = match self.api {

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{error::ApiError, listener::Cut, route::Call};
 use crate::emulator::{
     change::{self, Change, is_label},
     deploy::new_service,
     faults::take,
+    knative::{Words, unnamed, violation},
     model::{Policy, Service, Target},
     reconcile,
     state::{State, World},
@@ -125,6 +128,17 @@ fn write(
         Some(preview) => Written::Preview(preview),
         None => Written::Begun(reconcile::begin(world, state, &name, created.as_deref())),
     })
+}
+
+/// A completed template, unless it is beyond the platform's limits. What a revision of the service says already may stand:
+/// a write that moves traffic carries it along, and limits judge what is new.
+pub(crate) fn admitted(service: &Service, template: Value, words: Words) -> Result<Value, ApiError> {
+    let Some(said) = violation(&template, words) else { return Ok(template) };
+    let plain = unnamed(&template);
+    if service.revisions.iter().any(|revision| revision.template == plain) {
+        return Ok(template);
+    }
+    Err(ApiError::invalid(said))
 }
 
 fn finish(world: &World, how: How, cut: &Cut) {

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{InstanceLog, probe::StartupProbe};
 use crate::{
     child::{self, Sink, free_port},
-    emulator::logging::Origin,
+    emulator::{knative::RESERVED, logging::Origin},
 };
 
 /// What every process of a revision is started from.
@@ -104,18 +104,7 @@ impl Process {
     async fn spawn(&self) -> io::Result<(u16, CancellationToken)> {
         let port = free_port().await?;
         let port_text = port.to_string();
-        let Origin { service, revision, .. } = self.log.origin();
-        let own = self.container.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        // The platform's own come last: a template cannot replace them.
-        let variables: Vec<(&str, &str)> = own
-            .filter(|(name, _)| !RESERVED.contains(name))
-            .chain([
-                ("PORT", port_text.as_str()),
-                ("K_SERVICE", service),
-                ("K_REVISION", revision),
-                ("K_CONFIGURATION", service),
-            ])
-            .collect();
+        let variables = variables(&self.container.environment, &port_text, self.log.origin());
         let log = self.log.clone();
         let sink: Sink = Arc::new(move |stream, line| log.push(stream, line));
         let child = child::Process::start(&self.container.words, &variables, &sink, &self.stop, &self.tasks)?;
@@ -139,5 +128,31 @@ impl Process {
     }
 }
 
-/// What the platform sets, whatever a template says.
-const RESERVED: [&str; 4] = ["PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"];
+/// The variables of a process: a template's own, and those of the platform, which it cannot replace.
+fn variables<'a>(own: &'a [(String, String)], port: &'a str, origin: &'a Origin) -> Vec<(&'a str, &'a str)> {
+    let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let own = own.filter(|(name, _)| !RESERVED.contains(name));
+    let Origin { service, revision, .. } = origin;
+    let platform = [port, service, revision, service];
+    own.chain(RESERVED.into_iter().zip(platform)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_cannot_replace_what_the_platform_sets() {
+        let own = [("PORT", "1"), ("A", "b"), ("K_SERVICE", "x"), ("K_REVISION", "x")];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let origin = Origin { service: "s".into(), revision: "s-1".into(), instance: None };
+        let due = [
+            ("A", "b"),
+            ("PORT", "8081"),
+            ("K_SERVICE", "s"),
+            ("K_REVISION", "s-1"),
+            ("K_CONFIGURATION", "s"),
+        ];
+        assert_eq!(variables(&own, "8081", &origin), due);
+    }
+}

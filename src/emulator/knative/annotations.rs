@@ -2,19 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-/// What the names of the platform's own labels and annotations begin with.
-const PLATFORM: [&str; 6] = [
-    "run.googleapis.com/",
-    "autoscaling.knative.dev/",
-    "serving.knative.dev/",
-    "client.knative.dev/",
-    "cloud.googleapis.com/",
-    "networking.knative.dev/",
-];
+/// What the names of labels and annotations begin with that v2 does not take.
+///
+/// Source: Google's documentation of the labels and annotations of v2's `RevisionTemplate`.
+const SYSTEM: [&str; 4] =
+    ["run.googleapis.com/", "cloud.googleapis.com/", "serving.knative.dev/", "autoscaling.knative.dev/"];
+/// What the names of others begin with that are not the user's.
+const TOOLS: [&str; 2] = ["client.knative.dev/", "networking.knative.dev/"];
+
+/// True for a name that v2 does not take.
+pub(crate) fn is_system(name: &str) -> bool {
+    SYSTEM.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// True for a name that v2 does not show.
 pub(crate) fn is_hidden(name: &str) -> bool {
-    PLATFORM.iter().any(|prefix| name.starts_with(prefix))
+    is_system(name) || TOOLS.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The labels or annotations that v2 shows; `None` without any.

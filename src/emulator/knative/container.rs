@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::members;
+
 const THROTTLING: &str = "run.googleapis.com/cpu-throttling";
 const BOOST: &str = "run.googleapis.com/startup-cpu-boost";
 const DEPENDENCIES: &str = "run.googleapis.com/container-dependencies";
@@ -56,6 +58,9 @@ pub(super) fn to_v2(containers: &[Value], annotations: &Map<String, Value>) -> V
         let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
         if let Some(on) = dependencies.get(name).cloned() {
             container["dependsOn"] = on;
+        }
+        if let Some(fields) = container.as_object_mut() {
+            fields.retain(|name, _| members::CONTAINER.contains(&name.as_str()));
         }
         container
     });

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::integer;
 
-/// The variables that the platform sets.
-const RESERVED: [&str; 4] = ["PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"];
+/// The variables that the platform sets, [`PORT_VARIABLE`] only where requests come in.
+pub(crate) const RESERVED: [&str; 4] = [PORT_VARIABLE, "K_SERVICE", "K_REVISION", "K_CONFIGURATION"];
+/// The variable that tells a container its port.
+const PORT_VARIABLE: &str = "PORT";
 /// The longest time-out of a request, in seconds.
 const LONGEST: u64 = 3600;
 /// The most requests of one instance at a time.
@@ -78,7 +80,9 @@ pub(crate) fn violation(template: &Value, words: Words) -> Option<String> {
 fn reserved(container: &Value) -> Vec<&str> {
     let variables = container.get("env").and_then(Value::as_array).into_iter().flatten();
     let names = variables.filter_map(|variable| variable.get("name").and_then(Value::as_str));
-    names.filter(|name| RESERVED.contains(name)).collect()
+    // The platform gives a port to the container of the requests alone: a sidecar may be told one by its template.
+    let is_served = container.get("ports").is_some();
+    names.filter(|name| RESERVED.contains(name) && (is_served || *name != PORT_VARIABLE)).collect()
 }
 
 /// Whether all containers together have less than one CPU, each one where it says nothing.
@@ -106,7 +110,7 @@ fn thousandths(limit: &Value) -> Option<f64> {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::completed, *};
 
     fn said(spec: &Value, words: Words) -> Option<String> {
         violation(&json!({"spec": spec}), words)
@@ -116,7 +120,7 @@ mod tests {
     fn what_a_pipeline_runs_into_is_refused_in_the_platforms_words() {
         let with = |env: &str, cpu: &str, concurrency: u64, timeout: u64| {
             json!({
-                "containers": [{"env": [{"name": env}], "resources": {"limits": {"cpu": cpu}}}],
+                "containers": [{"env": [{"name": env}], "ports": [{}], "resources": {"limits": {"cpu": cpu}}}],
                 "containerConcurrency": concurrency, "timeoutSeconds": timeout,
             })
         };
@@ -139,5 +143,22 @@ mod tests {
             assert_eq!(said(&with("A", cpu, 2, 1), Words::V1).as_deref(), Some(due), "{cpu}");
         }
         assert!(said(&with("A", "1", 1001, 1), v2).unwrap().contains("max_instance_request_concurrency"));
+    }
+
+    #[test]
+    fn a_sidecar_may_be_told_a_port_and_nothing_else_of_the_platforms() {
+        let env = |name: &str| json!([{"name": name, "value": "8888"}]);
+        let with = |ingress: &str, sidecar: &str| {
+            let containers = [
+                json!({"image": "i", "env": env(sidecar)}),
+                json!({"image": "i", "env": env(ingress), "ports": [{"containerPort": 8080}]}),
+            ];
+            violation(&completed(&json!({"spec": {"containers": containers}}), "7"), Words::V1)
+        };
+        assert_eq!(with("A", "PORT"), None);
+        assert!(with("PORT", "A").unwrap().starts_with("spec.template.spec.containers[1].env: "));
+        assert!(with("A", "K_SERVICE").unwrap().starts_with("spec.template.spec.containers[0].env: "));
+        let alone = json!({"spec": {"containers": [{"image": "i", "env": env("PORT")}]}});
+        assert!(violation(&completed(&alone, "7"), Words::V1).is_some(), "it takes the requests");
     }
 }

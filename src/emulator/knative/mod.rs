@@ -9,13 +9,14 @@ mod annotations;
 mod container;
 mod defaults;
 mod limits;
+pub(crate) mod members;
 mod settings;
 mod template;
 mod volume;
 
-pub(crate) use annotations::is_hidden;
+pub(crate) use annotations::is_system;
 pub(crate) use defaults::completed;
-pub(crate) use limits::{Words, violation};
+pub(crate) use limits::{RESERVED, Words, violation};
 pub(crate) use settings::{settings_from_v2, settings_to_v2};
 pub(crate) use template::{named, template_from_v2, template_to_v2, unnamed};
 

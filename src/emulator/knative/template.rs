@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     annotations::{Form, Pair, put_members, take_members, visible},
-    container, integer, volume,
+    container, integer, members, volume,
 };
 
 /// The annotations of a template that v2 has members for.
@@ -112,7 +112,7 @@ pub(crate) fn template_to_v2(template: &Value) -> Value {
     if let Some(volumes) = volume::to_v2(spec.shift_remove("volumes"), &annotations) {
         fields.insert("volumes".to_owned(), volumes);
     }
-    fields.extend(spec);
+    fields.extend(spec.into_iter().filter(|(name, _)| members::TEMPLATE.contains(&name.as_str())));
     if let Some(name) = named(template) {
         fields.insert("revision".to_owned(), json!(name));
     }
@@ -169,10 +169,39 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_enums_are_understood_and_unknown_members_are_kept() {
+    fn numbers_of_enums_are_understood_and_other_members_of_v2_are_kept() {
         let v1 = template_from_v2(&json!({"executionEnvironment": 2, "serviceMesh": {"mesh": "m"}}));
         let v2 = template_to_v2(&v1);
         assert_eq!(v2["executionEnvironment"], "EXECUTION_ENVIRONMENT_GEN2");
         assert_eq!(v2["serviceMesh"], json!({"mesh": "m"}));
+    }
+
+    #[test]
+    fn the_medium_of_an_empty_directory_is_said_where_it_is_known() {
+        let volumes = |medium: Value| json!({"volumes": [{"name": "m", "emptyDir": {"medium": medium}}]});
+        let medium = |template: &Value, place: &str| template.pointer(place).cloned();
+        for (sent, kept, shown) in [
+            (json!(1), Some("Memory"), Some("MEMORY")),
+            (json!(2), Some("Disk"), Some("DISK")),
+            (json!("DISK"), Some("Disk"), Some("DISK")),
+            (json!("MEDIUM_UNSPECIFIED"), None, None),
+            (json!(""), None, None),
+        ] {
+            let v1 = template_from_v2(&volumes(sent));
+            assert_eq!(medium(&v1, "/spec/volumes/0/emptyDir/medium"), kept.map(Value::from));
+            let v2 = template_to_v2(&v1);
+            assert_eq!(medium(&v2, "/volumes/0/emptyDir/medium"), shown.map(Value::from));
+        }
+        let v2 = template_to_v2(&json!({"spec": volumes(json!(""))}));
+        assert_eq!(v2, json!({"volumes": [{"name": "m", "emptyDir": {}}]}));
+    }
+
+    #[test]
+    fn what_v1_alone_knows_is_not_in_v2() {
+        let container =
+            json!({"image": "i", "imagePullPolicy": "Always", "securityContext": {"runAsUser": 1}});
+        let v1 =
+            json!({"spec": {"containers": [container], "runtimeClassName": "x", "sessionAffinity": true}});
+        assert_eq!(template_to_v2(&v1), json!({"containers": [{"image": "i"}], "sessionAffinity": true}));
     }
 }

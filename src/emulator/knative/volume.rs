@@ -2,8 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::annotations::Form;
+
 const DATABASES: &str = "run.googleapis.com/cloudsql-instances";
 const BUCKETS: &str = "gcsfuse.run.googleapis.com";
+/// Where an empty directory is; nothing is said where it is empty.
+const MEDIUM: Form = Form::Enum(&[("Memory", "MEMORY", 1), ("Disk", "DISK", 2)]);
 
 /// Writes the volumes of v2 as v1 has them: most in the specification, databases in an annotation.
 pub(super) fn from_v2(
@@ -25,11 +29,7 @@ pub(super) fn from_v2(
             rename_items(&mut secret, "version", "key");
             volume.insert("secret".to_owned(), Value::Object(secret));
         }
-        if let Some(medium) = volume.get_mut("emptyDir").and_then(|place| place.get_mut("medium"))
-            && (*medium == "MEMORY" || *medium == 1)
-        {
-            *medium = json!("Memory");
-        }
+        rewrite_medium(&mut volume, |medium| MEDIUM.to_annotation(medium).map(Value::from));
         if let Some(bucket) = volume.shift_remove("gcs") {
             let mut driver =
                 json!({"driver": BUCKETS, "volumeAttributes": {"bucketName": bucket.get("bucket")}});
@@ -57,9 +57,7 @@ pub(super) fn to_v2(volumes: Option<Value>, annotations: &Map<String, Value>) ->
                 rename_items(&mut secret, "key", "version");
                 volume.insert("secret".to_owned(), Value::Object(secret));
             }
-            if let Some(medium) = volume.get_mut("emptyDir").and_then(|place| place.get_mut("medium")) {
-                *medium = json!(medium.as_str().unwrap_or_default().to_ascii_uppercase());
-            }
+            rewrite_medium(&mut volume, |medium| MEDIUM.to_member(medium.as_str().unwrap_or_default()));
             if volume.get("csi").is_some_and(|driver| driver["driver"] == BUCKETS)
                 && let Some(driver) = volume.shift_remove("csi")
             {
@@ -77,6 +75,13 @@ pub(super) fn to_v2(volumes: Option<Value>, annotations: &Map<String, Value>) ->
         all.push(json!({"name": "sql", "cloudSqlInstance": {"instances": instances}}));
     }
     (!all.is_empty()).then_some(Value::Array(all))
+}
+
+fn rewrite_medium(volume: &mut Map<String, Value>, to: impl FnOnce(&Value) -> Option<Value>) {
+    let Some(place) = volume.get_mut("emptyDir").and_then(Value::as_object_mut) else { return };
+    if let Some(medium) = place.shift_remove("medium").as_ref().and_then(to) {
+        place.insert("medium".to_owned(), medium);
+    }
 }
 
 fn rename(fields: &mut Map<String, Value>, from: &str, to: &str) {

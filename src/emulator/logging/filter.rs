@@ -260,10 +260,24 @@ mod tests {
             ("httpRequest.referer:*", false),
             ("httpRequest.latency>\"2s\" httpRequest.latency<=10.5s", true),
             ("httpRequest.latency>11s", false),
+            (
+                "httpRequest.latency>\"500ms\" httpRequest.latency=10250ms httpRequest.latency=10250000us",
+                true,
+            ),
+            ("httpRequest.latency=10250000000ns httpRequest.latency<0.2m", true),
+            ("httpRequest.latency<1h httpRequest.latency<1d httpRequest.latency>-1s", true),
+            ("httpRequest.latency>9000ms httpRequest.latency>0.1h", false),
+            ("httpRequest.latency:10", true),
             ("operation.id=o OR sourceLocation.file=f OR traceSampled=true", true),
         ] {
             assert_eq!(Filter::parse(text).map(|filter| filter.admits(&entry())), Ok(due), "{text}");
         }
+    }
+
+    #[test]
+    fn a_latency_that_is_missing_is_none() {
+        let holds = |text: &str| Filter::parse(text).unwrap().admits(&json!({"textPayload": "a"}));
+        assert!(holds("httpRequest.latency<1ms") && !holds("httpRequest.latency>0s"));
     }
 
     #[test]
@@ -295,6 +309,10 @@ mod tests {
             "textPayload=~\"(\"",
             "textPayload=\"open",
             "timestamp>=yesterday",
+            "httpRequest.latency>2",
+            "httpRequest.latency>2w",
+            "httpRequest.latency>infs",
+            "httpRequest.latency>(1s OR long)",
             "SEARCH(\"x\")",
             &"(".repeat(99),
         ] {

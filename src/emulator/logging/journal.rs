@@ -54,13 +54,15 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Entries {
     kept: VecDeque<Entry>,
-    /// How many there were before them.
-    gone: usize,
+    /// How many there ever were.
+    written: usize,
 }
 
 /// One entry, and when it was written.
 #[derive(Debug)]
 struct Entry {
+    /// How many were written before it; they may be gone.
+    number: usize,
     at: Instant,
     kept: Kept,
 }
@@ -208,16 +210,15 @@ impl Journal {
 
     /// Drops the entries of a log; false where it has none.
     pub(crate) fn forget(&self, log: &str) -> bool {
+        let member = format!("\"logName\":{}", json!(log));
         let mut entries = self.lock();
         let before = entries.kept.len();
         entries.kept.retain(|entry| {
-            let whole = entry.kept.clone().unpacked();
-            whole.get("logName").and_then(Value::as_str) != Some(log)
+            // Nobody can write meanwhile: only those are read that may be of the log.
+            let may_be = !matches!(&entry.kept, Kept::Packed(text) if !text.contains(&member));
+            !may_be || entry.kept.clone().unpacked().get("logName").and_then(Value::as_str) != Some(log)
         });
-        // They count as those that went before, so that pages begin where they would have.
-        let forgotten = before - entries.kept.len();
-        entries.gone += forgotten;
-        forgotten > 0
+        entries.kept.len() < before
     }
 
     /// The entries in the order of their writing that were written at least `lag` ago, and how many there ever were up to
@@ -227,15 +228,15 @@ impl Journal {
         lag: Duration,
         until: Option<usize>,
     ) -> (usize, impl Iterator<Item = Arc<Value>> + use<>) {
-        let (gone, seen) = {
+        let until = until.unwrap_or(usize::MAX);
+        let is_seen = |entry: &&Entry| entry.number < until && self.clock.since(entry.at) >= lag;
+        let seen: Vec<(usize, Kept)> = {
             let entries = self.lock();
-            let most = until.map_or(usize::MAX, |until| until.saturating_sub(entries.gone));
-            let seen = entries.kept.iter().take_while(|entry| self.clock.since(entry.at) >= lag);
-            let seen: Vec<Kept> = seen.take(most).map(|entry| entry.kept.clone()).collect();
-            (entries.gone, seen)
+            let seen = entries.kept.iter().take_while(is_seen);
+            seen.map(|entry| (entry.number, entry.kept.clone())).collect()
         };
         // One after the other, and without the lock: whoever writes does not wait for whoever reads.
-        (gone + seen.len(), seen.into_iter().map(Kept::unpacked))
+        (seen.last().map_or(0, |(last, _)| last + 1), seen.into_iter().map(|(_, kept)| kept.unpacked()))
     }
 
     fn entry(&self, origin: &Origin, name: &str, severity: Option<&str>, time: Timestamp) -> Value {
@@ -271,12 +272,12 @@ impl Journal {
 
     fn keep(&self, value: Value) {
         let mut guard = self.lock();
-        let Entries { kept, gone } = &mut *guard;
+        let Entries { kept, written } = &mut *guard;
         if kept.len() == KEPT {
             kept.pop_front();
-            *gone += 1;
         }
-        kept.push_back(Entry { at: Instant::now(), kept: Kept::Whole(Arc::new(value)) });
+        kept.push_back(Entry { number: *written, at: Instant::now(), kept: Kept::Whole(Arc::new(value)) });
+        *written += 1;
         let cold = kept.len().checked_sub(UNPACKED + 1);
         if let Some(entry) = cold.and_then(|cold| kept.get_mut(cold)) {
             entry.kept = entry.kept.packed();
@@ -376,5 +377,9 @@ mod tests {
         let (_, mut after) = journal.seen(Duration::ZERO, Some(2));
         assert_eq!(after.next().unwrap().to_string(), before.to_string());
         assert_eq!(after.next().unwrap()["textPayload"], deep);
+        drop(after);
+        let log = before["logName"].as_str().unwrap();
+        assert!(!journal.forget("p") && journal.forget(log), "packed or not");
+        assert_eq!(journal.lock().kept.len(), UNPACKED);
     }
 }

@@ -1,8 +1,8 @@
 //! From what was kept to what the emulator knows, and on with what was under way.
 //!
 //! What runs in a revision is asked of the options anew where its image says it; where a deployment said it, that was
-//! kept. The surprising rule: a command in the file is run only where this start names it too, or allows commands: a file
-//! may come from elsewhere.
+//! kept. Templates are completed: an older emulator said less of the defaults. The surprising rule: a command in the file
+//! is run only where this start names it too, or allows commands: a file may come from elsewhere.
 
 use std::{io, sync::Arc};
 
@@ -15,12 +15,13 @@ use crate::emulator::{
     front::Entrance,
     images,
     instance::{Instances, Recipe, Specification},
+    knative::{completed, unnamed},
     model::{Operation, Revision, Service},
     options::{Deployment, Workload},
     reconcile,
     sample::SampleBackend,
     spread::spread,
-    state::{Ports, State, World},
+    state::{PROJECT_NUMBER, Ports, State, World},
 };
 
 /// Puts everything into an empty world, in which only the ports are opened; `commands` may be run.
@@ -84,7 +85,11 @@ fn service(
     let own = port(None)?;
     let tag_ports = kept.tags_with_ports.iter().map(|tag| Ok((tag.clone(), port(Some(tag))?)));
     let tag_ports = tag_ports.collect::<Result<_, StateError>>()?;
-    let revisions = kept.revisions.into_iter().map(|kept_one| revision(&kept.name, kept_one));
+    let revisions = kept.revisions.into_iter().map(|kept_one| {
+        // As a write of the same template would have it, which else would be another configuration.
+        let template = unnamed(&completed(&kept_one.template, PROJECT_NUMBER));
+        revision(&kept.name, KeptRevision { template, ..kept_one })
+    });
     Ok(Service {
         revisions: revisions.collect::<Result<_, _>>()?,
         told_names: world.told_names(),
@@ -100,7 +105,7 @@ fn service(
         last_modifier: kept.last_modifier,
         labels: kept.labels,
         annotations: kept.annotations,
-        template: kept.template,
+        template: completed(&kept.template, PROJECT_NUMBER),
         policy: kept.policy,
         operation: kept.operation,
         deleted: kept.deleted,

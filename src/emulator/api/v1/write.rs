@@ -18,7 +18,8 @@ use crate::emulator::{
         write::{self, How, Written},
     },
     change::Change,
-    knative::{Words, completed, violation},
+    knative::{Words, completed},
+    model::Service,
     state::{PROJECT_NUMBER, World},
     traffic,
 };
@@ -26,9 +27,8 @@ use crate::emulator::{
 /// POST services
 pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value, cut: &Cut) -> Result<Value, ApiError> {
     let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let change = change(body)?;
     let how = How { dry: is_dry(query), moves_traffic: true };
-    let written = write::create(world, name, how, cut, |_| Ok(change))?;
+    let written = write::create(world, name, how, cut, |service| change(service, body))?;
     answer(world, name, written)
 }
 
@@ -45,9 +45,8 @@ pub(crate) fn replace(
         let message = format!("metadata.name is '{other}', but the service of the request is '{name}'.");
         return Err(ApiError::invalid(message));
     }
-    let change = change(body)?;
     let how = How { dry: is_dry(query), moves_traffic: true };
-    let written = write::update(world, name, how, cut, |_| Ok(change))?;
+    let written = write::update(world, name, how, cut, |service| change(service, body))?;
     answer(world, name, written)
 }
 
@@ -68,8 +67,8 @@ fn is_dry(query: &Query) -> bool {
     parameter(query, "dryRun") == Some("all")
 }
 
-/// What a body asks for.
-fn change(body: &Value) -> Result<Change, ApiError> {
+/// What a body asks of a service.
+fn change(current: &Service, body: &Value) -> Result<Change, ApiError> {
     let kind = body.get("kind").and_then(Value::as_str);
     if kind.is_some_and(|kind| kind != "Service") {
         return Err(ApiError::invalid("Expected 'kind' to be 'Service'."));
@@ -84,10 +83,7 @@ fn change(body: &Value) -> Result<Change, ApiError> {
     };
     let version = body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
     let template = body.pointer("/spec/template").cloned().unwrap_or_else(|| json!({}));
-    let template = completed(&template, PROJECT_NUMBER);
-    if let Some(said) = violation(&template, Words::V1) {
-        return Err(ApiError::invalid(said));
-    }
+    let template = write::admitted(current, completed(&template, PROJECT_NUMBER), Words::V1)?;
     let traffic = traffic::parse_v1(body.pointer("/spec/traffic")).map_err(ApiError::invalid)?;
     Ok(Change {
         version: version.filter(|version| !version.is_empty()).map(version_in),
@@ -95,6 +91,7 @@ fn change(body: &Value) -> Result<Change, ApiError> {
         annotations: Some(without(metadata("annotations"), &OWN_ANNOTATIONS)),
         template: Some(template),
         traffic: Some(traffic),
+        forced: false,
     })
 }
 

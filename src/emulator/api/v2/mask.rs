@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::emulator::api::error::ApiError;
 
 /// The members of a Service that a mask may name; the others are the platform's, or no members at all.
-const MEMBERS: [&str; 20] = [
+const MEMBERS: [&str; 22] = [
     "traffic",
     "template",
     "labels",
@@ -26,6 +26,8 @@ const MEMBERS: [&str; 20] = [
     "buildConfig",
     "multiRegionSettings",
     "threatDetectionEnabled",
+    "functionalType",
+    "sshEnabled",
     "name",
     "etag",
 ];

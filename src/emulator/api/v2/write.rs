@@ -21,7 +21,7 @@ use crate::emulator::{
     },
     change::Change,
     faults::Faults,
-    knative::{Words, completed, is_hidden, settings_from_v2, template_from_v2, violation},
+    knative::{Words, completed, is_system, named, settings_from_v2, template_from_v2, unnamed},
     model::Service,
     state::{PROJECT_NUMBER, World},
     traffic,
@@ -36,23 +36,32 @@ pub(crate) fn update(
 ) -> Result<Value, ApiError> {
     let (mask, body) = (Mask::parse(parameter(query, "updateMask"))?, known::service(body)?);
     let how = How { dry: is_set(query, "validateOnly"), moves_traffic: mask.touches("traffic") };
+    let forced = is_set(query, "forceNewRevision");
     let is_new = is_set(query, "allowMissing") && !world.lock().services.contains_key(name);
     let written = if is_new {
         write::create(world, name, how, cut, |service| change(world, service, &Mask::parse(None)?, &body))?
     } else {
-        write::update(world, name, how, cut, |service| change(world, service, &mask, &body))?
+        write::update(world, name, how, cut, |service| {
+            let change = change(world, service, &mask, &body)?;
+            Ok(if forced { with_new_revision(service, change) } else { change })
+        })?
     };
     answer(world, written)
 }
 
 /// POST services?serviceId=S
 pub(crate) fn create(world: &Arc<World>, query: &Query, body: &Value, cut: &Cut) -> Result<Value, ApiError> {
-    let name = parameter(query, "serviceId")
-        .ok_or_else(|| ApiError::invalid("service_id: the id of the service is required."))?;
+    let name = parameter(query, "serviceId").map_or_else(|| generated_name(world), str::to_owned);
     let how = How { dry: is_set(query, "validateOnly"), moves_traffic: true };
     let (mask, body) = (Mask::parse(None)?, known::service(body)?);
-    let written = write::create(world, name, how, cut, |service| change(world, service, &mask, &body))?;
+    let written = write::create(world, &name, how, cut, |service| change(world, service, &mask, &body))?;
     answer(world, written)
+}
+
+/// The name of a service that asks for none: its client leaves it to the server.
+fn generated_name(world: &World) -> String {
+    let id = world.lock().uuid();
+    format!("service-{}", id.split('-').next().unwrap_or_default())
 }
 
 /// DELETE services/S
@@ -112,7 +121,7 @@ fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result
         change.traffic = Some(traffic::parse(wanted.get("traffic")).map_err(ApiError::invalid)?);
     }
     if mask.touches("template") {
-        change.template = Some(template(request(current), wanted.get("template"))?);
+        change.template = Some(template(current, wanted.get("template"))?);
     }
     if mask.touches_more_than(&["traffic", "template", "name", "etag"]) {
         let (labels, annotations) = settings_from_v2(&wanted, (&current.labels, &current.annotations));
@@ -121,27 +130,32 @@ fn change(world: &World, current: &Service, mask: &Mask, body: &Value) -> Result
     Ok(change)
 }
 
-/// What a violation in a write calls it.
-fn request(current: &Service) -> &'static str {
-    if current.generation == 0 { "CreateServiceRequest" } else { "UpdateServiceRequest" }
+/// The change, which makes a revision in any case: of the template as it is, where the change leaves that alone, and under
+/// a name of the platform's, where a revision has the template's.
+fn with_new_revision(current: &Service, mut change: Change) -> Change {
+    let template = change.template.take().unwrap_or_else(|| current.template.clone());
+    let plain = unnamed(&template);
+    let has_name = |name: &str| current.revision(name).is_some_and(|revision| revision.template == plain);
+    let template = if named(&template).is_some_and(has_name) { plain } else { template };
+    Change { template: Some(template), forced: true, ..change }
 }
 
 /// The template of a body as v1 has it, completed; a refusal names the request.
-fn template(request: &'static str, sent: Option<&Value>) -> Result<Value, ApiError> {
+fn template(current: &Service, sent: Option<&Value>) -> Result<Value, ApiError> {
+    let request = if current.generation == 0 { "CreateServiceRequest" } else { "UpdateServiceRequest" };
     let violates = |place: &str, what: &str| {
         ApiError::invalid(format!("Violation in {request}.service.template{place}: {what}"))
     };
     let sent = sent.ok_or_else(|| violates("", "required field not present."))?;
-    let annotations = sent.get("annotations").and_then(Value::as_object);
-    if let Some(name) = annotations.into_iter().flat_map(Map::keys).find(|name| is_hidden(name)) {
-        let what = "system annotations are not supported in Cloud Run API v2.";
-        return Err(violates(&format!(".annotations[{name}]"), what));
+    for place in ["annotations", "labels"] {
+        let words = sent.get(place).and_then(Value::as_object);
+        if let Some(name) = words.into_iter().flat_map(Map::keys).find(|name| is_system(name)) {
+            let what = format!("system {place} are not supported in Cloud Run API v2.");
+            return Err(violates(&format!(".{place}[{name}]"), &what));
+        }
     }
     let template = completed(&template_from_v2(sent), PROJECT_NUMBER);
-    match violation(&template, Words::V2(request)) {
-        None => Ok(template),
-        Some(said) => Err(ApiError::invalid(said)),
-    }
+    write::admitted(current, template, Words::V2(request))
 }
 
 /// True for a switch that is set in a query.

@@ -34,6 +34,12 @@ const MEMBERS: [&str; 18] = [
 const SEVERITIES: [&str; 9] =
     ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
 
+/// The units of a duration, the ones first that end as another does, and their nanoseconds.
+///
+/// Source: Cloud Logging's documentation of the values of its query language.
+const UNITS: [(&str, f64); 7] =
+    [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9), ("d", 86_400e9)];
+
 /// A comparison.
 #[derive(Debug, Clone)]
 pub(crate) struct Comparison {
@@ -48,6 +54,8 @@ enum Operand {
     Pattern(Regex),
     Severity(usize),
     Time(Timestamp),
+    /// Whole nanoseconds.
+    Duration(f64),
     /// `:*`, whatever it is.
     Anything,
 }
@@ -71,6 +79,10 @@ impl Comparison {
             ),
             "timestamp" | "receiveTimestamp" => Operand::Time(
                 time(value).ok_or_else(|| format!("Invalid timestamp: '{value}' is not RFC 3339."))?,
+            ),
+            "httpRequest" if operator != Operator::Holds && path[1..] == ["latency"] => Operand::Duration(
+                duration(value)
+                    .ok_or_else(|| format!("Invalid duration: '{value}' is none as \"1.5s\" is."))?,
             ),
             _ => Operand::Text(value.to_owned()),
         };
@@ -101,6 +113,12 @@ impl Comparison {
                 let time = found.as_str().and_then(|text| text.parse::<Timestamp>().ok());
                 self.agrees(time.map(|time| time.cmp(due)))
             }
+            Operand::Duration(due) => {
+                // One that is missing is of its type's default, as a status is.
+                let found =
+                    found.as_str().and_then(|text| if text.is_empty() { Some(0.0) } else { duration(text) });
+                self.agrees(found.and_then(|found| found.partial_cmp(due)))
+            }
             Operand::Pattern(pattern) => {
                 pattern.is_match(&text_of(found)) == (self.operator == Operator::Matches)
             }
@@ -114,24 +132,16 @@ impl Comparison {
         if self.operator == Operator::Holds {
             return lower.contains(&due_lower);
         }
-        let due = if self.is(&["httpRequest", "latency"]) { seconds(due) } else { due.parse::<f64>().ok() };
-        match (self.number(found), due) {
+        match (self.number(found), due.parse::<f64>().ok()) {
             (Some(found), Some(due)) => self.agrees(found.partial_cmp(&due)),
             _ => self.agrees(Some(lower.cmp(&due_lower))),
         }
     }
 
-    /// A member that is a number, or seconds; a status that is missing is zero.
+    /// A member that is a number; a status that is missing is zero.
     fn number(&self, found: &Value) -> Option<f64> {
-        if self.is(&["httpRequest", "latency"]) {
-            return found.as_str().and_then(seconds);
-        }
-        let is_missing = self.is(&["httpRequest", "status"]) && found.as_str() == Some("");
+        let is_missing = self.member == ["httpRequest", "status"] && found.as_str() == Some("");
         if is_missing { Some(0.0) } else { found.as_f64() }
-    }
-
-    fn is(&self, path: &[&str]) -> bool {
-        self.member.iter().map(String::as_str).eq(path.iter().copied())
     }
 
     fn agrees(&self, order: Option<Ordering>) -> bool {
@@ -162,9 +172,12 @@ fn reach<'a>(value: &'a Value, path: &[String], found: &mut Vec<&'a Value>) {
     }
 }
 
-/// The seconds of a duration such as `0.25s`.
-fn seconds(text: &str) -> Option<f64> {
-    text.strip_suffix('s')?.parse().ok()
+/// The nanoseconds of a duration such as `0.25s` or `-3ms`.
+fn duration(text: &str) -> Option<f64> {
+    let (number, unit) = UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)))?;
+    let is_decimal = number.chars().all(|c| c.is_ascii_digit() || "+-.".contains(c));
+    // Whole ones: 250ms is 0.25s, whatever a fraction is in binary.
+    number.parse::<f64>().ok().filter(|_| is_decimal).map(|number| (number * unit).round())
 }
 
 /// A time, or the begin of a day.
