@@ -347,7 +347,7 @@ mod tests {
         let mut plan = Plan::new(&merged.settings, Capacity::default(), 1);
         plan.strata.retain(|stratum| stratum.pattern == Pattern::Users);
         let mut tests = Tests::new(&plan, false).unwrap();
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(tests.time_missing(minute), None);
         let least = tests.patterns[&Pattern::Users].least();
         (1..=least / 4).for_each(|number| tests.add(&round(Stage::Users, number, 1000), None));
