@@ -21,8 +21,11 @@ use crate::revision::command;
 pub struct TagLoss {
     /// The tag.
     pub tag: String,
-    /// Short name of the revision that has it now; `None` where nobody has it.
+    /// Short name of the revision that has it now, or had it meanwhile; `None` where nobody has it.
     pub holder: Option<String>,
+    /// True where it leads to the candidate again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
     /// When it was last seen to lead to the candidate, in microseconds since the start of the run; zero where it never was.
     pub last_seen: u64,
     /// When it was known to lead elsewhere, in microseconds since the start of the run.
@@ -32,13 +35,23 @@ pub struct TagLoss {
 impl TagLoss {
     /// What became of the tag.
     pub fn words(&self) -> String {
-        let Self { tag, holder, noticed, .. } = self;
+        let Self { tag, holder, back, noticed, .. } = self;
         let seconds = noticed / 1_000_000;
-        match holder {
-            Some(holder) => {
+        match (holder, back) {
+            (Some(holder), false) => {
                 format!("tag {tag} leads to {holder} since somebody moved it, seen at {seconds} s")
             }
-            None => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
+            (None, false) => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
+            (Some(holder), true) => {
+                format!(
+                    "tag {tag} led to {holder} meanwhile: somebody moved it and back, seen at {seconds} s"
+                )
+            }
+            (None, true) => {
+                format!(
+                    "tag {tag} was gone meanwhile: somebody took it away and put it back, seen at {seconds} s"
+                )
+            }
         }
     }
 
