@@ -12,9 +12,9 @@ use url::Url;
 use super::cleanup::OwnTag;
 use super::tag_sight::Seen;
 use super::{Control, EngineError, Run};
-use crate::cloudrun::{self, AddedTag, Adding, TagError, TagToAdd};
+use crate::cloudrun::{self, AddedTag, Adding, Removal, TagError, TagToAdd};
 use crate::judge::AddressKind;
-use crate::revision::Lead;
+use crate::revision::{Lead, command};
 use crate::trust::Secret;
 
 /// How long adding a tag may take.
@@ -64,16 +64,15 @@ impl Run<'_> {
                 probed.map(|()| added)
             }
         };
-        let removed = self.remove(control, &wanted.name, adding).await;
-        match (done, removed) {
-            (done, Ok(())) => {
+        match (done, self.remove(control, wanted, adding).await) {
+            (done, Ok(removal)) => {
                 self.own.send_replace(None);
-                self.around.note(format!("removed tag {}", wanted.name));
+                self.tell_removal(control, &wanted.name, removal);
                 done
             }
             // Its own failure must not hide the evidence.
             (Ok(added), Err(left)) if self.around.interrupt.signal().is_none() => {
-                self.note_of_target(format!("tag {} was not removed: {left}; {}", added.name, left.help()));
+                self.note_of_target(format!("{left}; {}", left.help()));
                 Ok(added)
             }
             // Whoever ended the run reads what is left undone before anything else.
@@ -85,15 +84,28 @@ impl Run<'_> {
     }
 
     /// Takes a tag away; whoever interrupted the run is not kept waiting for an API that hangs.
-    async fn remove(&self, control: &Control, tag: &str, adding: Adding) -> Result<(), TagError> {
-        let removing = cloudrun::remove_tag(&control.client, &control.name, tag, adding);
+    async fn remove(&self, control: &Control, added: &TagToAdd, adding: Adding) -> Result<Removal, TagError> {
+        let (client, service) = (&control.client, &control.name);
+        let removing = cloudrun::remove_tag(client, service, added, adding);
         let kept_waiting = async {
             self.around.interrupt.token().cancelled().await;
             tokio::time::sleep(AFTER_SIGNAL).await;
         };
         tokio::select! {
             removed = removing => removed,
-            () = kept_waiting => Err(TagError::given_up(&control.client, &control.name, tag, AFTER_SIGNAL)),
+            () = kept_waiting => Err(TagError::given_up(client, service, &added.name, AFTER_SIGNAL)),
+        }
+    }
+
+    /// Says what became of a tag that was to be taken away.
+    fn tell_removal(&mut self, control: &Control, tag: &str, removal: Removal) {
+        match removal {
+            Removal::Gone => self.around.note(format!("removed tag {tag}")),
+            Removal::Absent => self.around.note(format!("tag {tag} is not on the service: nothing to remove")),
+            Removal::Left { holder } => self.note_of_target(format!(
+                "tag {tag} was left where it is: somebody moved it to {holder}; where nobody needs it there: {}",
+                command::remove_tag(&control.name, tag)
+            )),
         }
     }
 
