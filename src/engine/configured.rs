@@ -122,9 +122,10 @@ impl Run<'_> {
         let hear = || {
             if converses {
                 let most = CLEANUP_TIME.as_secs();
-                let words =
-                    format!("interrupted: conversations that are under way are cleaned up: {most} s at most");
-                self.around.note(words);
+                let why = self.why_cut();
+                self.around.note(format!(
+                    "{why}: conversations that are under way are cleaned up: {most} s at most"
+                ));
             }
             cut.cancel();
         };

@@ -13,7 +13,7 @@ use super::check::{Check, Outcome};
 use super::evidence::{ConfiguredEvidence, Evidence};
 use super::interruption::Part;
 use crate::config::CheckName;
-use crate::probe::{Round, StopReason};
+use crate::probe::{Baseline, Round, StopReason};
 use crate::revision::command;
 
 /// How a tag was lost.
@@ -61,38 +61,61 @@ impl TagLoss {
     }
 }
 
-/// The evidence without what may not be the candidate's.
-pub(super) fn without_lost(evidence: &Evidence) -> Cow<'_, Evidence> {
-    let Some(loss) = &evidence.tag_loss else { return Cow::Borrowed(evidence) };
-    let mut kept = evidence.clone();
-    if let Some(probing) = &mut kept.probing {
-        let all = probing.rounds.len();
-        probing.rounds.retain(|round| loss.counts(round));
-        if probing.rounds.len() < all {
-            probing.stopped = StopReason::TagLost;
-            if let Some(cold) = &mut probing.cold {
-                cold.stopped = StopReason::TagLost;
+impl Evidence {
+    /// The evidence without what may not be the candidate's, since its tag led elsewhere: all that a report may show.
+    pub fn counted(&self) -> Cow<'_, Self> {
+        let Some(loss) = &self.tag_loss else { return Cow::Borrowed(self) };
+        let mut kept = self.clone();
+        if let Some(probing) = &mut kept.probing {
+            let all = probing.rounds.len();
+            probing.rounds.retain(|round| loss.counts(round));
+            if probing.rounds.len() < all {
+                probing.stopped = StopReason::TagLost;
+                if let Some(cold) = &mut probing.cold {
+                    cold.stopped = StopReason::TagLost;
+                }
             }
         }
+        let whole = |baseline: &Baseline| baseline.pairs.iter().all(|pair| loss.counts(&pair.candidate));
+        kept.baseline = kept.baseline.filter(whole);
+        kept.configured = kept.configured.counted(loss);
+        Cow::Owned(kept)
     }
-    let seen = kept.configured;
-    let over = |check: CheckName| {
-        let windows = seen.windows.iter();
-        windows.filter(|w| w.check == check).any(|w| w.ended.saturating_mul(1000) <= loss.last_seen)
-    };
-    kept.configured = ConfiguredEvidence {
-        agent: seen.agent.filter(|_| over(CheckName::Agent)),
-        hold: seen.hold.filter(|_| over(CheckName::Hold)),
-        api: seen.api.filter(|_| over(CheckName::Api)),
-        auth: seen.auth.filter(|_| over(CheckName::Auth)),
-        frames: seen.frames.filter(|_| over(CheckName::Frames)),
-        // What excuses its entries may have been left out.
-        logs: None,
-        windows: seen.windows,
-        trimmed: seen.trimmed,
-        carried: seen.carried,
-    };
-    Cow::Owned(kept)
+}
+
+impl ConfiguredEvidence {
+    /// The parts that were over while the tag was seen to lead to the candidate.
+    fn counted(self, loss: &TagLoss) -> Self {
+        let over = |check: CheckName| {
+            let mut windows = self.windows.iter().filter(|window| window.check == check);
+            windows.any(|window| window.ended.saturating_mul(1000) <= loss.last_seen)
+        };
+        Self {
+            agent: self.agent.filter(|_| over(CheckName::Agent)),
+            hold: self.hold.filter(|_| over(CheckName::Hold)),
+            api: self.api.filter(|_| over(CheckName::Api)),
+            auth: self.auth.filter(|_| over(CheckName::Auth)),
+            frames: self.frames.filter(|_| over(CheckName::Frames)),
+            // What excuses its entries may have been left out.
+            logs: None,
+            windows: self.windows,
+            trimmed: self.trimmed,
+            carried: self.carried,
+        }
+    }
+
+    /// True where there is something of what shows a check.
+    fn has(&self, part: Part) -> bool {
+        match part {
+            Part::Agent => self.agent.is_some(),
+            Part::Hold => self.hold.is_some(),
+            Part::Api => self.api.is_some(),
+            Part::Auth => self.auth.is_some(),
+            Part::Frames => self.frames.is_some(),
+            Part::Logs => self.logs.is_some(),
+            Part::Local | Part::Ready | Part::Rounds | Part::Baseline => true,
+        }
+    }
 }
 
 /// The check `identity` of such a run.
@@ -109,11 +132,12 @@ pub(super) fn identity(loss: &TagLoss, evidence: &Evidence) -> Check {
     }
 }
 
-/// What is not known of the other checks is not for a lack of their own.
+/// What is not known of the other checks is not for a lack of their own, where nothing that counts was seen for them.
 pub(super) fn held_back(check: Check, evidence: &Evidence) -> Check {
     let Some(loss) = &evidence.tag_loss else { return check };
-    let part = Part::of(check.name);
-    if check.outcome != Outcome::Inconclusive || [Part::Ready, Part::Rounds].contains(&part) {
+    let configured = &evidence.configured;
+    let fits_none = configured.trimmed.iter().any(|trimmed| trimmed.check == check.name && trimmed.left == 0);
+    if check.outcome != Outcome::Inconclusive || configured.has(Part::of(check.name)) || fits_none {
         return check;
     }
     let words = format!("not run to its end: {}", loss.words());
