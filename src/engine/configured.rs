@@ -121,11 +121,10 @@ impl Run<'_> {
         let within = if converses { CLEANUP_TIME } else { HANDOVER_TIME };
         let hear = || {
             if converses {
-                let most = CLEANUP_TIME.as_secs();
-                let why = self.why_cut();
-                self.around.note(format!(
-                    "{why}: conversations that are under way are cleaned up: {most} s at most"
-                ));
+                let (why, most) = (self.why_cut(), CLEANUP_TIME.as_secs());
+                let words =
+                    format!("{why}: conversations that are under way are cleaned up: {most} s at most");
+                self.around.note(words);
             }
             cut.cancel();
         };

@@ -135,8 +135,8 @@ mod tests {
         sight
     }
 
-    fn loss(holder: &str, back: bool, last_seen: u64, noticed: u64) -> Option<TagLoss> {
-        Some(TagLoss { tag: "gate".to_owned(), holder: Some(holder.to_owned()), back, last_seen, noticed })
+    fn loss(holder: &str, back: bool, last_seen: u64, noticed: u64) -> TagLoss {
+        TagLoss { tag: "gate".to_owned(), holder: Some(holder.to_owned()), back, last_seen, noticed }
     }
 
     #[test]
@@ -158,10 +158,13 @@ mod tests {
 
     #[test]
     fn one_look_that_finds_it_leaving_or_elsewhere_is_enough_at_the_end() {
-        assert_eq!(looked(&[(Lead::There, 4), (leaving("s-1"), 5)]).loss(), loss("s-1", false, 0, 1_500_000));
+        assert_eq!(
+            looked(&[(Lead::There, 4), (leaving("s-1"), 5)]).loss(),
+            Some(loss("s-1", false, 0, 1_500_000))
+        );
         let looks = [(Lead::There, 4), (Lead::There, 4), (elsewhere("s-1"), 5)];
-        assert_eq!(looked(&looks).loss(), loss("s-1", false, 1_000_000, 2_500_000));
-        assert_eq!(looked(&[(elsewhere("s-1"), 4)]).loss(), loss("s-1", false, 0, 500_000));
+        assert_eq!(looked(&looks).loss(), Some(loss("s-1", false, 1_000_000, 2_500_000)));
+        assert_eq!(looked(&[(elsewhere("s-1"), 4)]).loss(), Some(loss("s-1", false, 0, 500_000)));
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
             let looks = [(Lead::There, 4), (Lead::There, 4), (gone, 5), (Lead::There, 6), (Lead::There, 6)];
             let sight = looked(&looks);
             assert!(sight.is_there());
-            assert_eq!(sight.loss(), loss("s-1", true, 1_000_000, 2_500_000), "{looks:?}");
+            assert_eq!(sight.loss(), Some(loss("s-1", true, 1_000_000, 2_500_000)), "{looks:?}");
         }
     }
 
@@ -186,7 +189,7 @@ mod tests {
             assert_eq!(sight.saw(&third, Duration::from_secs(9), Duration::from_secs(9)), None);
         }
         let lost = sight.saw(&third, Duration::from_secs(9), Duration::from_secs(9)).cloned();
-        assert_eq!(lost, loss("s-3", false, 0, 1_500_000));
+        assert_eq!(lost, Some(loss("s-3", false, 0, 1_500_000)));
         sight.saw(
             &Seen { lead: Some(Lead::There), generation: 7 },
             Duration::from_secs(10),
