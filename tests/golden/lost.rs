@@ -3,12 +3,12 @@
 use revgate::config::CheckName;
 use revgate::judge::{Check, Evidence, LogsSeen, Outcome, TagLoss, Verdict, judge};
 use revgate::probe::{Round, StopReason};
-use revgate::report::{Document, Style, render_text};
+use revgate::report::{Document, Style, render_markdown, render_text};
 
 use crate::compared;
 use crate::configured;
 use crate::documents::{SERVING, approved, blocked_by_race};
-use crate::reports::assert_reports;
+use crate::reports::{assert_judged_the_same, assert_reports, plain};
 
 /// The tag was seen in its place for so many microseconds, and then at the serving revision.
 fn lost(evidence: Evidence, last_seen: u64) -> Evidence {
@@ -109,5 +109,10 @@ fn what_does_not_count_is_nowhere_in_a_report() {
     };
     let (observations, released, weakened) = shown(&whole);
     assert!(observations > 0 && released > 0 && weakened);
-    assert_eq!(shown(&lost(whole, 0)), (0, 0, false));
+    let evidence = lost(whole, 0);
+    assert_eq!(shown(&evidence), (0, 0, false));
+    let (counted, judgement) = (evidence.counted(), judge(&evidence).unwrap());
+    let document = Document::new(&counted, &judgement);
+    let text = plain(&render_text(&document, Style::default()));
+    assert_judged_the_same(&evidence, &text, &render_markdown(&document), document.exit_code);
 }
