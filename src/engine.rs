@@ -17,6 +17,7 @@ mod own_requests;
 mod probing;
 mod ready;
 mod revision_log;
+mod tag_sight;
 mod tag_watch;
 mod tagging;
 mod watch;
@@ -343,7 +344,8 @@ impl<'a> Run<'a> {
             AddressPlan::Use { tag, uri } => {
                 let uri = uri.ok_or_else(|| control.without_address(&tag))?;
                 self.evidence.identity.address = AddressKind::Tag { tag: tag.clone() };
-                self.probe_tag(control, &tag, &uri, id_token).await?;
+                let known = control.service.generation;
+                self.probe_tag(control, &tag, (&uri, known), id_token).await?;
                 Ok(None)
             }
             AddressPlan::Add { base } => {

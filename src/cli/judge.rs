@@ -17,7 +17,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
             "was it edited? record the run again: revgate check --record FILE",
         )
     })?;
-    report(&evidence, &judgement, &wanted, None)
+    report(&evidence, &judgement, &wanted, None, false)
 }
 
 /// Reads a recorded run.

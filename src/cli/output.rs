@@ -183,20 +183,26 @@ pub(super) fn conclude(
     wanted: &Wanted,
     signal: Option<Exit>,
 ) -> Result<Exit, Failure> {
-    let exit = report(&checked.evidence, judgement, wanted, signal)?;
+    let exit = report(&checked.evidence, judgement, wanted, signal, false)?;
     checked.cut_short.map_or(Ok(exit), |error| Err(Failure { exit, ..Failure::from(error) }))
 }
 
-/// Writes the record and prints the report of a run that ends by its verdict, or by a signal.
+/// Writes the record and prints the report of a run that ends by its verdict, or by a signal; `promotes` where it was to move
+/// traffic, and did not.
 pub(super) fn report(
     evidence: &Evidence,
     judgement: &Judgement,
     wanted: &Wanted,
     signal: Option<Exit>,
+    promotes: bool,
 ) -> Result<Exit, Failure> {
     let exit = signal.unwrap_or_else(|| Exit::from(judgement.verdict));
-    let told = behind(signal, evidence.interrupted.is_some());
-    let shown = || show(&Document::new(evidence, judgement).ended(&told, exit), wanted);
+    let is_late = signal.is_some() && evidence.interrupted.is_none();
+    let counted = evidence.counted();
+    let shown = || {
+        let told = is_late.then(|| behind(wanted.record.is_some(), promotes));
+        show(&Document::new(&counted, judgement).ended(&[], exit).with_late_signal(told), wanted)
+    };
     match (keep(evidence, wanted), signal) {
         // The code stays the signal's, and what was seen is shown all the same.
         (Err(unwritten), Some(_)) => shown().and(Err(Failure { exit, ..unwritten })),
@@ -206,9 +212,12 @@ pub(super) fn report(
 
 /// What is said of a signal that came when the run was over: nothing of it was cut, so its record is a whole one. The code is
 /// the signal's all the same: nothing that was to follow may.
-fn behind(signal: Option<Exit>, cut: bool) -> Vec<String> {
-    let words = "INTERRUPTED  behind the run: what it showed stands, and its record counts; the exit code is the signal's";
-    if signal.is_some() && !cut { vec![words.to_owned()] } else { Vec::new() }
+fn behind(is_recorded: bool, promotes: bool) -> String {
+    let record = if is_recorded { ", and its record counts" } else { "" };
+    let traffic = if promotes { "; no traffic was moved" } else { "" };
+    format!(
+        "INTERRUPTED  behind the run: what it showed stands{record}{traffic}; the exit code is the signal's"
+    )
 }
 
 /// Writes the record, where one is wanted.
@@ -277,9 +286,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_behind_the_run_is_told_and_one_within_it_is_told_by_its_report() {
-        let told = behind(Some(Exit::Terminated), false);
-        assert!(told[0].starts_with("INTERRUPTED  behind the run: "), "{told:?}");
-        assert!(behind(Some(Exit::Terminated), true).is_empty() && behind(None, false).is_empty());
+    fn a_signal_behind_the_run_is_told_with_what_there_is() {
+        let stands = "INTERRUPTED  behind the run: what it showed stands";
+        let code = "the exit code is the signal's";
+        assert_eq!(behind(false, false), format!("{stands}; {code}"));
+        assert_eq!(
+            behind(true, true),
+            format!("{stands}, and its record counts; no traffic was moved; {code}")
+        );
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
         .map_err(|error| Failure::usage(error.to_string(), "look at race.tolerated and race.noise"))?;
     let revision = evidence.target.revision.as_deref().filter(|_| judgement.verdict == Verdict::Approved);
     let Some(revision) = revision.filter(|_| signals.exit().is_none()) else {
-        return report(&evidence, &judgement, &wanted, signals.exit());
+        return report(&evidence, &judgement, &wanted, signals.exit(), true);
     };
     keep(&evidence, &wanted)?;
     let promoting = promote(signals.interrupt.token(), &client, &service, revision, &snapshot);
@@ -78,7 +78,7 @@ pub(super) async fn run(matches: &ArgMatches, clock: Clock) -> Result<Exit, Fail
             (told, exit, Some(Failure { exit, ..failure }))
         }
     };
-    show(&Document::new(&evidence, &judgement).ended(&told, exit), &wanted)?;
+    show(&Document::new(&evidence.counted(), &judgement).ended(&told, exit), &wanted)?;
     failure.map_or(Ok(exit), Err)
 }
 

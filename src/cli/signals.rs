@@ -1,10 +1,12 @@
 //! SIGHUP, SIGINT and SIGTERM: the run ends early, cleans up, and then the code says so.
 //!
 //! The surprising rule: a SIGHUP that was ignored when the program began stays ignored: whoever types `nohup` wants the
-//! run to outlive the terminal. Where that cannot be known (there is no `/proc`) a SIGHUP is left to do what it does.
+//! run to outlive the terminal. Where the kernel does not tell (there is no `/proc`) a child is asked, which inherits that.
 
 use std::convert::Infallible;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
@@ -29,7 +31,8 @@ impl Signals {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let status = std::fs::read_to_string(STATUS).unwrap_or_default();
-        let heeded = ignores(&status, SignalKind::hangup()) == Some(false);
+        let ignored = ignores(&status, SignalKind::hangup()).or_else(|| outlives(&mut hung_up()));
+        let heeded = ignored == Some(false);
         let mut hangup = if heeded { Some(signal(SignalKind::hangup())?) } else { None };
         let heard = signals.interrupt.clone();
         tokio::spawn(async move {
@@ -44,14 +47,18 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Does `work`, and says on standard error what becomes of a signal that comes meanwhile.
+    /// Does `work`, and says on standard error what becomes of each signal that comes meanwhile.
     pub(super) async fn telling<T>(&self, manner: Manner, words: &str, work: impl Future<Output = T>) -> T {
+        let mut latest = self.interrupt.latest();
         let told = async {
-            self.interrupt.token().cancelled().await;
-            if let Some(signal) = self.interrupt.signal().filter(|_| manner != Manner::None) {
-                let _ = writeln!(anstream::stderr(), "note: {signal}: {words}");
+            loop {
+                if let Some(signal) = latest.borrow_and_update().filter(|_| manner != Manner::None) {
+                    let _ = writeln!(anstream::stderr(), "note: {signal}: {words}");
+                }
+                if latest.changed().await.is_err() {
+                    std::future::pending::<Infallible>().await;
+                }
             }
-            std::future::pending::<Infallible>().await
         };
         tokio::select! {
             biased;
@@ -90,9 +97,36 @@ fn ignores(status: &str, signal: SignalKind) -> Option<bool> {
     Some(mask.checked_shr(bit)? & 1 == 1)
 }
 
+/// A process that sends itself a SIGHUP.
+fn hung_up() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "kill -HUP $$"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Whether a process goes on to its end, rather than being killed by a signal; `None` where neither is seen.
+fn outlives(command: &mut Command) -> Option<bool> {
+    let ended = command.status().ok()?;
+    if ended.success() { Some(true) } else { ended.signal().map(|_| false) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_tells_what_the_kernel_tells() {
+        let ignoring = "trap '' HUP; exec \"$@\"";
+        for (outer, ignored) in
+            [(["env", "--default-signal=HUP"].as_slice(), false), (&["sh", "-c", ignoring, "sh"], true)]
+        {
+            let asked = hung_up();
+            let mut under = Command::new(outer[0]);
+            under.args(&outer[1..]).arg(asked.get_program()).args(asked.get_args());
+            assert_eq!(outlives(&mut under), Some(ignored), "{under:?}");
+        }
+        assert_eq!(outlives(&mut Command::new("false")), None);
+    }
 
     #[test]
     fn what_is_ignored_is_told_by_its_bit() {

@@ -220,21 +220,6 @@ impl ApiError {
         }
     }
 
-    /// True when the API said no, so that nothing was written.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::NotFound { .. }
-                | Self::PermissionDenied { .. }
-                | Self::ApiDisabled { .. }
-                | Self::Unauthenticated { .. }
-                | Self::Conflict { .. }
-                | Self::QuotaExceeded { .. }
-                | Self::InvalidArgument { .. }
-                | Self::Credentials(_)
-        )
-    }
-
     /// True when the same call may succeed a little later.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(

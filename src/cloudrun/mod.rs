@@ -18,6 +18,7 @@ mod retry;
 mod scaling;
 mod secrets;
 mod tagging;
+mod untagging;
 pub mod wire;
 mod write;
 
@@ -28,7 +29,8 @@ pub use credentials::{CredentialError, id_token};
 pub use error::{About, ApiError};
 pub use ready::{ReadyOutcome, await_ready};
 pub use scaling::Scaling;
-pub use tagging::{AddedTag, Adding, TagError, TagToAdd, add_tag, remove_tag, tag_address};
+pub use tagging::{AddedTag, Adding, TagError, TagToAdd, add_tag, tag_address};
+pub use untagging::{Removal, remove_tag};
 
 pub(crate) use retry::Backoff;
 pub(crate) use write::{WriteError, write_traffic};

@@ -1,4 +1,4 @@
-//! Adds a tag to the candidate for the time of the check, and takes it away again.
+//! Adds a tag to the candidate for the time of the check.
 //!
 //! Takes a service, a revision and a name never used before; gives the tag's address once the platform has acted upon
 //! it. It never moves a tag and never touches anybody's requests. The surprising rule: a tag that we added can vanish
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::error::{About, ApiError};
@@ -21,13 +21,6 @@ use crate::revision::{command, tag, traffic};
 const TRIES: u32 = 5;
 /// How long a tag that was added is watched at least: a writer who read the service before us writes within that time.
 const WATCH: Duration = Duration::from_secs(1);
-/// How long a tag is looked for of which it is not known whether it was written: a write that was sent may still happen, and a
-/// read right behind one may be stale.
-const LATE: Duration = Duration::from_secs(5);
-/// Pause between two such looks.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long the removal of a tag may take.
-const REMOVAL: Duration = Duration::from_mins(1);
 
 /// The tag that is to be added.
 #[derive(Debug, Clone)]
@@ -63,7 +56,7 @@ pub enum Adding {
         /// The service's generation.
         generation: i64,
     },
-    /// It was refused.
+    /// Nothing was written.
     Refused,
     /// It may have been written, or may be yet.
     Unknown,
@@ -93,6 +86,8 @@ pub enum TagError {
         service: Box<ServiceName>,
         /// Why not.
         cause: Box<ApiError>,
+        /// What that leaves open.
+        adding: Adding,
     },
     /// It could not be taken away.
     #[error("the tag {tag} could not be taken away: {cause}")]
@@ -104,12 +99,22 @@ pub enum TagError {
         /// Why not.
         cause: Box<ApiError>,
     },
+    /// Its removal was not waited for any longer, and may have happened.
+    #[error("it is not known whether the tag {tag} was taken away: {cause}")]
+    GivenUp {
+        /// The tag.
+        tag: String,
+        /// The service.
+        service: Box<ServiceName>,
+        /// What is not known.
+        cause: Box<ApiError>,
+    },
 }
 
 impl TagError {
     /// The removal of a tag was not waited for any longer.
     pub(crate) fn given_up(client: &Client, service: &ServiceName, tag: &str, after: Duration) -> Self {
-        Self::NotRemoved {
+        Self::GivenUp {
             tag: tag.to_owned(),
             service: Box::new(service.clone()),
             cause: Box::new(client.timed_out(about(service), after)),
@@ -120,8 +125,8 @@ impl TagError {
     pub fn adding(&self) -> Adding {
         match self {
             Self::Taken { .. } => Adding::Refused,
-            Self::NotAdded { cause, .. } if cause.is_refusal() => Adding::Refused,
-            Self::NotAdded { .. } | Self::NotRemoved { .. } => Adding::Unknown,
+            Self::NotAdded { adding, .. } => *adding,
+            Self::NotRemoved { .. } | Self::GivenUp { .. } => Adding::Unknown,
         }
     }
 
@@ -145,13 +150,19 @@ impl TagError {
             Self::NotRemoved { service, tag, .. } => {
                 format!("take it away by hand: {}", command::remove_tag(service, tag))
             }
+            Self::GivenUp { service, tag, .. } => {
+                format!(
+                    "where it is still there, take it away by hand: {}",
+                    command::remove_tag(service, tag)
+                )
+            }
         }
     }
 }
 
 /// Adds the tag and waits until its address is reported and its status names the revision, or until `deadline`.
 ///
-/// On any error, and when this future is dropped, the tag may have been written: call [`remove_tag`] all the same.
+/// On any error, and when this future is dropped, the tag may have been written: call [`super::remove_tag`] all the same.
 ///
 /// # Errors
 /// The name is taken, the write is refused five times, or the platform does not act upon it in time.
@@ -164,28 +175,35 @@ pub async fn add_tag(
 ) -> Result<AddedTag, TagError> {
     let name = wanted.name.clone();
     let mut added = AddedTag { name, uri: String::new(), generation: 0, dropped: vec![], notes: vec![] };
-    let failed = |cause: ApiError| TagError::NotAdded {
+    let failed = |cause: ApiError, adding: Adding| TagError::NotAdded {
         tag: wanted.name.clone(),
         revision: wanted.revision.clone(),
         service: Box::new(service.clone()),
         cause: Box::new(cause),
+        adding,
     };
+    let mut adding = Adding::Refused;
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
     let mut tries = 0;
     loop {
         tries += 1;
-        match write_tag(client, service, wanted, now, deadline, &mut added).await? {
+        let written = write_tag(client, service, wanted, now, deadline, &mut added).await?;
+        if !matches!(&written, Err(error) if error.wrote_nothing()) {
+            adding = Adding::Unknown;
+        }
+        match written {
             Ok(()) => {}
             Err(WriteError::Again { .. }) if tries < TRIES && backoff.sleep(None, deadline).await => continue,
-            Err(error) => return Err(failed(error.into_cause())),
+            Err(error) => return Err(failed(error.into_cause(), adding)),
         }
-        match await_tag(client, service, wanted, deadline).await.map_err(failed)? {
+        let awaited = await_tag(client, service, wanted, deadline).await;
+        match awaited.map_err(|cause| failed(cause, adding))? {
             Some((uri, generation)) => return Ok(AddedTag { uri, generation, ..added }),
             None if tries < TRIES && backoff.sleep(None, deadline).await => {
                 let name = &wanted.name;
                 added.notes.push(format!("the tag {name} was overwritten by another writer and added again"));
             }
-            None => return Err(failed(client.timed_out(about(service), Duration::ZERO))),
+            None => return Err(failed(client.timed_out(about(service), Duration::ZERO), adding)),
         }
     }
 }
@@ -264,77 +282,6 @@ pub fn tag_address<'a>(service: &'a Service, tag: &str, revision: &str) -> Optio
     status.uri.as_deref().filter(|_| status.revision.as_deref() == Some(revision))
 }
 
-/// Takes the tag away, and waits until the platform has acted upon it. Nothing happens when it is not there, and where
-/// nobody knows whether it was added, is not there for a while. Tries for a minute, also while the service is reconciling.
-///
-/// # Errors
-/// It is still there, or that is not known; help names the command to take it away by hand.
-pub async fn remove_tag(
-    client: &Client,
-    service: &ServiceName,
-    tag: &str,
-    adding: Adding,
-) -> Result<(), TagError> {
-    let begun = Instant::now();
-    let deadline = begun + REMOVAL;
-    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
-    loop {
-        let cause = match remove_once(client, service, tag, adding, deadline).await {
-            Ok(Found::Absent) if adding == Adding::Unknown && begun.elapsed() < LATE => {
-                sleep(LOOK).await;
-                continue;
-            }
-            Ok(_) | Err(ApiError::NotFound { .. }) => return Ok(()),
-            Err(cause) => cause,
-        };
-        let passing = cause.is_passing() || matches!(cause, ApiError::OperationFailed { .. });
-        if !passing || !backoff.sleep(None, deadline).await {
-            return Err(TagError::NotRemoved {
-                tag: tag.to_owned(),
-                service: Box::new(service.clone()),
-                cause: Box::new(cause),
-            });
-        }
-    }
-}
-
-/// What was found of a tag that was to be taken away.
-enum Found {
-    /// Nothing.
-    Absent,
-    /// It was there and is gone.
-    Gone,
-}
-
-/// Reads, writes once and looks whether the tag is gone.
-async fn remove_once(
-    client: &Client,
-    service: &ServiceName,
-    tag: &str,
-    adding: Adding,
-    deadline: Instant,
-) -> Result<Found, ApiError> {
-    let is_there = |now: &Service| traffic::holder(&now.traffic_entries(), tag).is_some();
-    let is_stale =
-        |now: &Service| matches!(adding, Adding::Seen { generation } if now.generation < generation);
-    let before = client.get_service(service).await?;
-    if is_stale(&before) {
-        return Err(client.timed_out(about(service), REMOVAL));
-    }
-    if !is_there(&before) {
-        return Ok(Found::Absent);
-    }
-    let asked = traffic::without_tag(&before.traffic_entries(), tag);
-    let cause = match write_traffic(client, service, &before, &asked, deadline).await {
-        Ok(written) if !is_there(&written.service) => return Ok(Found::Gone),
-        Ok(_) => client.timed_out(about(service), REMOVAL),
-        Err(error) => error.into_cause(),
-    };
-    // A write whose operation fails for another reason has taken the tag away all the same.
-    let now = client.get_service(service).await?;
-    if is_there(&now) || is_stale(&now) { Err(cause) } else { Ok(Found::Gone) }
-}
-
-fn about(service: &ServiceName) -> About {
+pub(super) fn about(service: &ServiceName) -> About {
     About { service: service.clone(), what: "see the tag take effect", permission: "run.services.get" }
 }

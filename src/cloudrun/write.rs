@@ -49,6 +49,11 @@ pub(crate) enum WriteError {
 }
 
 impl WriteError {
+    /// True where it is known that nothing was written, and that nothing will be.
+    pub(crate) fn wrote_nothing(&self) -> bool {
+        matches!(self, Self::Again { sure: true, .. } | Self::Refused(_))
+    }
+
     /// The cause.
     pub(crate) fn into_cause(self) -> ApiError {
         match self {

@@ -50,9 +50,9 @@ fn words(signal: Signal, again: bool, own: Option<&OwnTag>) -> String {
             command::remove_tag(service, tag)
         ),
         (None, false) => {
-            format!("{signal}: the run ends; nothing of it is on the service: {}", most(CLEANUP_TIME))
+            format!("{signal}: the run ends; no tag of it is on the service: {}", most(CLEANUP_TIME))
         }
-        (None, true) => format!("{signal}: the run is ending already; nothing of it is on the service"),
+        (None, true) => format!("{signal}: the run is ending already; no tag of it is on the service"),
     }
 }
 

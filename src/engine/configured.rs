@@ -121,9 +121,9 @@ impl Run<'_> {
         let within = if converses { CLEANUP_TIME } else { HANDOVER_TIME };
         let hear = || {
             if converses {
-                let most = CLEANUP_TIME.as_secs();
+                let (why, most) = (self.why_cut(), CLEANUP_TIME.as_secs());
                 let words =
-                    format!("interrupted: conversations that are under way are cleaned up: {most} s at most");
+                    format!("{why}: conversations that are under way are cleaned up: {most} s at most");
                 self.around.note(words);
             }
             cut.cancel();

@@ -48,7 +48,7 @@ impl Interrupt {
     }
 
     /// The latest signal, again and again.
-    pub(super) fn latest(&self) -> watch::Receiver<Option<Signal>> {
+    pub(crate) fn latest(&self) -> watch::Receiver<Option<Signal>> {
         self.latest.subscribe()
     }
 
@@ -131,7 +131,7 @@ impl Run<'_> {
     }
 
     /// Why what was under way had to end: a signal counts first, for it ends all.
-    fn why_cut(&self) -> EngineError {
+    pub(super) fn why_cut(&self) -> EngineError {
         match self.around.interrupt.signal() {
             Some(_) => EngineError::Interrupted,
             None => EngineError::TagLost,

@@ -104,8 +104,8 @@ impl Run<'_> {
         let running = campaign.run(new_host);
         let Campaigned { rounds, learned, round_trip, stopped, cold } =
             self.handing_over(running, HANDOVER_TIME, || {}).await??;
-        // Whoever is interrupted while the log is read has not read it.
-        let unread = LogProof::Unread { why: "interrupted".to_owned() };
+        // A run that must end while the log is read has not read it.
+        let unread = LogProof::Unread { why: "the run was ended first".to_owned() };
         let stopped = self.told_apart(stopped);
         let cold = cold.map(|stopped| self.told_apart(stopped));
         let needs_log = cold.is_some() && judge.needs_log();

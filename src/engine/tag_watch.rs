@@ -1,8 +1,8 @@
 //! Does the tag still lead to the candidate? Looked at beside the probing, from its first socket to its last.
 //!
 //! Takes the control plane and the tag; ends what is under way when the tag leads elsewhere, and leaves how in the
-//! evidence. It puts no tag back: what was seen meanwhile would be nobody's. The surprising rule: one look proves no loss,
-//! since a read may be stale; so many must agree, and one that fails tells nothing.
+//! evidence. It puts no tag back: what was seen meanwhile would be nobody's. The surprising rule: a read that is older than
+//! what was known, or that fails, tells nothing: neither that the tag is there nor that it is lost.
 
 use std::time::Duration;
 
@@ -10,19 +10,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::tag_sight::{Seen, Sight};
 use super::{Control, EngineError, Run};
-use crate::cloudrun::{Client, tag_address};
+use crate::cloudrun::{ApiError, Client};
 use crate::config::ServiceName;
 use crate::judge::TagLoss;
-use crate::revision::{Lead, lead};
+use crate::revision::lead;
 
 /// From one look to the next: 12 of the thousands of reads a minute that a project has.
 const EVERY: Duration = Duration::from_secs(5);
 /// The same while it seems to be lost.
 const AGAIN: Duration = Duration::from_secs(1);
-/// So many looks one behind the other must find it elsewhere.
-const AGREE: u32 = 3;
-/// After so many stale reads one is taken as it is.
+/// After so many stale reads nothing else is waited for.
 const STALE_READS: u32 = 10;
 
 /// Somebody who looks. Dropped, it ends.
@@ -31,87 +30,57 @@ pub(super) struct TagWatch {
     _task: JoinSet<()>,
 }
 
-/// What one read of the service says of the tag.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    /// Its status names the candidate.
-    pub(super) named: bool,
-    /// Where it leads.
-    pub(super) lead: Lead,
-    /// The state of the service that was read.
-    pub(super) generation: i64,
-}
-
-/// What was seen of the tag.
-#[derive(Debug, Clone, Default)]
-struct Sight {
-    /// When it was last seen to lead to the candidate, since the start of the run.
-    last: Duration,
-    lost: Option<TagLoss>,
-}
-
 impl Run<'_> {
-    /// What a read of the service says of the tag. A stale one, older than `known`, is not taken for an answer for a while.
+    /// What a read of the service says of the tag. A stale one, older than `known`, is not taken for an answer; where only
+    /// such ones come for a while, nobody knows.
     pub(super) async fn look_at(
         &self,
         control: &Control,
         tag: &str,
         known: i64,
     ) -> Result<Seen, EngineError> {
-        let revision = &control.located.revision;
-        let mut tries = 0;
-        loop {
-            let reading = control.client.get_service(&control.name);
-            let service = self.unless_interrupted(reading).await?.map_err(EngineError::Api)?;
-            tries += 1;
-            if service.generation >= known || tries >= STALE_READS {
-                let named = tag_address(&service, tag, revision).is_some();
-                let lead = lead(&service, tag, revision);
-                return Ok(Seen { named, lead, generation: service.generation });
+        let look = Look::new(control, tag, self.around.epoch);
+        for _ in 0..STALE_READS {
+            let seen = self.unless_interrupted(look.look()).await?.map_err(EngineError::Api)?;
+            if seen.generation >= known {
+                return Ok(seen);
             }
             self.unless_interrupted(sleep(AGAIN)).await?;
         }
+        Ok(Seen { lead: None, generation: known })
     }
 
     /// Begins to look, right behind a look that found this.
     pub(super) fn watch_tag(&mut self, control: &Control, tag: &str, before: &Seen) {
-        let there = before.lead == Lead::There;
-        let last = if there { self.around.epoch.elapsed() } else { Duration::ZERO };
-        let (sender, sight) = watch::channel(Sight { last, lost: None });
-        let look = Look {
-            client: control.client.clone(),
-            service: control.name.clone(),
-            tag: tag.to_owned(),
-            revision: control.located.revision.clone(),
-            epoch: self.around.epoch,
-            generation: before.generation,
-        };
+        let mut begun = Sight::new(tag, before.generation);
+        let at = self.around.epoch.elapsed();
+        begun.saw(before, at, at);
+        let (sender, sight) = watch::channel(begun);
+        let look = Look::new(control, tag, self.around.epoch);
         let (cut, around) = (self.cut.clone(), self.around.clone());
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let loss = look.until_lost(&sender, there).await;
+            let loss = look.until_lost(&sender).await;
             around.note(format!("{}: what is under way is ended", loss.words()));
-            sender.send_modify(|sight| sight.lost = Some(loss));
             cut.cancel();
         });
         self.tag_watch = Some(TagWatch { sight, _task: task });
     }
 
-    /// Looks no more. Gives how the tag was lost, where it was; `now` is where it leads by a look behind the last socket,
-    /// `None` where there was none.
-    pub(super) fn end_tag_watch(&mut self, tag: &str, now: Option<&Seen>) -> Option<TagLoss> {
-        let watch = self.tag_watch.take()?;
-        let Sight { last, lost } = watch.sight.borrow().clone();
-        let found_late = |holder: Option<String>| TagLoss {
-            tag: tag.to_owned(),
-            holder,
-            last_seen: microseconds(last),
-            noticed: microseconds(self.around.epoch.elapsed()),
-        };
-        lost.or_else(|| match &now?.lead {
-            Lead::There | Lead::Between => None,
-            Lead::Elsewhere { holder } => Some(found_late(holder.clone())),
-        })
+    /// The newest state of the service in which the tag was looked for.
+    pub(super) fn newest_seen(&self) -> i64 {
+        self.tag_watch.as_ref().map_or(0, |watch| watch.sight.borrow().generation())
+    }
+
+    /// Looks no more. Gives how the tag was lost, where it was; `now` is what was seen behind the last socket, `None` where
+    /// that was not.
+    pub(super) fn end_tag_watch(&mut self, now: Option<&Seen>) -> Option<TagLoss> {
+        let mut sight = self.tag_watch.take()?.sight.borrow().clone();
+        if let Some(seen) = now {
+            let at = self.around.epoch.elapsed();
+            sight.saw(seen, at, at);
+        }
+        sight.loss()
     }
 }
 
@@ -122,47 +91,34 @@ struct Look {
     tag: String,
     revision: String,
     epoch: Instant,
-    /// The newest state that was read: an older one is a stale read.
-    generation: i64,
 }
 
 impl Look {
-    /// Looks until so many looks agree that the tag leads elsewhere.
-    async fn until_lost(mut self, sender: &watch::Sender<Sight>, mut there: bool) -> TagLoss {
-        let mut elsewhere = 0;
+    fn new(control: &Control, tag: &str, epoch: Instant) -> Self {
+        let (client, service) = (control.client.clone(), control.name.clone());
+        Self { client, service, tag: tag.to_owned(), revision: control.located.revision.clone(), epoch }
+    }
+
+    /// Looks until the tag is lost.
+    async fn until_lost(&self, sender: &watch::Sender<Sight>) -> TagLoss {
         loop {
-            sleep(if there { EVERY } else { AGAIN }).await;
+            let pause = if sender.borrow().is_there() { EVERY } else { AGAIN };
+            sleep(pause).await;
             let began = self.epoch.elapsed();
-            match self.look().await {
-                Some(Lead::There) => {
-                    (there, elsewhere) = (true, 0);
-                    sender.send_modify(|sight| sight.last = began);
-                }
-                Some(Lead::Between) => (there, elsewhere) = (false, 0),
-                Some(Lead::Elsewhere { holder }) => {
-                    (there, elsewhere) = (false, elsewhere + 1);
-                    if elsewhere >= AGREE {
-                        let last_seen = microseconds(sender.borrow().last);
-                        let noticed = microseconds(self.epoch.elapsed());
-                        return TagLoss { tag: self.tag, holder, last_seen, noticed };
-                    }
-                }
-                None => {}
+            let Ok(seen) = self.look().await else { continue };
+            let now = self.epoch.elapsed();
+            let mut lost = None;
+            sender.send_modify(|sight| lost = sight.saw(&seen, began, now).cloned());
+            if let Some(lost) = lost {
+                return lost;
             }
         }
     }
 
-    /// Where it leads; `None` where that could not be read, or what was read is older than what is known.
-    async fn look(&mut self) -> Option<Lead> {
-        let service = self.client.get_service(&self.service).await.ok()?;
-        if service.generation < self.generation {
-            return None;
-        }
-        self.generation = service.generation;
-        Some(lead(&service, &self.tag, &self.revision))
+    /// Where it leads.
+    async fn look(&self) -> Result<Seen, ApiError> {
+        let service = self.client.get_service(&self.service).await?;
+        let lead = Some(lead(&service, &self.tag, &self.revision));
+        Ok(Seen { lead, generation: service.generation })
     }
-}
-
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

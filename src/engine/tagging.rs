@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::cleanup::OwnTag;
+use super::tag_sight::Seen;
 use super::{Control, EngineError, Run};
-use crate::cloudrun::{self, AddedTag, Adding, TagError, TagToAdd};
+use crate::cloudrun::{self, AddedTag, Adding, Removal, TagError, TagToAdd};
 use crate::judge::AddressKind;
+use crate::revision::{Lead, command};
 use crate::trust::Secret;
 
 /// How long adding a tag may take.
@@ -57,20 +59,20 @@ impl Run<'_> {
                     self.note_of_target(words);
                 }
                 self.evidence.identity.address = AddressKind::FreshTag { tag: added.name.clone() };
-                let probed = self.probe_tag(control, &added.name, &added.uri, id_token).await;
+                let probed =
+                    self.probe_tag(control, &added.name, (&added.uri, added.generation), id_token).await;
                 probed.map(|()| added)
             }
         };
-        let removed = self.remove(control, &wanted.name, adding).await;
-        match (done, removed) {
-            (done, Ok(())) => {
+        match (done, self.remove(control, wanted, adding).await) {
+            (done, Ok(removal)) => {
                 self.own.send_replace(None);
-                self.around.note(format!("removed tag {}", wanted.name));
+                self.tell_removal(control, &wanted.name, removal);
                 done
             }
             // Its own failure must not hide the evidence.
             (Ok(added), Err(left)) if self.around.interrupt.signal().is_none() => {
-                self.note_of_target(format!("tag {} was not removed: {left}; {}", added.name, left.help()));
+                self.note_of_target(format!("{left}; {}", left.help()));
                 Ok(added)
             }
             // Whoever ended the run reads what is left undone before anything else.
@@ -82,42 +84,57 @@ impl Run<'_> {
     }
 
     /// Takes a tag away; whoever interrupted the run is not kept waiting for an API that hangs.
-    async fn remove(&self, control: &Control, tag: &str, adding: Adding) -> Result<(), TagError> {
-        let removing = cloudrun::remove_tag(&control.client, &control.name, tag, adding);
+    async fn remove(&self, control: &Control, added: &TagToAdd, adding: Adding) -> Result<Removal, TagError> {
+        let (client, service) = (&control.client, &control.name);
+        let removing = cloudrun::remove_tag(client, service, added, adding);
         let kept_waiting = async {
             self.around.interrupt.token().cancelled().await;
             tokio::time::sleep(AFTER_SIGNAL).await;
         };
         tokio::select! {
             removed = removing => removed,
-            () = kept_waiting => Err(TagError::given_up(&control.client, &control.name, tag, AFTER_SIGNAL)),
+            () = kept_waiting => Err(TagError::given_up(client, service, &added.name, AFTER_SIGNAL)),
         }
     }
 
-    /// Probes a tag's address, and looks before and after whether the tag names the candidate.
+    /// Says what became of a tag that was to be taken away.
+    fn tell_removal(&mut self, control: &Control, tag: &str, removal: Removal) {
+        match removal {
+            Removal::Gone => self.around.note(format!("removed tag {tag}")),
+            Removal::Absent => self.around.note(format!("tag {tag} is not on the service: nothing to remove")),
+            Removal::Left { holder } => self.note_of_target(format!(
+                "tag {tag} was left where it is: somebody moved it to {holder}; where nobody needs it there: {}",
+                command::remove_tag(&control.name, tag)
+            )),
+        }
+    }
+
+    /// Probes a tag's address, and looks before and after whether the tag leads to the candidate. It did in the state `known`
+    /// of the service: whatever shows an older one is a stale read.
     pub(super) async fn probe_tag(
         &mut self,
         control: &Control,
         tag: &str,
-        uri: &str,
+        (uri, known): (&str, i64),
         id_token: Option<Secret>,
     ) -> Result<(), EngineError> {
-        let before = self.look_at(control, tag, 0).await?;
-        self.evidence.identity.before = Some(before.named);
+        let before = self.look_at(control, tag, known).await?;
+        self.evidence.identity.before = self.named(tag, &before);
         let url = Url::parse(uri).map_err(|_| control.without_address(tag))?;
         self.watch_tag(control, tag, &before);
         let probed = self.probe_watched(control, &url, id_token).await;
         let is_over = probed.is_ok();
         let now = match probed {
-            Ok(()) => self.look_at(control, tag, before.generation).await,
+            Ok(()) => self.look_at(control, tag, self.newest_seen()).await,
             Err(error) => Err(error),
         };
-        self.evidence.tag_loss = self.end_tag_watch(tag, now.as_ref().ok());
-        let is_lost = self.evidence.tag_loss.is_some() && self.around.interrupt.signal().is_none();
+        self.evidence.tag_loss = self.end_tag_watch(now.as_ref().ok());
+        let is_lost = self.evidence.tag_loss.is_some();
+        let is_cut = is_lost && self.cut.is_cancelled() && self.around.interrupt.signal().is_none();
         // What was seen counts, also where the look fails: it only leaves identity without proof.
         self.evidence.identity.after = match now {
-            Ok(now) => Some(now.named),
-            Err(error) if is_lost => {
+            Ok(now) => self.named(tag, &now).map(|named| named && !is_lost),
+            Err(error) if is_cut => {
                 for words in error.left() {
                     self.note_of_target(words);
                 }
@@ -125,10 +142,21 @@ impl Run<'_> {
             }
             Err(error) if is_over && !matches!(error, EngineError::Interrupted) => {
                 self.note_of_target(format!("the tag could not be read after the probing: {error}"));
-                None
+                is_lost.then_some(false)
             }
             Err(error) => return Err(error),
         };
         Ok(())
+    }
+
+    /// Whether the tag leads to the candidate, by what was asked for and by what is in effect; `None` where nobody knows.
+    fn named(&mut self, tag: &str, seen: &Seen) -> Option<bool> {
+        if seen.lead.is_none() {
+            let words = format!(
+                "tag {tag} could not be read: only older states of the service came than one seen before"
+            );
+            self.note_of_target(words);
+        }
+        seen.lead.as_ref().map(|lead| *lead == Lead::There)
     }
 }

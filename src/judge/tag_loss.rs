@@ -13,7 +13,7 @@ use super::check::{Check, Outcome};
 use super::evidence::{ConfiguredEvidence, Evidence};
 use super::interruption::Part;
 use crate::config::CheckName;
-use crate::probe::{Round, StopReason};
+use crate::probe::{Baseline, Round, StopReason};
 use crate::revision::command;
 
 /// How a tag was lost.
@@ -21,8 +21,11 @@ use crate::revision::command;
 pub struct TagLoss {
     /// The tag.
     pub tag: String,
-    /// Short name of the revision that has it now; `None` where nobody has it.
+    /// Short name of the revision that has it now, or had it meanwhile; `None` where nobody has it.
     pub holder: Option<String>,
+    /// True where it leads to the candidate again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
     /// When it was last seen to lead to the candidate, in microseconds since the start of the run; zero where it never was.
     pub last_seen: u64,
     /// When it was known to lead elsewhere, in microseconds since the start of the run.
@@ -32,13 +35,23 @@ pub struct TagLoss {
 impl TagLoss {
     /// What became of the tag.
     pub fn words(&self) -> String {
-        let Self { tag, holder, noticed, .. } = self;
+        let Self { tag, holder, back, noticed, .. } = self;
         let seconds = noticed / 1_000_000;
-        match holder {
-            Some(holder) => {
+        match (holder, back) {
+            (Some(holder), false) => {
                 format!("tag {tag} leads to {holder} since somebody moved it, seen at {seconds} s")
             }
-            None => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
+            (None, false) => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
+            (Some(holder), true) => {
+                format!(
+                    "tag {tag} led to {holder} meanwhile: somebody moved it and back, seen at {seconds} s"
+                )
+            }
+            (None, true) => {
+                format!(
+                    "tag {tag} was gone meanwhile: somebody took it away and put it back, seen at {seconds} s"
+                )
+            }
         }
     }
 
@@ -48,38 +61,61 @@ impl TagLoss {
     }
 }
 
-/// The evidence without what may not be the candidate's.
-pub(super) fn without_lost(evidence: &Evidence) -> Cow<'_, Evidence> {
-    let Some(loss) = &evidence.tag_loss else { return Cow::Borrowed(evidence) };
-    let mut kept = evidence.clone();
-    if let Some(probing) = &mut kept.probing {
-        let all = probing.rounds.len();
-        probing.rounds.retain(|round| loss.counts(round));
-        if probing.rounds.len() < all {
-            probing.stopped = StopReason::TagLost;
-            if let Some(cold) = &mut probing.cold {
-                cold.stopped = StopReason::TagLost;
+impl Evidence {
+    /// The evidence without what may not be the candidate's, since its tag led elsewhere: all that a report may show.
+    pub fn counted(&self) -> Cow<'_, Self> {
+        let Some(loss) = &self.tag_loss else { return Cow::Borrowed(self) };
+        let mut kept = self.clone();
+        if let Some(probing) = &mut kept.probing {
+            let all = probing.rounds.len();
+            probing.rounds.retain(|round| loss.counts(round));
+            if probing.rounds.len() < all {
+                probing.stopped = StopReason::TagLost;
+                if let Some(cold) = &mut probing.cold {
+                    cold.stopped = StopReason::TagLost;
+                }
             }
         }
+        let whole = |baseline: &Baseline| baseline.pairs.iter().all(|pair| loss.counts(&pair.candidate));
+        kept.baseline = kept.baseline.filter(whole);
+        kept.configured = kept.configured.counted(loss);
+        Cow::Owned(kept)
     }
-    let seen = kept.configured;
-    let over = |check: CheckName| {
-        let windows = seen.windows.iter();
-        windows.filter(|w| w.check == check).any(|w| w.ended.saturating_mul(1000) <= loss.last_seen)
-    };
-    kept.configured = ConfiguredEvidence {
-        agent: seen.agent.filter(|_| over(CheckName::Agent)),
-        hold: seen.hold.filter(|_| over(CheckName::Hold)),
-        api: seen.api.filter(|_| over(CheckName::Api)),
-        auth: seen.auth.filter(|_| over(CheckName::Auth)),
-        frames: seen.frames.filter(|_| over(CheckName::Frames)),
-        // What excuses its entries may have been left out.
-        logs: None,
-        windows: seen.windows,
-        trimmed: seen.trimmed,
-        carried: seen.carried,
-    };
-    Cow::Owned(kept)
+}
+
+impl ConfiguredEvidence {
+    /// The parts that were over while the tag was seen to lead to the candidate.
+    fn counted(self, loss: &TagLoss) -> Self {
+        let over = |check: CheckName| {
+            let mut windows = self.windows.iter().filter(|window| window.check == check);
+            windows.any(|window| window.ended.saturating_mul(1000) <= loss.last_seen)
+        };
+        Self {
+            agent: self.agent.filter(|_| over(CheckName::Agent)),
+            hold: self.hold.filter(|_| over(CheckName::Hold)),
+            api: self.api.filter(|_| over(CheckName::Api)),
+            auth: self.auth.filter(|_| over(CheckName::Auth)),
+            frames: self.frames.filter(|_| over(CheckName::Frames)),
+            // What excuses its entries may have been left out.
+            logs: None,
+            windows: self.windows,
+            trimmed: self.trimmed,
+            carried: self.carried,
+        }
+    }
+
+    /// True where there is something of what shows a check.
+    fn has(&self, part: Part) -> bool {
+        match part {
+            Part::Agent => self.agent.is_some(),
+            Part::Hold => self.hold.is_some(),
+            Part::Api => self.api.is_some(),
+            Part::Auth => self.auth.is_some(),
+            Part::Frames => self.frames.is_some(),
+            Part::Logs => self.logs.is_some(),
+            Part::Local | Part::Ready | Part::Rounds | Part::Baseline => true,
+        }
+    }
 }
 
 /// The check `identity` of such a run.
@@ -96,11 +132,12 @@ pub(super) fn identity(loss: &TagLoss, evidence: &Evidence) -> Check {
     }
 }
 
-/// What is not known of the other checks is not for a lack of their own.
+/// What is not known of the other checks is not for a lack of their own, where nothing that counts was seen for them.
 pub(super) fn held_back(check: Check, evidence: &Evidence) -> Check {
     let Some(loss) = &evidence.tag_loss else { return check };
-    let part = Part::of(check.name);
-    if check.outcome != Outcome::Inconclusive || [Part::Ready, Part::Rounds].contains(&part) {
+    let configured = &evidence.configured;
+    let fits_none = configured.trimmed.iter().any(|trimmed| trimmed.check == check.name && trimmed.left == 0);
+    if check.outcome != Outcome::Inconclusive || configured.has(Part::of(check.name)) || fits_none {
         return check;
     }
     let words = format!("not run to its end: {}", loss.words());

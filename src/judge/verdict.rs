@@ -12,7 +12,6 @@ use super::checks;
 use super::evidence::{Evidence, Probing};
 use super::race::Tests;
 use super::sequential::SettingsError;
-use super::tag_loss;
 use super::tally::Tally;
 use crate::config::CheckName;
 
@@ -60,8 +59,8 @@ pub struct Judgement {
 
 /// Judges a run. An error means that the evidence's settings guarantee nothing (an edited record).
 pub fn judge(evidence: &Evidence) -> Result<Judgement, SettingsError> {
-    let evidence = tag_loss::without_lost(evidence);
-    let evidence = evidence.as_ref();
+    let counted = evidence.counted();
+    let evidence = counted.as_ref();
     let remote = tested(evidence.probing.as_ref(), evidence.target.behind_front_end)?;
     let local = tested(evidence.local.as_ref().and_then(|local| local.probing.as_ref()), false)?;
     let check = |name| checks::check(name, evidence, remote.as_ref(), local.as_ref());

@@ -27,8 +27,10 @@ pub struct Document<'a> {
     pub verdict: Verdict,
     /// The exit code that it gives.
     pub exit_code: u8,
-    /// What became of the traffic, a line each, and of a signal that came when the run was over; empty where there is neither.
+    /// What became of the traffic, a line each; empty where nothing did.
     pub promotion: Vec<String>,
+    /// What a signal changes that came when the run was over; `None` where none came.
+    pub late_signal: Option<String>,
     /// The candidate's short name.
     pub revision: Option<&'a str>,
     /// The revision that has most of the traffic.
@@ -37,6 +39,8 @@ pub struct Document<'a> {
     pub headline: String,
     /// How far the run had come when a signal ended it; `None` where it went to its end.
     pub interrupted: Option<&'a Interruption>,
+    /// How the candidate's tag was lost meanwhile, so that nothing is approved; `None` where it was not.
+    pub tag_lost: Option<String>,
     /// What was skipped or weakened; empty for a full run.
     pub weakened: Vec<String>,
     /// Remarks.
@@ -142,7 +146,7 @@ pub struct Observed<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Puts a report together.
+    /// Puts a report together; `evidence` is all that counts of it, as [`Evidence::counted`] gives it.
     pub fn new(evidence: &'a Evidence, judgement: &'a Judgement) -> Self {
         let target = &evidence.target;
         Self {
@@ -150,10 +154,12 @@ impl<'a> Document<'a> {
             verdict: judgement.verdict,
             exit_code: Exit::from(judgement.verdict).code(),
             promotion: Vec::new(),
+            late_signal: None,
             revision: target.revision.as_deref(),
             previous_revision: target.previous.as_deref(),
             headline: headline(evidence),
             interrupted: evidence.interrupted.as_ref(),
+            tag_lost: evidence.tag_loss.as_ref().map(|loss| one_line(&loss.words())),
             weakened: weakened(evidence),
             notes: &target.notes,
             plan: evidence.probing.as_ref().map(|probing| probing.plan.words()),
@@ -184,6 +190,12 @@ impl<'a> Document<'a> {
             exit_code: exit.code(),
             ..self
         }
+    }
+
+    /// The same where a signal came when the run was over, with what that changes.
+    #[must_use]
+    pub fn with_late_signal(self, words: Option<String>) -> Self {
+        Self { late_signal: words, ..self }
     }
 
     /// The sockets that were not served, application failures first.
@@ -280,15 +292,9 @@ fn stages(evidence: &Evidence) -> impl Iterator<Item = (bool, &Probing, Rules<'_
     })
 }
 
-/// False for what may not be the candidate's.
-fn counts(evidence: &Evidence, round: &Round) -> bool {
-    evidence.tag_loss.as_ref().is_none_or(|loss| loss.counts(round))
-}
-
 fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
     let rounds = stages(evidence)
-        .flat_map(|(local, probing, rules)| probing.rounds.iter().map(move |round| (local, round, rules)))
-        .filter(|(local, round, _)| *local || counts(evidence, round));
+        .flat_map(|(local, probing, rules)| probing.rounds.iter().map(move |round| (local, round, rules)));
     rounds.into_iter().find_map(|(local, round, rules)| {
         let findings: Vec<Finding> = round.observations.iter().map(|o| classify(o, &rules)).collect();
         let failed = findings.len() > 1 && findings.iter().any(|finding| finding.class == Class::AppFail);
@@ -299,8 +305,7 @@ fn timeline(evidence: &Evidence) -> Option<RoundTimeline> {
 fn observations(evidence: &Evidence) -> Vec<Observed<'_>> {
     let mut observed = Vec::new();
     for (local, probing, rules) in stages(evidence) {
-        let counts = |round: &&Round| round.stage.is_judged() && (local || counts(evidence, round));
-        for round in probing.rounds.iter().filter(counts) {
+        for round in probing.rounds.iter().filter(|round| round.stage.is_judged()) {
             observed.extend(round.observations.iter().map(|seen| Observed {
                 local,
                 stage: round.stage,

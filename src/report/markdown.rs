@@ -19,6 +19,9 @@ pub fn render(document: &Document<'_>) -> String {
             let _ = writeln!(text, "> **left undone**: {}\n", plain(&one_line(left)));
         }
     }
+    if let Some(words) = &document.tag_lost {
+        let _ = writeln!(text, "> **tag lost**: {}\n", plain(words));
+    }
     for words in &document.weakened {
         let _ = writeln!(text, "> **weakened**: {}\n", plain(words));
     }
@@ -39,7 +42,7 @@ pub fn render(document: &Document<'_>) -> String {
     for next in &document.next {
         let _ = writeln!(text, "    {next}");
     }
-    for line in &document.promotion {
+    for line in document.promotion.iter().chain(&document.late_signal) {
         let _ = writeln!(text, "\n{}", plain(line));
     }
     let _ = writeln!(text, "\nexit code {}", document.exit_code);

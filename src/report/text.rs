@@ -28,6 +28,9 @@ pub fn render(document: &Document<'_>, style: Style) -> String {
             let _ = writeln!(text, "LEFT UNDONE  {}", one_line(left));
         }
     }
+    if let Some(words) = &document.tag_lost {
+        let _ = writeln!(text, "TAG LOST  {words}");
+    }
     for words in &document.weakened {
         let _ = writeln!(text, "WEAKENED  {words}");
     }
@@ -224,7 +227,7 @@ fn ending(text: &mut String, document: &Document<'_>) {
     for next in &document.next {
         let _ = writeln!(text, "next     {next}");
     }
-    for line in &document.promotion {
+    for line in document.promotion.iter().chain(&document.late_signal) {
         let _ = writeln!(text, "{line}");
     }
     let seed = document.seed.map_or_else(String::new, |seed| format!(" · seed {seed}"));

@@ -12,8 +12,16 @@ use crate::cloudrun::wire::Service;
 pub enum Lead {
     /// To the revision.
     There,
-    /// From the revision or to it: what was asked for is not in effect.
-    Between,
+    /// To the revision, by what was asked for; that is not in effect.
+    Arriving {
+        /// Short name of the revision that it leads to until then; `None` where it leads nowhere yet.
+        from: Option<String>,
+    },
+    /// Elsewhere, by what was asked for; until that is in effect, to the revision.
+    Leaving {
+        /// Short name of the revision that has it; `None` where nobody has it.
+        holder: Option<String>,
+    },
     /// Elsewhere.
     Elsewhere {
         /// Short name of the revision that has it; `None` where nobody has it.
@@ -32,8 +40,12 @@ pub fn lead(service: &Service, tag: &str, revision: &str) -> Lead {
     let asked = holder.as_deref() == Some(revision);
     match (asked, tag_address(service, tag, revision).is_some()) {
         (true, true) => Lead::There,
+        (true, false) => {
+            let from = of_status().and_then(|status| status.revision.clone());
+            Lead::Arriving { from: from.filter(|from| from != revision) }
+        }
+        (false, true) => Lead::Leaving { holder },
         (false, false) => Lead::Elsewhere { holder },
-        _ => Lead::Between,
     }
 }
 
@@ -58,8 +70,10 @@ mod tests {
         let (ours, theirs, none) = (entry("s-2", "gate"), entry("s-1", "gate"), entry("s-1", ""));
         let elsewhere = |holder: Option<&str>| Lead::Elsewhere { holder: holder.map(str::to_owned) };
         assert_eq!(asked(&ours, &ours), Lead::There);
-        assert_eq!((asked(&ours, &none), asked(&none, &ours)), (Lead::Between, Lead::Between));
-        assert_eq!((asked(&theirs, &ours), asked(&ours, &theirs)), (Lead::Between, Lead::Between));
+        let arriving = |from: Option<&str>| Lead::Arriving { from: from.map(str::to_owned) };
+        let leaving = |holder: Option<&str>| Lead::Leaving { holder: holder.map(str::to_owned) };
+        assert_eq!((asked(&ours, &none), asked(&ours, &theirs)), (arriving(None), arriving(Some("s-1"))));
+        assert_eq!((asked(&none, &ours), asked(&theirs, &ours)), (leaving(None), leaving(Some("s-1"))));
         assert_eq!(asked(&theirs, &theirs), elsewhere(Some("s-1")));
         assert_eq!(asked(&none, &none), elsewhere(None));
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use revgate::cloudrun::{AddedTag, Adding, Client, TagError, TagToAdd, add_tag, remove_tag};
+use revgate::cloudrun::{AddedTag, Adding, Client, Removal, TagError, TagToAdd, add_tag, remove_tag};
 use revgate::config::Identifier;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::server::{REVISION, Server, Twist, error, name, start, usual_traffic};
@@ -20,6 +20,10 @@ async fn add(client: &Client, tag: &str) -> Result<AddedTag, TagError> {
     add_tag(client, &name(), &tag_to_add(tag), now, Instant::now() + Duration::from_secs(20)).await
 }
 
+async fn remove(client: &Client, tag: &str, adding: Adding) -> Result<Removal, TagError> {
+    remove_tag(client, &name(), &tag_to_add(tag), adding).await
+}
+
 #[tokio::test]
 async fn adds_a_tag_and_takes_it_away_again() {
     let (server, client) = start(Server::new(&usual_traffic())).await;
@@ -27,10 +31,10 @@ async fn adds_a_tag_and_takes_it_away_again() {
     assert_eq!(added.uri, "https://gate-hn3k20f0a---demo-abcdefghij-uc.a.run.app");
     assert_eq!(server.tags(), ["blue", "candidate", "gate-hn3k20f0a"]);
     let seen = Adding::Seen { generation: added.generation };
-    remove_tag(&client, &name(), "gate-hn3k20f0a", seen).await.unwrap();
+    assert_eq!(remove(&client, "gate-hn3k20f0a", seen).await.unwrap(), Removal::Gone);
     assert_eq!(server.traffic(), usual_traffic());
     let writes = server.writes().len();
-    remove_tag(&client, &name(), "gate-hn3k20f0a", seen).await.unwrap();
+    assert_eq!(remove(&client, "gate-hn3k20f0a", seen).await.unwrap(), Removal::Absent);
     assert_eq!(server.writes().len(), writes, "nothing is written when there is nothing to take away");
 }
 
@@ -58,7 +62,7 @@ async fn conflicts_and_lost_answers_do_not_stop_a_tag() {
         .lock()
         .unwrap()
         .extend([Twist::Refuse(409, conflict.clone()), Twist::Refuse(400, conflict)]);
-    remove_tag(&client, &name(), "gate-hn3k20f0a", Adding::Unknown).await.unwrap();
+    remove(&client, "gate-hn3k20f0a", Adding::Unknown).await.unwrap();
     assert_eq!(server.tags(), ["blue", "candidate"]);
 }
 
@@ -68,7 +72,7 @@ async fn a_tag_that_cannot_be_taken_away_is_told_with_the_command() {
     add(&client, "gate-hn3k20f0a").await.unwrap();
     let denied = error(403, "PERMISSION_DENIED", "no more");
     server.twists.lock().unwrap().push_back(Twist::Refuse(403, denied));
-    let error = remove_tag(&client, &name(), "gate-hn3k20f0a", Adding::Unknown).await.unwrap_err();
+    let error = remove(&client, "gate-hn3k20f0a", Adding::Unknown).await.unwrap_err();
     assert!(error.help().contains("--remove-tags=gate-hn3k20f0a --region us-central1"), "{}", error.help());
 }
 
@@ -85,7 +89,59 @@ async fn two_runs_at_once_keep_each_others_tags() {
         let mut tags = server.tags();
         tags.sort();
         assert_eq!(tags, ["blue", "candidate", "gate-hn3k20001", "gate-hn3k20002"]);
-        remove_tag(&client, &name(), "gate-hn3k20001", Adding::Unknown).await.unwrap();
+        remove(&client, "gate-hn3k20001", Adding::Unknown).await.unwrap();
         assert!(server.tags().contains(&"gate-hn3k20002".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_tag_that_somebody_moved_is_theirs() {
+    let (server, client) = start(Server::new(&usual_traffic())).await;
+    let added = add(&client, "gate-hn3k20f0a").await.unwrap();
+    let moved = |entry: &mut Value| entry["revision"] = json!("demo-00001-duz");
+    server.service.lock().unwrap()["traffic"].as_array_mut().unwrap().last_mut().map(moved);
+    let seen = Adding::Seen { generation: added.generation };
+    let holder = "demo-00001-duz".to_owned();
+    assert_eq!(remove(&client, "gate-hn3k20f0a", seen).await.unwrap(), Removal::Left { holder });
+    assert!(server.tags().contains(&"gate-hn3k20f0a".to_owned()));
+}
+
+/// Answers that come first: a read, a write that somebody else was before, and a read from before both.
+#[tokio::test]
+async fn a_read_from_before_the_tag_does_not_show_it_gone() {
+    let (server, client) = start(Server::new(&usual_traffic())).await;
+    let before = server.service.lock().unwrap().clone();
+    add(&client, "gate-hn3k20f0a").await.unwrap();
+    let with_it = server.service.lock().unwrap().clone();
+    let answers = [(200, with_it), (409, error(409, "ABORTED", "Conflict.")), (200, before)];
+    let answers = answers.into_iter().map(|(status, body)| (status, vec![], body.to_string()));
+    server.script.lock().unwrap().extend(answers);
+    assert_eq!(remove(&client, "gate-hn3k20f0a", Adding::Unknown).await.unwrap(), Removal::Gone);
+    assert_eq!(server.tags(), ["blue", "candidate"]);
+}
+
+#[tokio::test]
+async fn only_a_write_that_was_refused_was_not_written() {
+    let denied = || (403, error(403, "PERMISSION_DENIED", "no more"));
+    let begun = || Server::new(&usual_traffic()).service.lock().unwrap().clone();
+    let done = json!({"name": "projects/p/locations/l/operations/o-1", "done": true, "response": begun()});
+    for (answers, adding) in [
+        (vec![denied()], Adding::Refused),
+        (vec![(200, begun()), denied()], Adding::Refused),
+        // The read behind the write is refused.
+        (vec![(200, begun()), (200, done), denied()], Adding::Unknown),
+        // The second try is refused, and nobody knows what became of the first.
+        (vec![(200, begun()), (503, json!({})), (200, moved_on(begun())), denied()], Adding::Unknown),
+    ] {
+        let server = Server::scripted(answers.clone());
+        let (_, client) = start(server).await;
+        let error = add(&client, "gate-hn3k20f0a").await.unwrap_err();
+        assert_eq!(error.adding(), adding, "{error}\n{answers:?}");
+    }
+}
+
+/// The service behind somebody else's change.
+fn moved_on(mut service: Value) -> Value {
+    service["generation"] = json!("5");
+    service
 }

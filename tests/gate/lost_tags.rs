@@ -1,5 +1,6 @@
 //! The candidate's tag is taken away or moved while it is probed: the run stops soon, and blames nobody.
 
+use revgate::emulator::Faults;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -102,8 +103,14 @@ fn a_signal_behind_the_loss_is_a_signal() {
     let run = world.start(&["--tag", "gate", "--progress", "plain", "--record", "run.json"]);
     run.says("note: calibration: ");
     take_tags_away(&world);
+    // So long it takes to see that there is nothing to remove.
+    let slow = serde_json::from_value::<Faults>(json!({"api_latency": "2s"})).unwrap();
+    world.emulator().set_faults(slow);
+    run.says("what is under way is ended");
     run.signal(Signal::TERM);
     let ended = run.wait();
     assert_eq!(ended.code, 143, "{ended:?}");
-    assert!(ended.out.starts_with("INTERRUPTED  by SIGTERM during `rounds`"), "{ended:?}");
+    assert!(ended.out.starts_with("INTERRUPTED  by SIGTERM "), "{ended:?}");
+    assert!(ended.out.contains("\nTAG LOST  tag gate-"), "{ended:?}");
+    assert!(ended.err.contains("is not on the service: nothing to remove"), "{ended:?}");
 }

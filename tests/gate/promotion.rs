@@ -248,11 +248,14 @@ fn a_signal_behind_the_write_says_what_came_of_it() {
     let mut promote = world.revgate("promote");
     let run = world.start_command(promote.args(["--yes", "--recorded", "run.json", "--progress", "plain"]));
     wait_until("the write", || world.writes() == 1);
+    let told = |signal| format!("note: {signal}: what came of the write is looked for: 8 s at most");
     run.signal(Signal::INT);
+    run.says(&told("SIGINT"));
+    run.signal(Signal::TERM);
+    run.says(&told("SIGTERM"));
     let ended = run.wait();
     assert_eq!(ended.code, 13, "{ended:?}");
-    let told = "note: SIGINT: what came of the write is looked for: 8 s at most";
-    for words in [told, "interrupted behind the write", "help: look", COMMAND] {
+    for words in ["interrupted behind the write", "help: look", COMMAND] {
         assert!(ended.err.contains(words), "{words:?}\n{ended:?}");
     }
 }

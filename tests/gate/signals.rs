@@ -104,9 +104,10 @@ fn a_stale_read_does_not_pass_for_a_tag_that_is_gone() {
     world.emulator().set_faults(lagging("1ms"));
     let run = world.start(&["--tag", "gate", "--progress", "plain"]);
     run.says("note: added tag");
-    world.emulator().set_faults(lagging("8s"));
+    world.emulator().set_faults(lagging("3s"));
     run.signal(Signal::TERM);
     let ended = run.wait();
+    assert!(ended.err.contains("note: removed tag gate-"), "{ended:?}");
     assert!(gone(&world), "the tag was left behind\n{ended:?}");
     assert_eq!(ended.code, 143, "{ended:?}");
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use revgate::cli::Failure;
-use revgate::cloudrun::{About, ApiError, CredentialError, TagError};
+use revgate::cloudrun::{About, Adding, ApiError, CredentialError, TagError};
 use revgate::config::ServiceName;
 use revgate::emulator::{EmulatorError, StateError};
 use revgate::engine::EngineError;
@@ -171,11 +171,13 @@ fn of_tags() {
         revision: CANDIDATE.to_owned(),
         service: boxed(),
         cause: Box::new(cause),
+        adding: Adding::Unknown,
     };
     let samples = samples!(TagError:
         Taken => [TagError::Taken { tag: tag(), holder: "checkout-00041-duz".to_owned(), service: boxed() }],
         NotAdded => [not_added(timed_out()), not_added(denied("run.services.update"))],
         NotRemoved => [TagError::NotRemoved { tag: tag(), service: boxed(), cause: Box::new(timed_out()) }],
+        GivenUp => [TagError::GivenUp { tag: tag(), service: boxed(), cause: Box::new(timed_out()) }],
     );
     assert_engine_errors("cloudrun_tagging", samples);
 }

@@ -11,6 +11,7 @@ mod documents;
 mod errors;
 mod help;
 mod interrupted;
+mod lost;
 mod program;
 mod reports;
 mod usage;

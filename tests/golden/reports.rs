@@ -21,7 +21,8 @@ const SHOWN: usize = 3;
 /// record is the same.
 pub(crate) fn assert_reports(name: &str, evidence: &Evidence) {
     let judgement = judge(evidence).expect("settings that guarantee something");
-    let mut document = Document::new(evidence, &judgement);
+    let counted = evidence.counted();
+    let mut document = Document::new(&counted, &judgement);
     let text = plain(&render_text(&document, Style::default()));
     let (markdown, github) = (render_markdown(&document), outputs(&document, Some(RECORD)));
     assert_golden(&format!("{name}_text"), &text);
@@ -37,7 +38,7 @@ pub(crate) fn assert_reports(name: &str, evidence: &Evidence) {
 }
 
 /// The text without its colours.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
@@ -49,7 +50,7 @@ fn limited(text: &str) -> String {
 }
 
 /// Recorded, read again and judged by the binary: the same text, the same summary, the same code.
-fn assert_judged_the_same(evidence: &Evidence, text: &str, markdown: &str, code: u8) {
+pub(crate) fn assert_judged_the_same(evidence: &Evidence, text: &str, markdown: &str, code: u8) {
     let place = Workplace::new();
     place.write(RECORD, serde_json::to_vec(evidence).unwrap());
     let (given, summary) = (place.path("output"), place.path("summary.md"));
