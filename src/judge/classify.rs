@@ -4,9 +4,14 @@
 //! report uses. Every observation gets exactly one. The surprising rule: a failure is the application's unless there is
 //! *proof* that the platform or this machine answered: "503 is only infrastructure" is how broken revisions are passed.
 
+mod close;
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+
+pub(super) use close::{WITHOUT_CODE, close_words, closes_at_limit};
+use close::{is_keepalive, names_limit};
 
 use crate::config::FAILED;
 use crate::probe::{
@@ -276,9 +281,6 @@ fn early(observation: &Observation) -> Option<&End> {
     observation.end.as_ref().filter(|end| end.phase != Phase::Closing && end.kind != EndKind::CutByUs)
 }
 
-/// What a close frame without a code is called (RFC 6455, section 7.4.1).
-pub(super) const WITHOUT_CODE: u16 = 1005;
-
 /// A close that the configuration allows, of a socket to which nothing was due any more.
 fn declared_close(end: &End, rules: &Rules<'_>) -> Option<Finding> {
     let EndKind::CloseFrame { code, reason } = &end.kind else { return None };
@@ -351,49 +353,6 @@ fn closing(observation: &Observation) -> Finding {
         },
         _ => finding(Class::Ok, Kind::Ok, Phase::Closing, "served".to_owned()),
     }
-}
-
-/// True for a close that client or network can cause: its whole reason says that the server's keepalive ran out. A reason
-/// that only mentions one ("redis ping timeout") is an error of the application's own.
-fn is_keepalive(end: &EndKind) -> bool {
-    const SAID: [&str; 7] = [
-        "keepalive ping timeout",
-        "keep-alive ping timeout",
-        "keepalive timeout",
-        "keep-alive timeout",
-        "ping timeout",
-        "ping timed out",
-        "pong timeout",
-    ];
-    let EndKind::CloseFrame { reason, .. } = end else { return false };
-    let reason = reason.as_str().trim().trim_end_matches(['.', '!']).to_ascii_lowercase();
-    SAID.contains(&reason.as_str())
-}
-
-/// True for a text that names a limit of the service's own.
-fn names_limit(text: &str) -> bool {
-    const SAID: [&str; 7] = [
-        "too many connections",
-        "too many sockets",
-        "too many sessions",
-        "too many requests",
-        "connection limit",
-        "limit reached",
-        "limit exceeded",
-    ];
-    let text = text.to_ascii_lowercase();
-    SAID.iter().any(|said| text.contains(said))
-}
-
-/// 1013 is "try again later" (IANA), 4429 what applications make of HTTP's 429. A 1011 is an error whatever it says.
-pub(super) fn closes_at_limit(code: u16, reason: &str) -> bool {
-    matches!(code, 1013 | 4429) || (code != 1011 && names_limit(reason))
-}
-
-/// A close as a report names it.
-pub(super) fn close_words(code: Option<u16>, reason: &str) -> String {
-    let code = code.map_or_else(|| "close without a code".to_owned(), |code| format!("close {code}"));
-    if reason.is_empty() { code } else { format!("{code} \"{reason}\"") }
 }
 
 #[cfg(test)]
