@@ -5,7 +5,7 @@
 //! application has advice too, since "inconclusive" without a reason sends people looking in the wrong place.
 
 use super::bench::{Bench, Failure};
-use super::classify::{Finding, Kind, WITHOUT_CODE};
+use super::classify::{Finding, Kind, UNGREETED, WITHOUT_CODE};
 use super::evidence::{Evidence, Probing};
 use crate::config::{FAILED, Pattern};
 use crate::probe::{Phase, Stage};
@@ -94,6 +94,11 @@ fn of_finding(finding: &Finding, evidence: &Evidence) -> String {
         }
         (Kind::NoAnswer, ..) => {
             "if what came is a healthy answer, or looks like what comes unasked, describe answers with --expect PATTERN"
+                .to_owned()
+        }
+        (Kind::GreetingMissing, ..) if finding.words.starts_with(UNGREETED) => {
+            "if a healthy socket is greeted otherwise, or only after the first message, mend or leave out `greeting:` in \
+             revgate.yaml (`expect` says what an answer is)"
                 .to_owned()
         }
         (Kind::Misdirected, ..) => MISDIRECTED.to_owned(),

@@ -13,7 +13,8 @@ use super::evidence::Evidence;
 use super::seen::classify;
 use crate::config::{BadToken, CheckName, Refusals};
 use crate::probe::{
-    AuthSeen, BadTokenSeen, EndKind, Observation, Opening, Phase, Standing, is_answered, standing,
+    AuthSeen, BadTokenSeen, EndKind, Observation, Opening, Phase, Standing, has_greeting, is_answered,
+    standing,
 };
 
 /// What became of a bad token.
@@ -195,7 +196,9 @@ fn numbers(seen: &AuthSeen, fates: &[(BadToken, Fate)], before: &Finding, after:
 /// True when all that comes to a good socket unasked came to this one, and no error.
 fn is_greeted(observation: &Observation, rules: &Rules<'_>) -> bool {
     let failed = observation.frames.iter().any(|frame| frame.error);
-    !failed && rules.learned.is_some_and(|known| known.greets(&observation.frames, observation.sent_after))
+    let (frames, before) = (&observation.frames, observation.sent_after);
+    let declared = !rules.declared.greeting || has_greeting(frames, before, rules.learned);
+    !failed && declared && rules.learned.is_some_and(|known| known.greets(frames, before))
 }
 
 /// True when it was given what only a served socket is given.

@@ -98,12 +98,6 @@ impl Bench {
         (1..u32::MAX).find(passes).unwrap_or(u32::MAX)
     }
 
-    /// Of the clean trials that a pass needs, at the most so many were there.
-    pub(super) fn progress(&self) -> (u32, u32) {
-        let least = self.least();
-        (self.test.rounds().min(least), least)
-    }
-
     /// True when `more` further clean rounds would not be enough for a pass.
     pub(super) fn wants(&self, more: u32) -> bool {
         if self.decision() != Decision::Undecided {

@@ -154,18 +154,19 @@ pub(super) fn unfinished(probing: Option<&Probing>, tests: Option<&Tests>) -> (S
 
 /// What helps where the time was spent, with about as much time as would do where nothing fails.
 fn more_time(probing: &Probing, tests: Option<&Tests>) -> Cow<'static, str> {
-    let judged = || probing.rounds.iter().filter(|round| round.stage.is_judged());
+    let judged =
+        || probing.rounds.iter().filter(|round| round.stage.is_judged() && round.stage != Stage::Cold);
     let began = judged().map(|round| round.started).min().unwrap_or(0);
     let ended = judged().map(|round| round.ended).max().unwrap_or(0);
     let spent = Duration::from_micros(ended.saturating_sub(began));
-    match tests.and_then(|tests| tests.time_missing(spent)) {
-        Some(missing) => {
-            let minutes = (probing.plan.race.time_budget + missing).as_secs() / 60 + 1;
-            format!("give it more: by the rounds that there was time for, about --time-budget {minutes}m")
-                .into()
-        }
-        None => "give it more with --time-budget".into(),
-    }
+    let Some(missing) = tests.and_then(|tests| tests.time_missing(spent)) else {
+        return "give it more with --time-budget".into();
+    };
+    let budget = probing.plan.race.time_budget.saturating_add(missing);
+    let budget = budget.max(probing.plan.least_time().unwrap_or_default());
+    let minutes = budget.as_secs() / 60 + 1;
+    format!("give it more: by the rounds that there was time for, and if none fails, about --time-budget {minutes}m")
+        .into()
 }
 
 /// What is said where no socket that only listens opened: how the last of them ended.

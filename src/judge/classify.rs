@@ -15,7 +15,8 @@ use close::{is_keepalive, names_limit};
 
 use crate::config::FAILED;
 use crate::probe::{
-    Declared, End, EndKind, Frame, Learned, Observation, Opening, Phase, Standing, TcpFailure, standing,
+    Declared, End, EndKind, Frame, Learned, Observation, Opening, Phase, Standing, TcpFailure, has_greeting,
+    standing,
 };
 
 /// Who is answerable for how a socket went.
@@ -228,24 +229,36 @@ fn opened(observation: &Observation, rules: &Rules<'_>) -> Finding {
     }
     match state(observation, rules) {
         Standing::Satisfied => closing(observation),
-        _ if observation.frames.is_empty() => {
-            app_fail(Kind::Silent, Phase::Greeting, "open, and silent: nothing ever came".to_owned())
-        }
-        Standing::Answer => app_fail(
+        Standing::Answer if !observation.frames.is_empty() => app_fail(
             Kind::NoAnswer,
             Phase::Answer,
             format!("no answer to what was sent; {}", came(observation)),
         ),
-        _ => {
-            let ungreeted = rules.declared.greeting && !observation.frames.iter().any(Frame::greets);
-            let what = if ungreeted { "the declared greeting never came" } else { FEWER };
-            let words = format!("{what}; {}", came(observation));
+        _ if is_ungreeted(observation, rules) => {
+            let waits = rules.declared.send && observation.sent_after.is_none();
+            let sent = if waits { ", so that nothing was sent" } else { "" };
+            let words = format!("{UNGREETED}{sent}; {}", came(observation));
             app_fail(Kind::GreetingMissing, Phase::Greeting, words)
         }
+        _ if observation.frames.is_empty() => {
+            app_fail(Kind::Silent, Phase::Greeting, "open, and silent: nothing ever came".to_owned())
+        }
+        _ => app_fail(
+            Kind::GreetingMissing,
+            Phase::Greeting,
+            format!("less came unasked than on other sockets; {}", came(observation)),
+        ),
     }
 }
 
-const FEWER: &str = "less came unasked than on other sockets";
+/// What is said where the declared greeting did not come.
+pub(super) const UNGREETED: &str = "the declared greeting never came";
+
+/// True where a greeting is declared and did not come.
+fn is_ungreeted(observation: &Observation, rules: &Rules<'_>) -> bool {
+    let learned = rules.learned.filter(|_| observation.knew_greeting);
+    rules.declared.greeting && !has_greeting(&observation.frames, observation.sent_after, learned)
+}
 
 /// A frame that reports an error, and the close behind it: whoever names a limit in one of them has reached it.
 fn complained(observation: &Observation, frame: &Frame) -> Finding {

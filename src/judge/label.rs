@@ -1,8 +1,8 @@
 //! A race, or a server that fails now and then whoever comes?
 //!
 //! Takes what came after a test had failed: single sockets, and rounds of the pattern that failed. Gives a label with
-//! its numbers. It never changes an outcome: all labels block. The surprising rule: nothing from before the failure
-//! counts, since a run that stops at its first failure has seen failures more often than they come.
+//! its numbers. It never changes an outcome: all labels block. The surprising rule: no failure that ended a
+//! test counts, since a run that stops at its first failure has seen failures more often than they come.
 
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub(super) struct Labelled {
     pub(super) failing_single_sockets: u32,
     /// That rounds fail no more often than single sockets explain (Fisher's exact test, one-sided).
     pub(super) p: f64,
-    /// More sockets failed in the round that failed first than those that were served afterwards, every one, explain.
+    /// More sockets of a first contact failed than those that were served afterwards, every one, explain.
     pub(super) only_then: bool,
 }
 
@@ -126,8 +126,7 @@ impl Labelling {
         let fair = self.rounds >= rounds && self.controls.len() >= FAIR_CONTROLS;
         fair && {
             let told = self.labelled();
-            (told.label == Label::Race && told.p < SIGNIFICANT_EARLY)
-                || (self.pattern == Pattern::FirstContact && told.only_then)
+            (told.label == Label::Race && told.p < SIGNIFICANT_EARLY) || told.only_then
         }
     }
 
@@ -152,14 +151,18 @@ impl Labelling {
             single_sockets: count(self.controls.len()),
             failing_single_sockets: failing_controls,
             p,
-            only_then: self.failing == 0 && failing_controls == 0 && self.is_burst(),
+            only_then: self.pattern == Pattern::FirstContact
+                && self.failing == 0
+                && failing_controls == 0
+                && self.is_burst(),
         }
     }
 
     /// True when the sockets of the round that failed first fail more often than those since then, had none of these failed
-    /// (Fisher's exact test): one of ten and none of two hundred is what a flaky server shows, too.
+    /// (Fisher's exact test): one of ten and none of two hundred is what a flaky server shows, too. That one failed is why
+    /// it is asked, and shows nothing: it is left out.
     fn is_burst(&self) -> bool {
-        let (failing, sockets) = self.burst;
+        let (failing, sockets) = (self.burst.0.saturating_sub(1), self.burst.1.saturating_sub(1));
         let since = self.rounds.saturating_mul(self.sockets).saturating_add(count(self.controls.len()));
         fisher_exact_greater(failing, sockets, 0, since) < SIGNIFICANT
     }

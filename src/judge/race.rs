@@ -107,9 +107,15 @@ impl Tests {
         for finding in &findings {
             self.tally.add(finding);
         }
+        self.label(round.stage, &findings);
+        self.test(round, &findings);
+        self.begin_label(&findings);
+    }
+
+    /// Takes in one round's findings where they belong.
+    fn test(&mut self, round: &Round, findings: &[Finding]) {
         self.unstoppable |= round.frozen.is_some_and(Freeze::misses_the_server);
         let frozen = !self.unstoppable && round.frozen.is_none_or(Freeze::holds);
-        self.label(round.stage, &findings);
         let zero = &self.zero_tolerance;
         if let Some(cold) = self.cold.as_mut().filter(|_| round.stage != Stage::Cold) {
             cold.note(round);
@@ -118,8 +124,8 @@ impl Tests {
             Stage::Cold if self.cold.is_some() => {
                 let bench = self.patterns.get_mut(&Pattern::Cold);
                 if let (Some(cold), Some(bench)) = (&mut self.cold, bench) {
-                    bench.take(round, &findings, zero);
-                    for trial in cold.trials(round, &findings) {
+                    bench.take(round, findings, zero);
+                    for trial in cold.trials(round, findings) {
                         bench.push(&trial);
                     }
                 }
@@ -130,7 +136,7 @@ impl Tests {
                     self.held_ok += findings.iter().map(|f| u32::from(f.class == Class::Ok)).sum::<u32>();
                 }
                 if let Some(bench) = &mut self.serves {
-                    bench.add(round, &findings, zero, true);
+                    bench.add(round, findings, zero, true);
                 }
             }
             stage => {
@@ -138,25 +144,31 @@ impl Tests {
                     // A burst of which one socket was there in time has nobody to race with.
                     let crowd = round.late.is_none() || findings.len() > 1;
                     let provoked = if stage == Stage::Cold { crowd } else { frozen };
-                    bench.add(round, &findings, zero, provoked);
+                    bench.add(round, findings, zero, provoked);
                 }
             }
         }
     }
 
-    /// After a failure everything that comes helps to say what kind of failure it is.
-    fn label(&mut self, stage: Stage, findings: &[Finding]) {
+    /// Where a test has failed by a round with these findings, it is asked from now on what kind of failure that is.
+    fn begin_label(&mut self, findings: &[Finding]) {
         if self.labelling.is_none() {
             let users = self.strata.iter().find(|stratum| stratum.pattern == Pattern::Users).copied();
             let failing = findings.iter().filter(|finding| finding.class == Class::AppFail).count();
             let burst = (count(failing), count(findings.len()));
             self.labelling = self.compared().map(|failed| Labelling::new(failed, burst, users, self.seed));
         }
+    }
+
+    /// After a failure everything that comes helps to say what kind of failure it is.
+    fn label(&mut self, stage: Stage, findings: &[Finding]) {
         let Some(labelling) = &mut self.labelling else { return };
         let trial = outcome(findings);
         match stage {
             _ if trial == TrialOutcome::Void => {}
-            Stage::Control => labelling.control(trial == TrialOutcome::Failing),
+            Stage::Control | Stage::Learning | Stage::Held => {
+                labelling.control(trial == TrialOutcome::Failing);
+            }
             stage if labelling.compares(stage.pattern()) => {
                 labelling.round(trial == TrialOutcome::Failing);
             }
@@ -235,14 +247,20 @@ impl Tests {
         self.patterns.values().chain(self.serves.as_ref())
     }
 
-    /// How much longer trials would have to go on that went on for `spent`, if none fails; `None` where there were too few to
-    /// tell: the first ones are slower than those that follow.
+    /// How much longer rounds would have to go on that went on for `spent`, if none fails and none is void: as much as the
+    /// pattern needs that is the furthest behind. `None` where too few were seen to tell, since the first ones are slower
+    /// than those that follow; and where some failed or were void. Cold starts have a time of their own.
     pub(super) fn time_missing(&self, spent: Duration) -> Option<Duration> {
-        let sum =
-            |of: fn((u32, u32)) -> u32| self.benches().map(|bench| f64::from(of(bench.progress()))).sum();
-        let (done, needed): (f64, f64) = (sum(|progress| progress.0), sum(|progress| progress.1));
-        let tells = done * 10.0 >= needed && done < needed;
-        tells.then(|| spent.mul_f64((needed - done) / done))
+        let patterns = self.patterns.iter().filter(|(pattern, _)| **pattern != Pattern::Cold);
+        let benches = patterns.map(|(_, bench)| bench).chain(self.serves.as_ref());
+        let open = benches.filter(|bench| bench.decision() == Decision::Undecided);
+        let behind = |bench: &Bench| {
+            let (clean, least) = (f64::from(bench.test().valid()), f64::from(bench.least()));
+            let tells = bench.test().failing() == 0 && bench.test().void() == 0 && clean * 10.0 >= least;
+            tells.then(|| (least - clean) / clean)
+        };
+        let behind: Option<Vec<f64>> = open.map(behind).collect();
+        behind?.into_iter().reduce(f64::max).map(|times| spent.mul_f64(times.max(0.0)))
     }
 
     /// True when all tests have passed.
@@ -284,93 +302,4 @@ impl Tests {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{FileConfig, Lookup, Purpose, Typed, merge};
-    use crate::probe::{Capacity, Company, End, EndKind, Observation, Opening, Phase, Timeline};
-    use crate::trust::Excerpt;
-
-    fn closed(code: u16) -> Observation {
-        Observation {
-            socket: 1,
-            user: None,
-            opening: Opening::Opened { subprotocol: None },
-            frames: Vec::new(),
-            frames_total: 0,
-            sent_after: Some(0),
-            knew_greeting: false,
-            end: Some(End {
-                kind: EndKind::CloseFrame { code: Some(code), reason: Excerpt::default() },
-                phase: Phase::Answer,
-            }),
-            echo: None,
-            instance: None,
-            timeline: Timeline::default(),
-        }
-    }
-
-    fn round(stage: Stage, number: u32, code: u16) -> Round {
-        let at = u64::from(number) * 1000;
-        let timeline = Timeline { began: at, ended: at + 10, ..Timeline::default() };
-        Round {
-            stage,
-            number,
-            company: Company::Alone,
-            delay: None,
-            started: at,
-            ended: at + 10,
-            frozen: None,
-            means: None,
-            release_spread: None,
-            late: None,
-            observations: vec![Observation { timeline, ..closed(code) }; 2],
-        }
-    }
-
-    #[test]
-    fn where_nothing_is_to_be_compared_single_sockets_have_an_end() {
-        let file = FileConfig::parse("t", b"send: x\n").unwrap();
-        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
-        let mut plan = Plan::new(&merged.settings, Capacity::default(), 1);
-        plan.strata.retain(|stratum| stratum.pattern == Pattern::Control);
-        let mut tests = Tests::new(&plan, false).unwrap();
-        (1..=50).for_each(|number| tests.add(&round(Stage::Control, number, 4429), None));
-        assert!(tests.has_failed() && tests.wants(Stage::Control, 0) && !tests.wants(Stage::Control, 150));
-        (51..=200).for_each(|number| tests.add(&round(Stage::Control, number, 4429), None));
-        assert!(!tests.wants(Stage::Control, 0));
-    }
-
-    #[test]
-    fn the_time_that_is_missing_follows_from_the_rounds_that_there_was_time_for() {
-        let file = FileConfig::parse("t", b"path: /{{user}}\nsend: x\nusers: [a, b, c]\n").unwrap();
-        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
-        let mut plan = Plan::new(&merged.settings, Capacity::default(), 1);
-        plan.strata.retain(|stratum| stratum.pattern == Pattern::Users);
-        let mut tests = Tests::new(&plan, false).unwrap();
-        let minute = Duration::from_mins(1);
-        assert_eq!(tests.time_missing(minute), None);
-        let least = tests.patterns[&Pattern::Users].least();
-        (1..=least / 4).for_each(|number| tests.add(&round(Stage::Users, number, 1000), None));
-        let missing = tests.time_missing(minute).unwrap();
-        assert!((3 * minute..4 * minute).contains(&missing), "{missing:?} for {least} rounds");
-        (1..=least).for_each(|number| tests.add(&round(Stage::Users, number, 1000), None));
-        assert_eq!(tests.time_missing(minute), None);
-    }
-
-    #[test]
-    fn a_failure_is_named_rather_than_a_limit_that_was_reached_before_it() {
-        let file = FileConfig::parse("t", b"path: /{{user}}\nsend: x\nusers: [a, b, c]\n").unwrap();
-        let merged = merge(&Typed::default(), Some(&file), &Lookup::default(), Purpose::Rehearsal).unwrap();
-        let plan = Plan::new(&merged.settings, Capacity::default(), 1);
-        let mut tests = Tests::new(&plan, false).unwrap();
-        (1..=20).for_each(|number| tests.add(&round(Stage::Users, number, 4429), None));
-        assert!(
-            tests
-                .failed(None)
-                .is_some_and(|(pattern, bench)| pattern == Pattern::Users && bench.is_limited())
-        );
-        tests.add(&round(Stage::SameUser, 21, 1011), None);
-        assert!(tests.failed(None).is_some_and(|(pattern, _)| pattern == Pattern::SameUser));
-        assert!(tests.failed(Some(Pattern::SameUser)).is_some_and(|(pattern, _)| pattern == Pattern::Users));
-    }
-}
+mod tests;

@@ -163,7 +163,7 @@ impl<'a> Dialogue<'a> {
     pub(super) fn reports_error(&self, payload: &[u8], envelope: Option<&Envelope>) -> bool {
         let text = String::from_utf8_lossy(&payload[..payload.len().min(64 * 1024)]);
         let matchers = &self.line.matchers;
-        let said = [&matchers.expect, &matchers.greeting, &matchers.harmless];
+        let said = [&matchers.expect, &matchers.harmless];
         let excused = said.into_iter().flatten().any(|matcher| matcher.matches(payload));
         !excused && is_error(&text, envelope)
     }

@@ -76,7 +76,7 @@ fn is_greeted(
     learned: Option<&Learned>,
     declared: Declared,
 ) -> bool {
-    if declared.greeting && !frames.iter().any(Frame::greets) {
+    if declared.greeting && !has_greeting(frames, sent_after, learned) {
         return false;
     }
     let something = declared.send || !frames.is_empty();
@@ -84,6 +84,14 @@ fn is_greeted(
         Some(learned) => something && learned.is_greeted(frames, sent_after),
         None => something,
     }
+}
+
+/// True when the declared greeting came; an answer that looks like it is none.
+pub(crate) fn has_greeting(frames: &[Frame], sent_after: Option<u32>, learned: Option<&Learned>) -> bool {
+    let before = sent_after.map_or(usize::MAX, |before| before as usize);
+    let answers = |index| learned.is_some_and(|learned| learned.is_answer(frames, index));
+    let mut frames = frames.iter().enumerate();
+    frames.any(|(index, frame)| frame.greets() && (index < before || !answers(index)))
 }
 
 /// Without a text to send, `--expect` describes one of the unasked frames.
@@ -152,6 +160,12 @@ mod tests {
             assert_eq!(standing(&came(true)[..1], None, declared, learned), Standing::MaySend);
             assert_eq!(standing(&came(false)[..1], None, declared, learned), Standing::Greeting);
         }
+        // Sent at the 101: the answer holds what the greeting should have held.
+        let mut half_built = came(false);
+        half_built[1].greeting = Some(true);
+        let learned = welcome(&["pong"]);
+        assert_eq!(standing(&half_built, Some(0), declared, Some(&learned)), Standing::Greeting);
+        assert_eq!(standing(&came(true), Some(0), declared, Some(&learned)), Standing::Satisfied);
     }
 
     #[test]

@@ -56,9 +56,9 @@ pub enum FrameKind {
 }
 
 impl Frame {
-    /// True for the declared greeting.
+    /// True for the declared greeting. One that reports an error greets nobody.
     pub(crate) fn greets(&self) -> bool {
-        self.greeting == Some(true)
+        self.greeting == Some(true) && !self.error
     }
 
     /// What kind of answer it may be; frames of one kind answer alike. `None` when an answer is declared and this is none.
@@ -100,7 +100,7 @@ pub(super) fn remember(
         kind,
         size: payload.len(),
         shape: Excerpt::new(&redactor.redact(&shape(kind, &text, envelope.as_ref(), own))),
-        error: !excused && said.greeting != Some(true) && is_error(&text, envelope.as_ref()),
+        error: !excused && is_error(&text, envelope.as_ref()),
         expected: said.expected,
         greeting: said.greeting,
         text: Excerpt::new(&redactor.redact_cut(&text)),
@@ -153,8 +153,10 @@ mod tests {
         assert!(error(Said { expected: Some(false), ..Said::default() }));
         assert!(!error(Said { expected: Some(true), ..Said::default() }));
         assert!(!error(Said { harmless: true, ..Said::default() }));
-        assert!(!error(Said { greeting: Some(true), ..Said::default() }));
-        assert!(error(Said { greeting: Some(false), ..Said::default() }));
+        assert!(
+            error(Said { greeting: Some(true), ..Said::default() }),
+            "declared to come, and not to be harmless"
+        );
     }
 
     #[test]

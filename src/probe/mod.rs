@@ -55,8 +55,8 @@ pub use calibration::{Calibration, calibrate};
 pub use campaign::{Campaign, Campaigned};
 pub(crate) use deadline::Deadline;
 pub use descriptors::{TooFewDescriptors, check_descriptors, raise_descriptor_limit};
-pub(crate) use expectation::is_answered;
 pub use expectation::{Declared, Standing, standing};
+pub(crate) use expectation::{has_greeting, is_answered};
 pub use flow::{
     AgentAsked, AgentSeen, Came, Ending, FlowCompany, FlowRun, FlowsAsked, IsolationSeen, Leak, Near,
     run_flows,

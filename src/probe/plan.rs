@@ -261,7 +261,7 @@ impl Plan {
 
     /// How long the rounds of a pass take at least, where no user may say more in a minute; the first minute's messages may
     /// all be sent at its begin.
-    fn least_time(&self) -> Option<Duration> {
+    pub(crate) fn least_time(&self) -> Option<Duration> {
         let most = self.limits.messages_per_minute.filter(|_| self.users > 0 && self.declared.send)?;
         let again = |stratum: &&Stratum| !matches!(stratum.pattern, Pattern::FirstContact | Pattern::Cold);
         let round: f64 = self.strata.iter().filter(again).map(|stratum| f64::from(stratum.sockets)).sum();

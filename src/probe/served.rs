@@ -65,19 +65,20 @@ impl Dialogue<'_> {
     pub(super) async fn be_greeted(&mut self, learned: Option<&Learned>) -> Came {
         self.knows(learned);
         let asks = self.declared().send;
-        let patience = if learned.is_none() && asks { UNKNOWN_GREETING } else { self.answer_time() };
+        let is_unknown = learned.is_none() && !self.declared().greeting;
+        let patience = if is_unknown && asks { UNKNOWN_GREETING } else { self.answer_time() };
         let until = Instant::now() + patience;
         loop {
             let seen = self.seen();
             match standing(&seen.frames, None, self.declared(), learned) {
                 Standing::Error => return Came::Short,
-                Standing::MaySend if learned.is_some() => return Came::Far,
+                Standing::MaySend if !is_unknown => return Came::Far,
                 Standing::Satisfied => return Came::Far,
                 _ => {}
             }
             match self.hear(until).await {
                 Heard::End(kind) => return Came::End(kind),
-                Heard::Nothing if learned.is_none() && asks && !self.is_cut() => return Came::Far,
+                Heard::Nothing if is_unknown && asks && !self.is_cut() => return Came::Far,
                 Heard::Nothing => return Came::Short,
                 _ => {}
             }

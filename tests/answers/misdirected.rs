@@ -114,10 +114,10 @@ async fn anothers_greeting_and_anothers_answer_are_failures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_greeting_is_what_it_is_declared_to_be() {
-    let half = "users: the declared greeting never came; 1 frames came, the last \"{\"type\":\"welcome\"";
+    let half = "users: the declared greeting never came, so that nothing was sent; 1 frames came, the last \"{\"type\":\"welcome\"";
     assert_check(Manner::HalfBuilt, "greeting: { session: 's-{{user}}' }\n", 10, half).await;
     assert_check(Manner::Host, "greeting: '\"user\":\"{{user}}\"'\n", 0, "APPROVED").await;
-    let never = "0 of 2 opened and answered; the declared greeting never came";
+    let never = "if a healthy socket is greeted otherwise, or only after the first message, mend or leave out `greeting:`";
     assert_check(Manner::Room, "greeting: { type: hello }\n", 10, never).await;
 }
 

@@ -100,3 +100,25 @@ fn an_error_frame_before_a_close_at_a_limit_tells_of_the_limit() {
     assert_eq!(kind("error: too many sessions", 1011, "limit reached"), Kind::ErrorFrame, "it failed");
     assert_eq!(kind("error: too many sessions", 1000, ""), Kind::ErrorFrame, "no close at a limit");
 }
+
+#[test]
+fn whoever_waits_for_a_declared_greeting_says_so() {
+    let declared = Declared { send: true, expect: false, greeting: true };
+    let rules = Rules { declared, ..RULES };
+    let mut seen = closed(1000, "", None);
+    seen.end = Some(End { kind: EndKind::CutByUs, phase: Phase::Closing });
+    let silent = classify(&seen, &rules);
+    assert_eq!(silent.kind, Kind::GreetingMissing);
+    assert!(
+        silent.words.starts_with("the declared greeting never came, so that nothing was sent; "),
+        "{silent:?}"
+    );
+    seen.frames.push(Frame { greeting: Some(false), ..frame("half a welcome", false) });
+    seen.frames.push(frame("an answer", false));
+    seen.sent_after = Some(1);
+    let answered = classify(&seen, &rules);
+    assert_eq!(answered.kind, Kind::GreetingMissing);
+    assert!(answered.words.starts_with("the declared greeting never came; "), "{answered:?}");
+    seen.frames[0].greeting = Some(true);
+    assert_eq!(classify(&seen, &rules).kind, Kind::Ok);
+}
