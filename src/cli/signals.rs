@@ -32,7 +32,8 @@ impl Signals {
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let status = std::fs::read_to_string(STATUS).unwrap_or_default();
         let ignored = ignores(&status, SignalKind::hangup()).or_else(|| outlives(&mut hung_up()));
-        let heeded = ignored == Some(false);
+        // Where nobody can tell, a tag that stays behind is worse than a run that outlives its terminal.
+        let heeded = ignored != Some(true);
         let mut hangup = if heeded { Some(signal(SignalKind::hangup())?) } else { None };
         let heard = signals.interrupt.clone();
         tokio::spawn(async move {

@@ -84,24 +84,31 @@ async fn remove_once(
     deadline: Instant,
 ) -> Result<Removal, ApiError> {
     let holder = |now: &Service| traffic::holder(&now.traffic_entries(), &added.name);
-    let is_ours = |now: &Service| holder(now).as_ref() == Some(&added.revision);
+    // `None` while it is ours.
+    let came = |now: &Service| match holder(now) {
+        None => Some(Removal::Gone),
+        Some(holder) if holder != added.revision => Some(Removal::Left { holder }),
+        Some(_) => None,
+    };
     let oldest = if let Adding::Seen { generation } = adding { generation } else { 0 };
     let before = client.get_service(service).await?;
     if before.generation < oldest {
         return Err(client.timed_out(about(service), REMOVAL));
     }
-    match holder(&before) {
-        None => return Ok(Removal::Absent),
-        Some(holder) if holder != added.revision => return Ok(Removal::Left { holder }),
-        Some(_) => {}
+    match came(&before) {
+        Some(Removal::Gone) => return Ok(Removal::Absent),
+        Some(other) => return Ok(other),
+        None => {}
     }
     let asked = traffic::without_tag(&before.traffic_entries(), &added.name);
     let cause = match write_traffic(client, service, &before, &asked, deadline).await {
-        Ok(written) if !is_ours(&written.service) => return Ok(Removal::Gone),
-        Ok(_) => client.timed_out(about(service), REMOVAL),
+        Ok(written) => match came(&written.service) {
+            Some(removal) => return Ok(removal),
+            None => client.timed_out(about(service), REMOVAL),
+        },
         Err(error) => error.into_cause(),
     };
     // A write whose operation fails for another reason has taken the tag away all the same.
     let now = client.get_service(service).await?;
-    if is_ours(&now) || now.generation < before.generation { Err(cause) } else { Ok(Removal::Gone) }
+    came(&now).filter(|_| now.generation >= before.generation).ok_or(cause)
 }

@@ -9,9 +9,6 @@ use std::time::Duration;
 use crate::judge::TagLoss;
 use crate::revision::Lead;
 
-/// So many looks one behind the other must find it elsewhere until what is under way is ended.
-const AGREE: u32 = 3;
-
 /// One read of the service.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -32,26 +29,21 @@ pub(super) struct Sight {
     /// When it was last seen to lead to the candidate, and in which state; `None` where it never was. It stays what it was
     /// once the tag has been elsewhere.
     there: Option<(Duration, i64)>,
-    /// So many looks in a row found it elsewhere.
-    elsewhere: u32,
     /// Who had it when it was first seen not to lead to the candidate any more, and when that was.
     strayed: Option<(Option<String>, Duration)>,
-    lost: Option<TagLoss>,
 }
 
 impl Sight {
     /// A tag of which nothing was seen yet, of a service that had come to this generation.
     pub(super) fn new(tag: &str, generation: i64) -> Self {
         let tag = tag.to_owned();
-        Self { tag, lead: None, generation, there: None, elsewhere: 0, strayed: None, lost: None }
+        Self { tag, lead: None, generation, there: None, strayed: None }
     }
 
-    /// Takes in a read that was asked for at `began` and came at `now`, both since the start of the run. Gives how the tag
-    /// was lost, once so many looks agree.
-    pub(super) fn saw(&mut self, seen: &Seen, began: Duration, now: Duration) -> Option<&TagLoss> {
-        let lead = seen.lead.clone().filter(|_| seen.generation >= self.generation)?;
+    /// Takes in a read that was asked for at `began` and came at `now`, both since the start of the run.
+    pub(super) fn saw(&mut self, seen: &Seen, began: Duration, now: Duration) {
+        let Some(lead) = seen.lead.clone().filter(|_| seen.generation >= self.generation) else { return };
         self.generation = seen.generation;
-        self.elsewhere = if matches!(lead, Lead::Elsewhere { .. }) { self.elsewhere + 1 } else { 0 };
         match &lead {
             Lead::There if self.strayed.is_none() => self.there = Some((began, seen.generation)),
             Lead::There | Lead::Arriving { from: None } => {}
@@ -64,10 +56,6 @@ impl Sight {
             Lead::Leaving { holder } | Lead::Elsewhere { holder } => self.stray(holder.clone(), now),
         }
         self.lead = Some(lead);
-        if self.elsewhere >= AGREE && self.lost.is_none() {
-            self.lost = self.loss();
-        }
-        self.lost.as_ref()
     }
 
     fn stray(&mut self, holder: Option<String>, now: Duration) {
@@ -86,9 +74,6 @@ impl Sight {
 
     /// How it was lost, by all that was seen; `None` where it was not.
     pub(super) fn loss(&self) -> Option<TagLoss> {
-        if let Some(lost) = &self.lost {
-            return Some(lost.clone());
-        }
         let (first, noticed) = self.strayed.as_ref()?;
         let (holder, back) = match &self.lead {
             Some(Lead::Leaving { holder } | Lead::Elsewhere { holder }) => (holder, false),
@@ -157,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_that_finds_it_leaving_or_elsewhere_is_enough_at_the_end() {
+    fn one_look_that_finds_it_leaving_or_elsewhere_is_enough() {
         assert_eq!(
             looked(&[(Lead::There, 4), (leaving("s-1"), 5)]).loss(),
             Some(loss("s-1", false, 0, 1_500_000))
@@ -175,27 +160,6 @@ mod tests {
             assert!(sight.is_there());
             assert_eq!(sight.loss(), Some(loss("s-1", true, 1_000_000, 2_500_000)), "{looks:?}");
         }
-    }
-
-    #[test]
-    fn only_looks_that_agree_end_what_is_under_way() {
-        let gone = || (elsewhere("s-1"), 5);
-        let looks = [(Lead::There, 4), gone(), gone(), (Lead::There, 6), gone(), gone()];
-        let mut sight = looked(&looks);
-        let third = Seen { lead: Some(elsewhere("s-3")), generation: 6 };
-        assert_eq!(sight.lost, None);
-        // Of the generation that was read last: those at 5 behind it are stale.
-        for _ in 0..2 {
-            assert_eq!(sight.saw(&third, Duration::from_secs(9), Duration::from_secs(9)), None);
-        }
-        let lost = sight.saw(&third, Duration::from_secs(9), Duration::from_secs(9)).cloned();
-        assert_eq!(lost, Some(loss("s-3", false, 0, 1_500_000)));
-        sight.saw(
-            &Seen { lead: Some(Lead::There), generation: 7 },
-            Duration::from_secs(10),
-            Duration::from_secs(10),
-        );
-        assert_eq!(sight.loss(), lost, "it was ended for that");
     }
 
     #[test]

@@ -15,14 +15,14 @@ use super::{Control, EngineError, Run};
 use crate::cloudrun::{ApiError, Client};
 use crate::config::ServiceName;
 use crate::judge::TagLoss;
-use crate::revision::lead;
+use crate::revision::{Lead, lead};
 
 /// From one look to the next: 12 of the thousands of reads a minute that a project has.
 const EVERY: Duration = Duration::from_secs(5);
 /// The same while it seems to be lost.
 const AGAIN: Duration = Duration::from_secs(1);
-/// After so many stale reads nothing else is waited for.
-const STALE_READS: u32 = 10;
+/// So many reads are waited for one that tells where the tag leads.
+const READS: u32 = 10;
 
 /// Somebody who looks. Dropped, it ends.
 pub(super) struct TagWatch {
@@ -31,8 +31,8 @@ pub(super) struct TagWatch {
 }
 
 impl Run<'_> {
-    /// What a read of the service says of the tag. A stale one, older than `known`, is not taken for an answer; where only
-    /// such ones come for a while, nobody knows.
+    /// What a read of the service says of the tag. A stale one, older than `known`, is not taken for an answer, nor is one in
+    /// which the tag is not in effect yet; where only such ones come for a while, nobody knows.
     pub(super) async fn look_at(
         &self,
         control: &Control,
@@ -40,14 +40,17 @@ impl Run<'_> {
         known: i64,
     ) -> Result<Seen, EngineError> {
         let look = Look::new(control, tag, self.around.epoch);
-        for _ in 0..STALE_READS {
+        let mut arriving = None;
+        for _ in 0..READS {
             let seen = self.unless_interrupted(look.look()).await?.map_err(EngineError::Api)?;
-            if seen.generation >= known {
-                return Ok(seen);
+            match seen.lead {
+                _ if seen.generation < known => {}
+                Some(Lead::Arriving { .. }) => arriving = Some(seen),
+                _ => return Ok(seen),
             }
             self.unless_interrupted(sleep(AGAIN)).await?;
         }
-        Ok(Seen { lead: None, generation: known })
+        Ok(arriving.unwrap_or(Seen { lead: None, generation: known }))
     }
 
     /// Begins to look, right behind a look that found this.
@@ -107,8 +110,8 @@ impl Look {
             let began = self.epoch.elapsed();
             let Ok(seen) = self.look().await else { continue };
             let now = self.epoch.elapsed();
-            let mut lost = None;
-            sender.send_modify(|sight| lost = sight.saw(&seen, began, now).cloned());
+            sender.send_modify(|sight| sight.saw(&seen, began, now));
+            let lost = sender.borrow().loss();
             if let Some(lost) = lost {
                 return lost;
             }

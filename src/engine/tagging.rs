@@ -151,12 +151,12 @@ impl Run<'_> {
 
     /// Whether the tag leads to the candidate, by what was asked for and by what is in effect; `None` where nobody knows.
     fn named(&mut self, tag: &str, seen: &Seen) -> Option<bool> {
-        if seen.lead.is_none() {
-            let words = format!(
-                "tag {tag} could not be read: only older states of the service came than one seen before"
-            );
-            self.note_of_target(words);
-        }
-        seen.lead.as_ref().map(|lead| *lead == Lead::There)
+        let why = match &seen.lead {
+            Some(Lead::Arriving { .. }) => "the service does not say yet that it is in effect",
+            Some(lead) => return Some(*lead == Lead::There),
+            None => "only older states of the service came than one seen before",
+        };
+        self.note_of_target(format!("where tag {tag} leads could not be read: {why}"));
+        None
     }
 }

@@ -39,13 +39,11 @@ impl TagLoss {
         let seconds = noticed / 1_000_000;
         match (holder, back) {
             (Some(holder), false) => {
-                format!("tag {tag} leads to {holder} since somebody moved it, seen at {seconds} s")
+                format!("tag {tag} was moved to {holder} by somebody, seen at {seconds} s")
             }
             (None, false) => format!("tag {tag} is gone: somebody took it away, seen at {seconds} s"),
             (Some(holder), true) => {
-                format!(
-                    "tag {tag} led to {holder} meanwhile: somebody moved it and back, seen at {seconds} s"
-                )
+                format!("tag {tag} was moved to {holder} by somebody, and back, seen at {seconds} s")
             }
             (None, true) => {
                 format!(
@@ -122,14 +120,15 @@ impl ConfiguredEvidence {
 pub(super) fn identity(loss: &TagLoss, evidence: &Evidence) -> Check {
     let check = Check::bare(CheckName::Identity, Outcome::Inconclusive, loss.words());
     let check = check.with_evidence(json!({ "by": "tag", "lost": loss }));
-    match &evidence.target.service {
-        Some(service) => {
-            let who =
-                format!("see who changed the traffic, then run it again: {}", command::describe(service));
-            check.with_help(who)
-        }
-        None => check.with_help("run it again"),
-    }
+    check.with_help(who(evidence))
+}
+
+fn who(evidence: &Evidence) -> String {
+    let service = evidence.target.service.as_ref();
+    service.map_or_else(
+        || "run it again".to_owned(),
+        |service| format!("see who changed the traffic, then run it again: {}", command::describe(service)),
+    )
 }
 
 /// What is not known of the other checks is not for a lack of their own, where nothing that counts was seen for them.
@@ -141,5 +140,11 @@ pub(super) fn held_back(check: Check, evidence: &Evidence) -> Check {
         return check;
     }
     let words = format!("not run to its end: {}", loss.words());
-    Check::bare(check.name, Outcome::Inconclusive, words).with_help("see identity")
+    let check = Check::bare(check.name, Outcome::Inconclusive, words);
+    // Where `identity` runs, it says what to do.
+    if evidence.selection.runs(CheckName::Identity) {
+        check.with_help("see identity")
+    } else {
+        check.with_help(who(evidence))
+    }
 }

@@ -61,7 +61,7 @@ fn what_another_revision_does_behind_a_moved_tag_blocks_nobody() {
     world.set_traffic(&[entry(&old, &json!({"percent": 100})), moved]);
     let ended = run.wait();
     assert_eq!(ended.code, 11, "{ended:?}");
-    assert!(ended.out.contains("tag candidate leads to demo-00002-bad since somebody moved it"), "{ended:?}");
+    assert!(ended.out.contains("tag candidate was moved to demo-00002-bad by somebody"), "{ended:?}");
     assert!(!ended.out.contains("FAIL"), "{ended:?}");
 }
 

@@ -35,9 +35,8 @@ fn the_reason_stands_first_also_where_identity_is_left_out() {
     assert_eq!(judgement.verdict, Verdict::Inconclusive);
     let document = Document::new(&evidence, &judgement);
     let text = render_text(&document, Style::default());
-    let words = format!(
-        "TAG LOST  tag gate-hn3k20f0a leads to {SERVING} since somebody moved it, seen at 67 s\nWEAKENED"
-    );
+    let words =
+        format!("TAG LOST  tag gate-hn3k20f0a was moved to {SERVING} by somebody, seen at 67 s\nWEAKENED");
     assert!(text.starts_with(&words), "{text}");
 }
 
@@ -76,7 +75,10 @@ fn what_was_seen_to_its_end_keeps_its_own_reason() {
     for name in [CheckName::Api, CheckName::Auth, CheckName::Frames, CheckName::Logs] {
         let check = checked(&evidence, name);
         assert_eq!(check.outcome, Outcome::Inconclusive, "{check:?}");
-        assert!(check.summary.starts_with("not run to its end: tag gate-hn3k20f0a leads to "), "{check:?}");
+        assert!(
+            check.summary.starts_with("not run to its end: tag gate-hn3k20f0a was moved to "),
+            "{check:?}"
+        );
     }
     let a_moment_less = lost(whole.clone(), ended(CheckName::Hold) - 1);
     assert_eq!(checked(&a_moment_less, CheckName::Hold).outcome, Outcome::Inconclusive);
