@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::interrupts::endless;
-use crate::support::{QUICK, World, wait_until};
+use crate::support::{PATIENT, QUICK, World, wait_until};
 
 fn entry(revision: &str, rest: &Value) -> Value {
     let mut entry = json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision});
@@ -63,6 +63,27 @@ fn what_another_revision_does_behind_a_moved_tag_blocks_nobody() {
     assert_eq!(ended.code, 11, "{ended:?}");
     assert!(ended.out.contains("tag candidate was moved to demo-00002-bad by somebody"), "{ended:?}");
     assert!(!ended.out.contains("FAIL"), "{ended:?}");
+}
+
+/// Its sockets would wait for a minute, one behind the other; a move that fails never comes into effect.
+#[test]
+fn a_tag_that_somebody_asked_to_move_ends_the_run_though_it_is_in_its_place() {
+    let world = World::new(
+        "revisions: [{created_minutes_ago: 60}, {name: demo-00002-gate, tag: candidate, behaviour: hang}]",
+    );
+    world.configure(PATIENT);
+    let old = world.old_revision();
+    let run = world.start(&["--progress", "plain", "--record", "run.json"]);
+    run.says("plan:");
+    let moved = entry("demo-00009-nil", &json!({"tag": "candidate"}));
+    world.set_traffic(&[entry(&old, &json!({"percent": 100})), moved]);
+    let ended = run.wait();
+    assert_eq!(ended.code, 11, "{ended:?}");
+    assert!(
+        ended.out.starts_with("TAG LOST  tag candidate was moved to demo-00009-nil by somebody"),
+        "{ended:?}"
+    );
+    assert_eq!(record(&world)["probing"]["stopped"], "tag-lost", "{ended:?}");
 }
 
 #[test]
