@@ -256,7 +256,7 @@ pub(super) const UNGREETED: &str = "the declared greeting never came";
 
 /// True where a greeting is declared and did not come.
 fn is_ungreeted(observation: &Observation, rules: &Rules<'_>) -> bool {
-    let learned = rules.learned.filter(|_| observation.knew_greeting);
+    let learned = known(observation, rules);
     rules.declared.greeting && !has_greeting(&observation.frames, observation.sent_after, learned)
 }
 
@@ -283,10 +283,14 @@ fn came(observation: &Observation) -> String {
     }
 }
 
-/// Where the socket stood. What was observed before anything was known is not measured by what became known later.
+/// Where the socket stood.
 fn state(observation: &Observation, rules: &Rules<'_>) -> Standing {
-    let learned = rules.learned.filter(|_| observation.knew_greeting);
-    standing(&observation.frames, observation.sent_after, rules.declared, learned)
+    standing(&observation.frames, observation.sent_after, rules.declared, known(observation, rules))
+}
+
+/// What measures it: what was observed before anything was known is not measured by what became known later.
+fn known<'a>(observation: &Observation, rules: &Rules<'a>) -> Option<&'a Learned> {
+    rules.learned.filter(|_| observation.knew_greeting)
 }
 
 /// An end that came before we closed.
